@@ -1,0 +1,1 @@
+"""Lambda code, one package a capability; imports neither local/, infra/ nor media/."""

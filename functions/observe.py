@@ -1,0 +1,53 @@
+"""What is seen of a running function: logger, metrics, tracer, and a count of every metered AWS call.
+
+Each AWS call is counted where botocore sends it, so that the cost of a comment is a number that tests hold down
+(tests/unit, bench/cost.py) and the permissions a function needs can be compared with those it has (tests/infra).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+
+logger = Logger(service="onair")
+metrics = Metrics(namespace="Onair", service="onair")
+tracer = Tracer(service="onair")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to AWS: ``service`` as in endpoints (``dynamodb``), ``operation`` as in the API (``PutItem``)."""
+
+    service: str
+    operation: str
+    parameters: dict[str, Any] = field(repr=False, hash=False, compare=False)
+
+
+_listener: ContextVar[Callable[[Call], None] | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def counting() -> Iterator[list[Call]]:
+    """Collect the AWS calls made in this context (threads started with a copied context included)."""
+    calls: list[Call] = []
+    token = _listener.set(calls.append)
+    try:
+        yield calls
+    finally:
+        _listener.reset(token)
+
+
+def watch(session: Any) -> None:
+    """Count every call of clients made from this botocore session."""
+    session.register("provide-client-params.*.*", _seen, unique_id="onair-observe")
+
+
+def _seen(params: dict[str, Any], model: Any, **_: Any) -> None:
+    listener = _listener.get()
+    if listener is not None:
+        listener(Call(model.service_model.service_name, model.name, params))

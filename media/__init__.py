@@ -1,0 +1,1 @@
+"""The media task: everything between a publisher and a screen."""
