@@ -1,0 +1,56 @@
+# Every command of the project; `make help` lists them. `make run` and `make test` need nothing else first.
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
+
+.PHONY: help run test lint doctor synth deploy bench audit simulate docs screenshots prepare clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: ## the whole system on this machine, a broadcast one click away (ONAIR_PORT=8080, LAN=1 for a phone)
+	@local/prepare.sh run
+	@exec $(PYTHON) -m local.run
+
+test: ## everything that must hold: lint, types, layers, unit, infra, contract, integration, relay, browser
+	@local/prepare.sh test
+	@$(PYTHON) -m tests.run
+
+lint: prepare ## format check, lint, types, layers
+	@$(PYTHON) -m tests.run lint
+
+doctor: ## busy ports and missing parts, each with its fix
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local.doctor; else python3 local/doctor.py; fi
+
+synth: prepare ## the CloudFormation template, in cdk.out/ (no AWS account, no Docker)
+	@$(PYTHON) app.py
+	@echo "cdk.out/Onair.template.json"
+
+deploy: prepare ## to the AWS account of your credentials (docs/operate.md); CONTEXT="-c relay_image=…"
+	@local/prepare.sh test
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" infra/node_modules/.bin/cdk deploy Onair $(CONTEXT)
+
+bench: ## measure, and rewrite the table in docs/performance.md
+	@local/prepare.sh test
+	@$(PYTHON) -m bench.all
+
+audit: prepare ## prove every coin of a ledger (LEDGER_TABLE=…, AWS_ENDPOINT_URL=… for a local one)
+	@$(PYTHON) -m functions.wallet.audit
+
+simulate: prepare ## replay one seeded run of rooms and wallet: SEED=…
+	@SEED=$(SEED) $(PYTHON) -m pytest tests/simulation
+
+docs: prepare ## regenerate docs/openapi.json and docs/asyncapi.json
+	@$(PYTHON) -m docs.generate
+
+screenshots: ## every state of every screen at 390×844 and 1280×800, in .cache/screenshots
+	@local/prepare.sh test
+	@SCREENSHOTS=.cache/screenshots $(PYTHON) -m pytest tests/browser/test_screens.py
+
+prepare:
+	@local/prepare.sh run
+
+clean: ## remove what can be made again
+	rm -rf .cache cdk.out web/dist .venv web/node_modules tests/node_modules infra/node_modules
