@@ -16,8 +16,8 @@ PAGE = ROOT / "docs" / "performance.md"
 TIMEOUT_S = 900
 HEAD = """# Performance
 
-Measured by `make bench` on the machine that wrote this page; times mean something only beside the peer or the limit of the
-same run, so read the ratios. Each section is the output of the command under its title.
+Measured by `make bench` on the machine that wrote this page; times mean something only beside the peer or the limit of
+the same run, so read the ratios. Each section is the output of the command under its title.
 """
 
 

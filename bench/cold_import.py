@@ -1,7 +1,7 @@
 """How long does each Lambda handler take to import, beside bare `import boto3`, and how big is the bundle?
 
-Each import runs in a fresh interpreter; the smallest of several runs counts, because noise only ever adds. The handlers are
-those that the synthesized template names.
+Each import runs in a fresh interpreter; the smallest of several runs counts, because noise only ever adds. The handlers
+are those that the synthesized template names.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How long from sending a comment to seeing it on another screen, with 50 sockets at 5 comments a second?
 
-A client like any other: it finds everything in `/config.json`. Five accounts comment once a second each, 45 visitors only
-read; every arrival on every other socket counts. Limit: p95 ≤ 400 ms.
+A client like any other: it finds everything in `/config.json`. Five accounts comment once a second each, 45 visitors
+only read; every arrival on every other socket counts. Limit: p95 ≤ 400 ms.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ async def in_room(http: aiohttp.ClientSession, api: str, stream: str) -> dict[st
                     if started and started[1] != number:
                         seen.append((now - started[0]) * 1000)
 
-    async def open_socket(number: int, token: str | None) -> aiohttp.ClientWebSocketResponse:
+    async def open_socket(token: str | None) -> aiohttp.ClientWebSocketResponse:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with http.post(f"{api}/streams/{stream}/ticket", json={}, headers=headers) as answer:
             answer.raise_for_status()
@@ -99,7 +99,7 @@ async def in_room(http: aiohttp.ClientSession, api: str, stream: str) -> dict[st
 
     tokens: list[str | None] = [await new_account(http, api) for _ in range(WRITERS)]
     tokens += [None] * READERS
-    sockets = [await open_socket(i, token) for i, token in enumerate(tokens)]
+    sockets = [await open_socket(token) for token in tokens]
     listeners = [asyncio.ensure_future(listen(i, socket)) for i, socket in enumerate(sockets)]
     for _ in sockets:
         await asyncio.wait_for(joined.acquire(), 20)

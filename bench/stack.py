@@ -49,16 +49,16 @@ def local_stack(origin: str | None = None) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
         try:
-            wait_for(f"http://127.0.0.1:{port}/_local/health", process, log)
+            usable(f"http://127.0.0.1:{port}/_local/health", process, log, START_S)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(15)
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def usable(url: str, process: subprocess.Popen[bytes], log: Path, within_s: float) -> None:
     """Until the address answers 200; raises with the log's end when the process ends or time runs out."""
-    deadline = time.monotonic() + START_S
+    deadline = time.monotonic() + within_s
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=2) as answer:

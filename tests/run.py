@@ -1,4 +1,4 @@
-"""`make test`: each step once, in the order in which a failure is cheapest to learn, with its time; stops at the first red one.
+"""`make test`: each step once, cheapest failure first, with its time; stops at the first red one.
 
 ``python -m tests.run [step …]`` runs only the named steps.
 """
