@@ -10,13 +10,48 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 
 logger = Logger(service="onair")
 metrics = Metrics(namespace="Onair", service="onair")
-tracer = Tracer(service="onair")
+
+
+class LateTracer:
+    """Powertools' Tracer, made when a handler is first called: X-Ray's recorder makes two botocore clients as it is
+    imported (about half of what `import boto3` costs), and a cold start should not wait for them."""
+
+    def __init__(self) -> None:
+        self._made: Any = None
+
+    def made(self) -> Any:
+        if self._made is None:
+            from aws_lambda_powertools import Tracer
+
+            self._made = Tracer(service="onair")
+        return self._made
+
+    def capture_lambda_handler(self, handler: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:
+        """As ``Tracer.capture_lambda_handler``; wraps on the first call."""
+        if handler is None:
+            return lambda given: self.capture_lambda_handler(given, **options)
+        captured: list[Callable[..., Any]] = []
+
+        @wraps(handler)
+        def call(event: Any, context: Any, **rest: Any) -> Any:
+            if not captured:
+                captured.append(self.made().capture_lambda_handler(handler, **options))
+            return captured[0](event, context, **rest)
+
+        return call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.made(), name)
+
+
+tracer = LateTracer()
 
 
 @dataclass(frozen=True)

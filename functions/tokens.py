@@ -9,11 +9,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
-import jwt
-
 from functions import aws, clock, settings
 from functions.errors import OnairError
 
+# PyJWT brings in `cryptography`: each function that uses it imports it, so that the others start without.
 ALGORITHM: Final = "HS256"
 TICKET_LIFETIME_S: Final = 60
 PLAYBACK_LIFETIME_S: Final = 4 * 3600
@@ -33,6 +32,8 @@ def forget_secrets() -> None:
 
 def sign_ticket(claims: dict[str, Any]) -> tuple[str, int]:
     """Sign a ticket for `claims`; returns it and its expiry in ms since the Unix epoch."""
+    import jwt
+
     expires_s = clock.now_ms() // 1000 + TICKET_LIFETIME_S
     body = {**claims, "aud": "socket", "exp": expires_s}
     return jwt.encode(body, _secret(settings.required("SIGNING_SECRET_ARN")), ALGORITHM), expires_s * 1000
@@ -45,18 +46,24 @@ def read_ticket(ticket: str) -> dict[str, Any]:
 
 def stream_key(stream_id: str, generation: int) -> str:
     """The key to publish ``stream_id``: the same text for the same generation; a new generation revokes the old."""
+    import jwt
+
     body = {"sub": stream_id, "gen": generation, "aud": "publish"}
     return jwt.encode(body, _secret(settings.required("SIGNING_SECRET_ARN")), ALGORITHM)
 
 
 def playback_token(stream_id: str) -> tuple[str, int]:
     """The right to watch ``stream_id``; returns the token and its expiry in ms since the Unix epoch."""
+    import jwt
+
     expires_s = clock.now_ms() // 1000 + PLAYBACK_LIFETIME_S
     body = {"sub": stream_id, "aud": "play", "exp": expires_s}
     return jwt.encode(body, _secret(settings.required("PLAYBACK_SECRET_ARN")), ALGORITHM), expires_s * 1000
 
 
 def _read(token: str, audience: str, secret: str) -> dict[str, Any]:
+    import jwt
+
     # Expiry is checked against our clock object rather than PyJWT's, so that tests and the local stack can move time.
     try:
         claims: dict[str, Any] = jwt.decode(
