@@ -1,0 +1,115 @@
+"""How a room's inbox becomes its next frame. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from functions import clock
+from functions.rooms.messages import ChatEvent, EndedEvent, Frame, GiftEvent, RemovedEvent, RoomEvent
+from functions.rooms.model import InboxEntry, Limits, RoomState, StoredFrame, Totals, tick_ms
+
+# API Gateway bills a message in units of 32 KB; 24 KB leaves room for escapes and the envelope.
+FRAME_BYTES_MAX: Final = 24 * 1024
+# The largest honest event is far below this; what is larger came from nowhere and would fit no frame.
+EVENT_BYTES_MAX: Final = 8 * 1024
+_ENVELOPE_BYTES: Final = 1024
+
+_events = msgspec.json.Decoder(RoomEvent)
+
+
+class Folded(Struct, frozen=True):
+    """The next frame, and how many inbox entries had to wait for the one after it."""
+
+    frame: StoredFrame
+    waiting: int
+
+
+def fold(
+    head: StoredFrame | None,
+    state: RoomState,
+    inbox: Sequence[InboxEntry],
+    *,
+    viewers: int,
+    read_ms: int,
+    now_ms: int,
+    limits: Limits,
+) -> Folded | None:
+    """Frame *n+1*, or None when nothing changed since the head frame.
+
+    ``inbox`` must hold nothing that the head frame holds. Entries are taken in order of their time; those beyond 24 KB
+    wait for the next frame.
+    """
+    room = state.room
+    quiet = not inbox and (
+        (viewers, state.reactions, room.media) == (head.viewers, head.reactions, head.media)
+        if head
+        else viewers == 0 and not state.reactions and room.media == "waiting"
+    )
+    if quiet:
+        return None
+    events = sorted((_event(entry, now_ms) for entry in inbox), key=lambda event: (event.at, event.id))
+    taken: list[RoomEvent] = []
+    size = _ENVELOPE_BYTES
+    for event in events:
+        size += len(msgspec.json.encode(event)) + 1
+        if size > FRAME_BYTES_MAX:
+            break
+        taken.append(event)
+    # Two clocks may differ: a frame is never older than the one before it.
+    at_ms = max(now_ms, head.at_ms if head else 0)
+    tick = tick_ms(viewers, limits)
+    frame = Frame(
+        epoch=room.epoch,
+        seq=head.seq + 1 if head else 1,
+        at=clock.rfc3339(at_ms),
+        viewers=viewers,
+        tick_ms=tick,
+        reactions=state.reactions,
+        media=room.media,
+        events=tuple(taken),
+    )
+    return Folded(
+        StoredFrame(
+            seq=frame.seq,
+            epoch=frame.epoch,
+            at_ms=at_ms,
+            read_ms=read_ms,
+            tick_ms=tick,
+            viewers=viewers,
+            media=room.media,
+            reactions=state.reactions,
+            totals=_add(head.totals if head else Totals(), taken, inbox, viewers),
+            event_ids=tuple(event.id for event in taken),
+            body=msgspec.json.encode(frame).decode(),
+            ended=any(isinstance(event, EndedEvent) for event in taken),
+        ),
+        waiting=len(events) - len(taken),
+    )
+
+
+def _event(entry: InboxEntry, now_ms: int) -> RoomEvent:
+    # What cannot be read becomes a tombstone in its place: it must neither block the room nor vanish without a trace.
+    try:
+        if entry.body is not None and len(entry.body) <= EVENT_BYTES_MAX:
+            event = _events.decode(entry.body)
+            if event.id == entry.event_id and len(msgspec.json.encode(event)) <= EVENT_BYTES_MAX:
+                return event
+    except msgspec.MsgspecError:
+        pass
+    return RemovedEvent(id=entry.event_id, at=clock.rfc3339(now_ms), event_id=entry.event_id, reason="unreadable")
+
+
+def _add(before: Totals, taken: Sequence[RoomEvent], inbox: Sequence[InboxEntry], viewers: int) -> Totals:
+    milli = {entry.event_id: entry.diamonds_milli for entry in inbox}
+    gifts = [event for event in taken if isinstance(event, GiftEvent)]
+    return Totals(
+        comments=before.comments + sum(isinstance(event, ChatEvent) for event in taken),
+        gifts=before.gifts + sum(gift.count for gift in gifts),
+        gift_coins=before.gift_coins + sum(gift.coins for gift in gifts),
+        gift_diamonds_milli=before.gift_diamonds_milli + sum(milli[gift.id] for gift in gifts),
+        viewers_peak=max(before.viewers_peak, viewers),
+    )

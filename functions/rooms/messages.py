@@ -1,0 +1,267 @@
+"""What clients and rooms say to each other: a type for every message, event and frame of the socket protocol.
+
+Only shapes live here; the rules about them are in model.py. docs/asyncapi.json is generated from these types, and the
+same types parse what clients send, so that the document cannot promise what the code does not hold.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Raw, Struct, field
+
+MESSAGE_BYTES_MAX: Final = 32 * 1024
+CLIENT_ID_MAX: Final = 64
+TEXT_MAX: Final = 200
+# What may be typed before it is normalized and cleaned: room for decomposed letters, but never for a flood.
+TEXT_TYPED_MAX: Final = 4 * TEXT_MAX
+
+ClientId = Annotated[str, Meta(min_length=1, max_length=CLIENT_ID_MAX, pattern=r"^[\x21-\x7e]+$")]
+OpaqueId = Annotated[str, Meta(min_length=1, max_length=CLIENT_ID_MAX, pattern=r"^[\x21-\x7e]+$")]
+TypedText = Annotated[str, Meta(max_length=TEXT_TYPED_MAX)]
+Role = Literal["host", "moderator", "viewer", "visitor"]
+Media = Literal["waiting", "flowing", "lost"]
+
+
+# --- what clients send -------------------------------------------------------------------------------------------
+
+
+class JoinMessage(Struct, frozen=True):
+    """Enter the room, or ask for what was missed: ``after`` is the last frame seen in ``epoch``."""
+
+    epoch: Annotated[str, Meta(max_length=64)] | None = None
+    after: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    frames: Literal["socket"] | None = None
+
+
+class ChatMessage(Struct, frozen=True):
+    """A comment. ``id`` makes it safe to send again."""
+
+    id: ClientId
+    text: TypedText
+    reply_to: OpaqueId | None = None
+
+
+class ReactMessage(Struct, frozen=True):
+    """Taps since the last message, by emoji; at most 50 together."""
+
+    counts: dict[str, int]
+
+
+class GiftMessage(Struct, frozen=True):
+    """A gift of the catalogue, ``count`` times. ``combo`` names the run of sends that it belongs to."""
+
+    id: ClientId
+    gift_id: OpaqueId
+    count: Annotated[int, Meta(ge=1, le=999)]
+    combo: OpaqueId | None = None
+
+
+class PingMessage(Struct, frozen=True):
+    """I am still here."""
+
+
+# --- people and settings -----------------------------------------------------------------------------------------
+
+
+class Sender(Struct, frozen=True):
+    """Who did something: ``id`` is the account; ``badges`` are shown beside the name."""
+
+    id: str
+    handle: str
+    name: str
+    badges: tuple[str, ...] = ()
+
+
+class RoomSettings(Struct, frozen=True):
+    """What the host has set for comments; ``slow_mode_s`` is the least time between two comments of one member."""
+
+    slow_mode_s: Annotated[int, Meta(ge=0, le=3600)] = 0
+    followers_only: bool = False
+    comments_on: bool = True
+
+
+# --- events ------------------------------------------------------------------------------------------------------
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """One thing that happened in a room. ``client_id`` is the sender's own id for it, so that it is not shown twice."""
+
+    id: str
+    at: str
+    sender: Sender | None = field(default=None, name="from")
+    client_id: str | None = None
+
+
+class ChatEvent(Event, frozen=True, tag="chat"):
+    """A comment."""
+
+    text: str
+    reply_to: str | None = None
+
+
+class GiftEvent(Event, frozen=True, tag="gift"):
+    """A gift: ``coins`` is what this send cost in all, ``repeat_count`` the combo so far."""
+
+    gift_id: str
+    count: int
+    coins: int
+    repeat_count: int | None = None
+    combo: str | None = None
+
+
+class JoinEvent(Event, frozen=True, tag="join"):
+    """A member came in (small rooms only)."""
+
+
+class FollowEvent(Event, frozen=True, tag="follow"):
+    """A member followed the host."""
+
+
+class ShareEvent(Event, frozen=True, tag="share"):
+    """A member shared the broadcast."""
+
+
+class PinnedEvent(Event, frozen=True, tag="pinned"):
+    """The host pinned a comment, or took the pin away (no ``pinned``)."""
+
+    pinned: ChatEvent | None = None
+
+
+class MutedEvent(Event, frozen=True, tag="muted"):
+    """A member may not comment until then."""
+
+    account: str
+    muted_until: str | None = None
+
+
+class RemovedEvent(Event, frozen=True, tag="removed"):
+    """An event that is to be shown no longer. ``reason`` is ``unreadable`` where storage held something broken."""
+
+    event_id: str
+    reason: str | None = None
+
+
+class SettingsEvent(Event, frozen=True, tag="settings"):
+    """The host changed the room's settings."""
+
+    settings: RoomSettings
+
+
+class EndedEvent(Event, frozen=True, tag="ended"):
+    """The broadcast is over; ``reason`` as the stream's ``end_reason``."""
+
+    reason: str | None = None
+
+
+RoomEvent = (
+    ChatEvent
+    | GiftEvent
+    | JoinEvent
+    | FollowEvent
+    | ShareEvent
+    | PinnedEvent
+    | MutedEvent
+    | RemovedEvent
+    | SettingsEvent
+    | EndedEvent
+)
+
+
+# --- what the server sends ---------------------------------------------------------------------------------------
+
+
+class Frame(Struct, frozen=True, kw_only=True, tag_field="type", tag="frame"):
+    """A numbered batch of events with the newest counts; ``reactions`` are totals since the start."""
+
+    epoch: str
+    seq: int
+    at: str
+    viewers: int
+    tick_ms: int
+    react_sample: float = 1.0
+    reactions: dict[str, int] = field(default_factory=dict[str, int])
+    skipped: int = 0
+    transport: Literal["socket", "media"] = "socket"
+    media: Media = "waiting"
+    events: tuple[RoomEvent, ...] = ()
+
+
+class RoomSnapshot(Struct, frozen=True, omit_defaults=True):
+    """The room as it stands for someone who comes in."""
+
+    title: str
+    host: Sender
+    settings: RoomSettings
+    viewers: int
+    reactions: dict[str, int]
+    pinned: ChatEvent | None
+    seats: tuple[str, ...]
+    media: Media
+
+
+class Me(Struct, frozen=True, omit_defaults=True):
+    """The one who joined."""
+
+    role: Role
+    muted_until: str | None = None
+
+
+class Joined(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="joined"):
+    """The answer to ``join``. ``resumed`` tells whether ``frames`` follow the ``after`` that was asked for; where not,
+    they are the newest ones and what came before them is at ``GET /streams/{id}/frames``."""
+
+    epoch: str
+    seq: int
+    server_time: str
+    ping_s: int
+    react_interval_ms: int
+    reconnect_spread_ms: int
+    reaction_kinds: tuple[str, ...]
+    room: RoomSnapshot
+    me: Me
+    frames: list[Raw]
+    resumed: bool = False
+    more: bool = False
+
+
+class Ack(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="ack"):
+    """Recorded and rung: this will be in a frame. ``coins`` are those left, after a gift."""
+
+    id: str
+    event_id: str | None = None
+    coins: int | None = None
+
+
+class Refusal(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="error"):
+    """Refused: ``code`` is one of functions/errors.py."""
+
+    code: str
+    message: str
+    id: str | None = None
+    retry_after_ms: int | None = None
+    details: dict[str, str] | None = None
+
+
+class Pong(Struct, frozen=True, tag_field="type", tag="pong"):
+    """``seq`` is the newest frame's: a client that is behind it joins again."""
+
+    server_time: str
+    seq: int
+
+
+class Bye(Struct, frozen=True, tag_field="type", tag="bye"):
+    """Said before the server closes; ``reconnect`` tells whether coming back makes sense."""
+
+    code: str
+    message: str
+    reconnect: bool
+
+
+class FramesPage(Struct, frozen=True, omit_defaults=True):
+    """What ``GET /streams/{id}/frames`` answers: frames after ``after``, and ``more`` where there are further ones."""
+
+    epoch: str
+    seq: int
+    frames: list[Raw]
+    more: bool = False

@@ -1,0 +1,319 @@
+"""The rules of a room, pure: who may comment and how fast, what counts as a reaction, how fast frames come.
+
+Also the records that pass between rules and storage. What goes over the socket is in messages.py, text rules are in
+text.py, and how events become frames is in fold.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from functions.errors import OnairError
+from functions.rooms.messages import GiftMessage, Media, Role, RoomSettings, Sender
+
+__all__ = [
+    "Connection",
+    "GiftAnswer",
+    "GiftMessage",
+    "InboxEntry",
+    "Limits",
+    "Media",
+    "Member",
+    "Role",
+    "Room",
+    "RoomSettings",
+    "RoomState",
+    "RoomSummary",
+    "RoomView",
+    "Sender",
+    "StoredFrame",
+    "Totals",
+]
+
+# Emoji → attribute of the counter shards. A kind may be added; a name never changes its emoji.
+REACTIONS: Final[Mapping[str, str]] = {
+    "❤️": "heart",
+    "😂": "laugh",
+    "😮": "wow",
+    "😢": "sad",
+    "👏": "clap",
+    "🔥": "fire",
+    "🎉": "party",
+    "👍": "like",
+}
+REACTIONS_A_MESSAGE_MAX: Final = 50
+# One item takes 1,000 writes a second; eight take what a room's partition takes anyway, and one query reads them all.
+REACTION_SHARDS: Final = 8
+
+CHAT_INTERVAL_MS: Final = 1_000
+CHAT_BURST: Final = 5
+RECENT_MAX: Final = 64
+CONNECTIONS_AN_ACCOUNT_MAX: Final = 3
+JOIN_EVENTS_VIEWERS_MAX: Final = 50
+RESUME_FRAMES_MAX: Final = 3_000
+RECENT_FRAMES_MAX: Final = 30
+
+_RECENT_BYTES: Final = 12
+_VARIATION: Final = "\ufe0f"
+_BARE_REACTIONS: Final = {emoji.replace(_VARIATION, ""): emoji for emoji in REACTIONS}
+
+
+# --- records -----------------------------------------------------------------------------------------------------
+
+
+class Limits(Struct, frozen=True):
+    """What the template sets for every room (times in ms unless the name says otherwise)."""
+
+    slot_ms: int = 200
+    skew_guard_ms: int = 30
+    posts_budget: int = 8_000
+    react_interval_ms: int = 1_000
+    reconnect_spread_ms: int = 3_000
+    ping_s: int = 300
+    shard_size: int = 400
+
+    @property
+    def connection_ttl_s(self) -> int:
+        """A connection that missed two pings is gone."""
+        return 2 * self.ping_s + 60
+
+
+class Room(Struct, frozen=True, kw_only=True):
+    """A stream's audience channel. ``joins`` counts connections that ever came in, ``uniques`` people."""
+
+    stream_id: str
+    epoch: str
+    host: Sender
+    title: str
+    live: bool
+    settings: RoomSettings = RoomSettings()
+    media: Media = "waiting"
+    joins: int = 0
+    uniques: int = 0
+
+    def shards(self, shard_size: int) -> int:
+        """How many shards of connections there are (≥1)."""
+        return self.joins // shard_size + 1
+
+
+class RoomView(Struct, frozen=True):
+    """What another capability needs to know of a room."""
+
+    stream_id: str
+    host_id: str
+    live: bool
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """An account in a room. ``version`` rises by one with each write and guards against two at once.
+
+    ``arrival_ms`` is the rate bucket as a theoretical arrival time (GCRA, ITU-T I.371 Annex A); ``recent`` holds the last
+    64 acts as 8 bytes of the client id's digest and 4 of the content's.
+    """
+
+    account: str
+    version: int = 0
+    arrival_ms: int = 0
+    commented_ms: int = 0
+    recent: bytes = b""
+    muted_until_ms: int = 0
+    banned: bool = False
+
+
+class Connection(Struct, frozen=True):
+    """One open socket. ``closing`` is the code of the `bye` that it is to be sent, when it is to go."""
+
+    id: str
+    account: str
+    shard: int
+    expires_s: int
+    joined_ms: int = 0
+    closing: str | None = None
+
+
+class InboxEntry(Struct, frozen=True):
+    """An event that is in no frame yet. ``body`` is its JSON, or None where storage held something else."""
+
+    event_id: str
+    body: str | None
+    diamonds_milli: int = 0
+
+
+class Totals(Struct, frozen=True, omit_defaults=True):
+    """A room's running sums; each frame carries them on, so that they are right exactly when the frames are."""
+
+    comments: int = 0
+    gifts: int = 0
+    gift_coins: int = 0
+    gift_diamonds_milli: int = 0
+    viewers_peak: int = 0
+
+
+class StoredFrame(Struct, frozen=True, kw_only=True):
+    """A frame as it is kept: ``body`` is what clients get, ``event_ids`` the inbox items that it holds.
+
+    ``read_ms`` is when its inbox read began: a ring whose slot ended before that has nothing left to do.
+    """
+
+    seq: int
+    epoch: str
+    at_ms: int
+    read_ms: int
+    tick_ms: int
+    viewers: int
+    media: Media
+    reactions: dict[str, int]
+    totals: Totals
+    event_ids: tuple[str, ...]
+    body: str
+    ended: bool = False
+
+
+class RoomState(Struct, frozen=True):
+    """A room with its newest counts. ``shard_viewers`` are the counts last told by shards, ``viewers`` the sum told."""
+
+    room: Room
+    reactions: dict[str, int] = field(default_factory=dict[str, int])
+    viewers: int | None = None
+    shard_viewers: dict[int, int] = field(default_factory=dict[int, int])
+
+
+class RoomSummary(Struct, frozen=True):
+    """A room in numbers, at its end or so far."""
+
+    viewers_peak: int = 0
+    viewers_unique: int = 0
+    comments: int = 0
+    reactions: int = 0
+    gifts: int = 0
+    gift_coins: int = 0
+    gift_diamonds_milli: int = 0
+
+
+class GiftAnswer(Struct, frozen=True):
+    """What sending a gift came to; ``coins`` are those left."""
+
+    event_id: str
+    coins: int
+
+
+# --- rules -------------------------------------------------------------------------------------------------------
+
+
+def check_settings(room: Room, role: Role) -> None:
+    """Refuse a comment that the host's settings do not allow for this role."""
+    if not room.live:
+        raise OnairError("not_live")
+    if role in ("host", "moderator"):
+        return
+    if not room.settings.comments_on:
+        raise OnairError("forbidden", "Comments are off in this room.")
+
+
+def remembered(member: Member, client_id: str, content: str) -> bool:
+    """True when this member did the same under this id before; refuses other content under it (``id_reused``)."""
+    mark = _mark(client_id, content)
+    for start in range(0, len(member.recent), _RECENT_BYTES):
+        if member.recent[start : start + 8] == mark[:8]:
+            if member.recent[start + 8 : start + _RECENT_BYTES] != mark[8:]:
+                raise OnairError("id_reused", field="id")
+            return True
+    return False
+
+
+def admit(member: Member, settings: RoomSettings, role: Role, *, client_id: str, content: str, now_ms: int) -> Member:
+    """The member after one more comment.
+
+    Raises
+    ------
+    OnairError
+        ``banned``, ``muted``, ``slow_mode`` or ``rate_limited``; the last two say after how many ms to try again.
+    """
+    if member.banned:
+        raise OnairError("banned")
+    if now_ms < member.muted_until_ms:
+        raise OnairError("muted", retry_after_ms=member.muted_until_ms - now_ms)
+    if role not in ("host", "moderator"):
+        wait_ms = member.commented_ms + settings.slow_mode_s * 1000 - now_ms
+        if settings.slow_mode_s and wait_ms > 0:
+            raise OnairError("slow_mode", retry_after_ms=wait_ms)
+    wait_ms = member.arrival_ms - (CHAT_BURST - 1) * CHAT_INTERVAL_MS - now_ms
+    if wait_ms > 0:
+        raise OnairError("rate_limited", retry_after_ms=wait_ms)
+    recent = (member.recent + _mark(client_id, content))[-RECENT_MAX * _RECENT_BYTES :]
+    return replace(
+        member,
+        version=member.version + 1,
+        arrival_ms=max(member.arrival_ms, now_ms) + CHAT_INTERVAL_MS,
+        commented_ms=now_ms,
+        recent=recent,
+    )
+
+
+def _mark(client_id: str, content: str) -> bytes:
+    return hashlib.sha256(client_id.encode()).digest()[:8] + hashlib.sha256(content.encode()).digest()[:4]
+
+
+def count_reactions(counts: Mapping[str, int]) -> dict[str, int]:
+    """Taps by kind, checked: known emoji, each ≥1, together ≤50.
+
+    An emoji counts with and without its variation selector (U+FE0F), since keyboards differ.
+
+    Raises
+    ------
+    OnairError
+        ``invalid_request`` naming the field ``counts``.
+    """
+    if not counts or len(counts) > len(REACTIONS):
+        raise OnairError("invalid_request", f"Send 1 to {len(REACTIONS)} kinds of reaction.", field="counts")
+    taps: dict[str, int] = {}
+    for typed, count in counts.items():
+        emoji = _BARE_REACTIONS.get(typed.replace(_VARIATION, ""))
+        if emoji is None:
+            raise OnairError("invalid_request", "This reaction is not one of this room's.", field="counts")
+        if not 1 <= count <= REACTIONS_A_MESSAGE_MAX:
+            raise OnairError("invalid_request", f"A count is 1 to {REACTIONS_A_MESSAGE_MAX}.", field="counts")
+        taps[emoji] = taps.get(emoji, 0) + count
+    if sum(taps.values()) > REACTIONS_A_MESSAGE_MAX:
+        raise OnairError("invalid_request", f"At most {REACTIONS_A_MESSAGE_MAX} a message.", field="counts")
+    return taps
+
+
+def tick_ms(viewers: int, limits: Limits) -> int:
+    """Time between two frames: one slot up to 200 viewers, growing to 1 s at 1,000, then as `posts_budget` allows."""
+    grown = round((viewers - 200) / 800 * (1000 - limits.slot_ms))
+    eased = limits.slot_ms + max(0, min(grown, 1000 - limits.slot_ms))
+    return max(eased, viewers * 1000 // limits.posts_budget)
+
+
+def slot_of(at_ms: int, limits: Limits) -> int:
+    """The slot that a moment lies in."""
+    return at_ms // limits.slot_ms
+
+
+def slot_over_ms(slot: int, limits: Limits) -> int:
+    """When every event committed in ``slot`` is there to be read, whatever clock its writer had (within the guard)."""
+    return (slot + 1) * limits.slot_ms + limits.skew_guard_ms
+
+
+def evicted(open_connections: list[Connection], now_s: int) -> list[Connection]:
+    """Which of an account's connections make way for one more: the oldest beyond the limit, expired ones first.
+
+    Evicting rather than refusing: a phone that lost its network leaves connections behind that live on for minutes, and
+    the person at the door is always the one on the newest.
+    """
+    by_age = sorted(open_connections, key=lambda one: (one.expires_s > now_s, one.joined_ms, one.id))
+    return by_age[: max(0, len(by_age) + 1 - CONNECTIONS_AN_ACCOUNT_MAX)]
+
+
+def check_gift(room: RoomView, sender: Sender) -> None:
+    """Refuse a gift to a room that is not live, or to oneself."""
+    if not room.live:
+        raise OnairError("not_live")
+    if room.host_id == sender.id:
+        raise OnairError("forbidden", "You cannot send a gift to yourself.")
