@@ -1,0 +1,145 @@
+"""Rules about accounts, pure: handles, ages, markets, and what it takes to go live. No storage, no HTTP, no clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+Standing = Literal["good", "limited", "suspended", "banned"]
+
+HANDLE_LENGTH_MIN: Final = 3
+HANDLE_LENGTH_MAX: Final = 24
+DISPLAY_NAME_LENGTH_MAX: Final = 50
+CONTACT_LENGTH_MAX: Final = 254
+FOLLOWING_MAX: Final = 10_000
+AGE_MAX: Final = 130
+DAY_MS: Final = 86_400_000
+
+_HANDLE = re.compile(rf"[a-z0-9_.]{{{HANDLE_LENGTH_MIN},{HANDLE_LENGTH_MAX}}}")
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
+# E.164: at most 15 digits, the first not zero.
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
+
+# Names that a person would take for us, for a role, or for a route of the page.
+RESERVED_HANDLES: Final = frozenset(
+    "about account accounts admin administrator api app audit billing config contact creator creators feed feeds gift "
+    "gifts help host info legal live login logout mail me moderator moderators null official onair operator operators "
+    "partner partners pay payout payouts postmaster press privacy purchase report root safety search security session "
+    "sessions settings share staff stream streams studio support system team terms test trust undefined verified "
+    "visitor wallet webmaster www".split()
+)
+
+
+class Market(msgspec.Struct, frozen=True):
+    """What one market asks.
+
+    ``default`` marks a row whose ages are our own choice rather than a rule of law; ``source`` names where they are from.
+    """
+
+    followers_min: Annotated[int, msgspec.Meta(ge=0)]
+    host_age_min: Annotated[int, msgspec.Meta(ge=0, le=AGE_MAX)]
+    sign_up_age_min: Annotated[int, msgspec.Meta(ge=0, le=AGE_MAX)]
+    account_age_days_min: Annotated[int, msgspec.Meta(ge=0)] = 0
+    default: bool = False
+    source: str = ""
+
+
+class Account(msgspec.Struct, frozen=True):
+    """An account as stored; the birth date leaves only in its owner's view."""
+
+    id: str
+    handle: str
+    display_name: str
+    birth_date: date
+    market: str
+    standing: Standing
+    created_ms: int
+    followers: int = 0
+    following: int = 0
+    badges: tuple[str, ...] = ()
+    avatar_url: str | None = None
+    live_stream: str | None = None
+    contact: str | None = None
+    contact_verified: bool = False
+
+
+class Devices(msgspec.Struct, frozen=True):
+    """What the host's app may use: camera and microphone, or an encoder that stands for both."""
+
+    camera: bool = False
+    microphone: bool = False
+    encoder: bool = False
+
+
+class Requirement(msgspec.Struct, frozen=True):
+    """One thing it takes to go live, and how the account stands to it."""
+
+    code: str
+    met: bool
+    needed: int | str | bool
+    actual: int | str | bool
+
+
+def handle_problem(handle: str) -> str | None:
+    """Why ``handle`` may not be taken (English), or None."""
+    if not _HANDLE.fullmatch(handle):
+        return (
+            f"A handle has {HANDLE_LENGTH_MIN} to {HANDLE_LENGTH_MAX} characters: small letters a–z, digits, `_` and `.`."
+        )
+    if handle.startswith(".") or handle.endswith(".") or ".." in handle:
+        return "A handle neither begins nor ends with a dot, nor has two in a row."
+    if handle in RESERVED_HANDLES:
+        return "This handle is reserved. Choose another."
+    return None
+
+
+def contact_problem(contact: str) -> str | None:
+    """Why ``contact`` is neither an e-mail address nor a phone number (English), or None."""
+    if len(contact) <= CONTACT_LENGTH_MAX and (_EMAIL.fullmatch(contact) or _PHONE.fullmatch(contact)):
+        return None
+    return "A contact is an e-mail address, or a phone number as +491701234567."
+
+
+def age_years(birth: date, today: date) -> int:
+    """Completed years. Born on 29 February, one is a year older on 1 March where the year has no 29th.
+
+    The later of the two days in use: nobody is let in a day early in any market.
+    """
+    return today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
+
+
+def birth_date_problem(birth: date, today: date) -> str | None:
+    """Why ``birth`` cannot be the birth date of a person alive on ``today`` (English), or None."""
+    if birth >= today:
+        return "A birth date lies in the past."
+    if age_years(birth, today) > AGE_MAX:
+        return f"A birth date lies at most {AGE_MAX} years back."
+    return None
+
+
+def requirements(account: Account, market: Market, devices: Devices, now_ms: int, today: date) -> Sequence[Requirement]:
+    """Everything it takes to go live, met or not, in the order a screen shows it."""
+    age = age_years(account.birth_date, today)
+    account_days = max(0, now_ms - account.created_ms) // DAY_MS
+    camera = devices.camera or devices.encoder
+    microphone = devices.microphone or devices.encoder
+    found = [
+        Requirement("followers", account.followers >= market.followers_min, market.followers_min, account.followers),
+        Requirement("age", age >= market.host_age_min, market.host_age_min, age),
+        Requirement("standing", account.standing == "good", "good", account.standing),
+        Requirement("camera", camera, True, camera),
+        Requirement("microphone", microphone, True, microphone),
+    ]
+    if market.account_age_days_min > 0:
+        needed = market.account_age_days_min
+        found.append(Requirement("account_age", account_days >= needed, needed, account_days))
+    return found
+
+
+def eligible(found: Sequence[Requirement]) -> bool:
+    """True when every requirement is met."""
+    return all(requirement.met for requirement in found)

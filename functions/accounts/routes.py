@@ -1,0 +1,221 @@
+"""HTTPS routes of accounts: sign-up, sessions, profiles, follows, eligibility."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import chalice
+import msgspec
+from chalice.app import Response
+from msgspec import UNSET
+
+from functions import clock, ids, messages, parse
+from functions.accounts import eligibility as going_live
+from functions.accounts import markets, model, pool, table, views
+from functions.accounts.model import Account, Devices
+from functions.errors import OnairError
+from functions.parse import Page
+from functions.security import cognito
+
+routes = chalice.Blueprint(__name__)
+
+_DEVICES: Final = frozenset({"camera", "microphone", "encoder"})
+
+
+def _checked(given: views.NewAccount) -> views.NewAccount:
+    problem = model.handle_problem(given.handle)
+    if problem:
+        raise parse.refused("handle", problem)
+    display_name = parse.text("display_name", given.display_name, minimum=1, maximum=model.DISPLAY_NAME_LENGTH_MAX)
+    contact_problem = model.contact_problem(given.contact) if given.contact is not None else None
+    if contact_problem:
+        raise parse.refused("contact", contact_problem)
+    today = clock.today_utc(clock.now_ms())
+    birth_problem = model.birth_date_problem(given.birth_date, today)
+    if birth_problem:
+        raise parse.refused("birth_date", birth_problem)
+    market = markets.find(given.market)
+    if model.age_years(given.birth_date, today) < market.sign_up_age_min:
+        raise OnairError(
+            "age_restricted",
+            f"One signs up here from the age of {market.sign_up_age_min}.",
+            field="birth_date",
+            details={"needed": market.sign_up_age_min},
+        )
+    return msgspec.structs.replace(given, display_name=display_name)
+
+
+@routes.route("/accounts", methods=["POST"])
+def create_account() -> Response:
+    """Sign up. The same content again finishes what a crash left half done, and answers the same."""
+    request = routes.current_request
+    given = _checked(parse.body(request, views.NewAccount))
+    key = parse.idempotency_key(request)
+    # The password stays out: whoever resends has to know it, which Cognito checks.
+    fingerprint = parse.fingerprint(msgspec.structs.replace(given, password=""))
+    if key is not None:
+        key = ids.derived(key)
+        before = table.sign_up_fingerprint(key)
+        if before is not None and before != fingerprint:
+            raise OnairError("id_reused", field="Idempotency-Key")
+    try:
+        account_id = pool.sign_up(given.handle, given.password)
+    except pool.TakenError:
+        return Response(views.own(_resumed(given, key, fingerprint)), status_code=201)
+    account = _new(account_id, given)
+    table.create(account, key, fingerprint)
+    return Response(views.own(account), status_code=201)
+
+
+def _new(account_id: str, given: views.NewAccount) -> Account:
+    return Account(
+        id=account_id,
+        handle=given.handle,
+        display_name=given.display_name,
+        birth_date=given.birth_date,
+        market=given.market,
+        standing="good",
+        created_ms=clock.now_ms(),
+        contact=given.contact,
+    )
+
+
+def _resumed(given: views.NewAccount, key: str | None, fingerprint: str) -> Account:
+    taken = OnairError("conflict", "This handle is taken. Choose another.", field="handle")
+    try:
+        account_id = pool.owner(pool.sign_in(given.handle, given.password))
+    except OnairError as error:
+        if error.code == "unauthenticated":
+            raise taken from None
+        raise
+    account = table.read(account_id)
+    if account is None:
+        account = _new(account_id, given)
+        table.create(account, key, fingerprint)
+        return account
+    same = (
+        account.display_name == given.display_name
+        and account.birth_date == given.birth_date
+        and account.market == given.market
+        and account.contact == given.contact
+    )
+    if not same:
+        raise taken
+    return account
+
+
+@routes.route("/sessions", methods=["POST"])
+def create_session() -> views.Session:
+    """Sign in by password, or go on by refresh token."""
+    given = parse.body(routes.current_request, views.SignIn)
+    if given.refresh_token is not None:
+        tokens = pool.refresh(given.refresh_token)
+    elif given.handle is None:
+        raise parse.refused("handle", "Give `handle` and `password`, or `refresh_token`.")
+    elif given.password is None:
+        raise parse.refused("password", "Give `handle` and `password`, or `refresh_token`.")
+    elif not 1 <= len(given.handle) <= model.HANDLE_LENGTH_MAX:
+        # No handle looks like this, so the answer is the one for a wrong password.
+        raise OnairError("unauthenticated", pool.WRONG)
+    else:
+        tokens = pool.sign_in(given.handle, given.password)
+    return views.Session(tokens.access_token, tokens.refresh_token or "", tokens.expires_in)
+
+
+@routes.route("/sessions", methods=["DELETE"], authorizer=cognito)
+def delete_sessions() -> None:
+    """Sign out everywhere."""
+    parse.identity(routes.current_request)
+    token = parse.bearer(routes.current_request)
+    if token is None:
+        raise OnairError("unauthenticated")
+    pool.sign_out(token)
+
+
+@routes.route("/me", methods=["GET"], authorizer=cognito)
+def read_me() -> views.OwnAccount:
+    """One's own account."""
+    return views.own(table.required(parse.identity(routes.current_request).account))
+
+
+@routes.route("/me", methods=["PATCH"], authorizer=cognito)
+def change_me() -> views.OwnAccount:
+    """Change one's display name."""
+    request = routes.current_request
+    me = parse.identity(request)
+    given = parse.body(request, views.AccountChange)
+    if given.display_name is UNSET:
+        return views.own(table.required(me.account))
+    name = parse.text("display_name", given.display_name, minimum=1, maximum=model.DISPLAY_NAME_LENGTH_MAX)
+    return views.own(table.rename(me.account, name))
+
+
+@routes.route("/me/eligibility", methods=["GET"], authorizer=cognito)
+def read_eligibility() -> views.Eligibility:
+    """What it takes to go live, all of it, met or not."""
+    request = routes.current_request
+    me = parse.identity(request)
+    named = [name for name in parse.query(request, views.EligibilityQuery).devices.split(",") if name]
+    if not _DEVICES.issuperset(named):
+        raise parse.refused("devices", "`devices` lists `camera`, `microphone` or `encoder`, with commas between.")
+    devices = Devices(camera="camera" in named, microphone="microphone" in named, encoder="encoder" in named)
+    found = going_live.requirements(table.required(me.account), devices)
+    language = messages.language(request.headers.get("accept-language"))
+    return views.Eligibility(model.eligible(found), views.requirement_views(found, language))
+
+
+@routes.route("/accounts/{handle}", methods=["GET"], authorizer=cognito)
+def read_account(handle: str) -> views.Profile:
+    """A public profile."""
+    parse.identity(routes.current_request)
+    return views.profile(table.by_handle(handle))
+
+
+@routes.route("/accounts/{handle}/follow", methods=["PUT"], authorizer=cognito)
+def follow(handle: str) -> None:
+    """Follow; following again changes nothing."""
+    me = parse.identity(routes.current_request)
+    other = _other(handle, me.account)
+    table.follow(me.account, other)
+
+
+@routes.route("/accounts/{handle}/follow", methods=["DELETE"], authorizer=cognito)
+def unfollow(handle: str) -> None:
+    """Follow no more; doing so again changes nothing."""
+    me = parse.identity(routes.current_request)
+    table.unfollow(me.account, _other(handle, me.account))
+
+
+def _other(handle: str, account_id: str) -> str:
+    other = table.id_of(handle)
+    if other is None:
+        raise OnairError("not_found")
+    if other == account_id:
+        raise parse.refused("handle", "You cannot follow yourself.")
+    return other
+
+
+@routes.route("/accounts/{handle}/followers", methods=["GET"], authorizer=cognito)
+def list_followers(handle: str) -> views.Profiles:
+    """Who follows this account."""
+    return _listed(handle, "follower")
+
+
+@routes.route("/accounts/{handle}/following", methods=["GET"], authorizer=cognito)
+def list_following(handle: str) -> views.Profiles:
+    """Whom this account follows."""
+    return _listed(handle, "follows")
+
+
+def _listed(handle: str, side: table.Side) -> views.Profiles:
+    request = routes.current_request
+    parse.identity(request)
+    page = parse.query(request, Page)
+    account_id = table.id_of(handle)
+    if account_id is None:
+        raise OnairError("not_found")
+    place = parse.cursor(page.cursor)
+    found, after = table.list_follows(account_id, side, place[0] if place else None, page.limit)
+    accounts = table.read_many(found)
+    items = [views.profile(accounts[one]) for one in found if one in accounts]
+    return views.Profiles(items, parse.make_cursor(after) if after is not None else UNSET)

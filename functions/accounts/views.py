@@ -1,0 +1,182 @@
+"""What the account routes take and give: the wire shapes of accounts, and how an account becomes one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from functions import clock, messages
+from functions.accounts.model import (
+    CONTACT_LENGTH_MAX,
+    DISPLAY_NAME_LENGTH_MAX,
+    HANDLE_LENGTH_MAX,
+    HANDLE_LENGTH_MIN,
+    Account,
+    Requirement,
+    Standing,
+)
+
+# Lengths hold after normalisation to NFC, which the types cannot know: parse.text and model check them, these document.
+DisplayName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": DISPLAY_NAME_LENGTH_MAX})]
+HandleText = Annotated[
+    str,
+    Meta(
+        extra_json_schema={
+            "minLength": HANDLE_LENGTH_MIN,
+            "maxLength": HANDLE_LENGTH_MAX,
+            "pattern": "^[a-z0-9_.]+$",
+        }
+    ),
+]
+Password = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class NewAccount(msgspec.Struct, frozen=True):
+    """A sign-up. ``market`` is an ISO 3166-1 alpha-2 code that the deployment serves."""
+
+    handle: HandleText
+    password: Password
+    display_name: DisplayName
+    birth_date: date
+    market: str
+    contact: Annotated[str, Meta(extra_json_schema={"maxLength": CONTACT_LENGTH_MAX})] | None = None
+
+
+class SignIn(msgspec.Struct, frozen=True):
+    """Handle and password, or a refresh token alone."""
+
+    handle: str | None = None
+    password: Password | None = None
+    refresh_token: Annotated[str, Meta(min_length=1, max_length=8192)] | None = None
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Tokens; ``expires_in`` is the access token's lifetime in seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+class AccountChange(msgspec.Struct, frozen=True):
+    """What changes about one's account; absent fields stay."""
+
+    display_name: DisplayName | UnsetType = UNSET
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """An account as everyone sees it."""
+
+    id: str
+    handle: str
+    display_name: str
+    followers: int
+    following: int
+    avatar_url: str | None
+    badges: tuple[str, ...]
+    live_stream: str | UnsetType = UNSET
+
+
+class OwnAccount(msgspec.Struct, frozen=True):
+    """An account as its owner sees it."""
+
+    id: str
+    handle: str
+    display_name: str
+    followers: int
+    following: int
+    avatar_url: str | None
+    badges: tuple[str, ...]
+    market: str
+    birth_date: date
+    standing: Standing
+    created_at: str
+    contact_verified: bool
+    contact: str | UnsetType = UNSET
+    live_stream: str | UnsetType = UNSET
+
+
+class Profiles(msgspec.Struct, frozen=True):
+    """A page of profiles; without ``cursor`` it is the last."""
+
+    items: list[Profile]
+    cursor: str | UnsetType = UNSET
+
+
+class EligibilityQuery(msgspec.Struct, frozen=True):
+    """``devices``: what the app may use, comma-separated: ``camera``, ``microphone``, ``encoder``."""
+
+    devices: Annotated[str, Meta(max_length=100)] = ""
+
+
+class RequirementView(msgspec.Struct, frozen=True):
+    """One requirement; ``fix`` says what to do in the language asked for, and is empty where it is met."""
+
+    code: str
+    met: bool
+    needed: int | str | bool
+    actual: int | str | bool
+    fix: str
+
+
+class Eligibility(msgspec.Struct, frozen=True):
+    """May this account go live, and everything it takes."""
+
+    eligible: bool
+    requirements: list[RequirementView]
+
+
+def profile(account: Account) -> Profile:
+    """What everyone may see of an account."""
+    return Profile(
+        id=account.id,
+        handle=account.handle,
+        display_name=account.display_name,
+        followers=account.followers,
+        following=account.following,
+        avatar_url=account.avatar_url,
+        badges=account.badges,
+        live_stream=account.live_stream or UNSET,
+    )
+
+
+def own(account: Account) -> OwnAccount:
+    """What the owner may see, the birth date among it."""
+    return OwnAccount(
+        id=account.id,
+        handle=account.handle,
+        display_name=account.display_name,
+        followers=account.followers,
+        following=account.following,
+        avatar_url=account.avatar_url,
+        badges=account.badges,
+        market=account.market,
+        birth_date=account.birth_date,
+        standing=account.standing,
+        created_at=clock.rfc3339(account.created_ms),
+        contact_verified=account.contact_verified,
+        contact=account.contact or UNSET,
+        live_stream=account.live_stream or UNSET,
+    )
+
+
+def requirement_views(found: Sequence[Requirement], language: str) -> list[RequirementView]:
+    """Requirements with their fix in ``language``."""
+    return [
+        RequirementView(
+            code=requirement.code,
+            met=requirement.met,
+            needed=requirement.needed,
+            actual=requirement.actual,
+            fix=""
+            if requirement.met
+            else messages.fix(
+                requirement.code, language, needed=str(requirement.needed), actual=str(requirement.actual)
+            ),
+        )
+        for requirement in found
+    ]

@@ -1,0 +1,163 @@
+"""The HTTPS API: one Chalice app, one blueprint a capability, and the one place where errors become answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, Final
+
+import chalice
+import msgspec
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from chalice.app import CORSConfig, Request, Response
+
+from functions import messages, observe
+from functions.accounts.routes import routes as accounts
+from functions.errors import OnairError
+from functions.rooms.routes import routes as rooms
+from functions.streams.routes import routes as streams
+from functions.wallet.routes import routes as wallet
+
+CORS: Final = CORSConfig(
+    allow_origin="*",
+    allow_headers=["Accept-Language", "Idempotency-Key"],
+    expose_headers=["Retry-After"],
+    max_age=3600,
+)
+_JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
+_request: ContextVar[Request | None] = ContextVar("request", default=None)
+
+
+class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was refused: a stable code, a sentence for the person, parameters."""
+
+    code: str
+    message: str
+    details: Any = None
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True):
+    """The body of every answer that is not a success."""
+
+    error: Refusal
+
+
+class Api(chalice.Chalice):
+    """A Chalice app whose current request belongs to the caller's context.
+
+    Chalice keeps it on the app object: on Lambda one request runs at a time, in the local stack many do.
+    """
+
+    @property
+    def current_request(self) -> Request | None:  # pyright: ignore[reportIncompatibleVariableOverride]: as above
+        return _request.get()
+
+    @current_request.setter
+    def current_request(self, request: Request | None) -> None:
+        _request.set(request)
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        return _handle(event, context)
+
+
+def error_answer(error: OnairError, accept_language: str | None) -> Response:
+    """``error`` as status and body, its sentence in the person's language."""
+    sentence = messages.message(error, messages.language(accept_language))
+    headers: dict[str, Any] = dict(_JSON)
+    if error.retry_after_ms is not None:
+        # RFC 9110 §10.2.3 knows whole seconds only.
+        headers["Retry-After"] = str(-(-error.retry_after_ms // 1000))
+    answer = ErrorAnswer(Refusal(error.code, sentence, error.details))
+    return Response(msgspec.json.encode(answer).decode(), headers, error.status)
+
+
+def _answering(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A view that always answers: its struct as JSON, None as 204, every refusal in our shape."""
+
+    @wraps(view)
+    def answered(**arguments: Any) -> Response:
+        try:
+            result = view(**arguments)
+            return _encoded(result)
+        except OnairError as error:
+            return _refusal(error)
+        except Exception as error:  # noqa: BLE001 - the last stop: the person gets an answer, the log the whole story
+            return _unexpected(error)
+
+    return answered
+
+
+def _encoded(result: Any) -> Response:
+    response = result if isinstance(result, Response) else Response(result)
+    if response.body is None:
+        return Response("", dict(response.headers), 204)
+    if not isinstance(response.body, (str, bytes)):
+        response.body = msgspec.json.encode(response.body).decode()
+        response.headers = {**_JSON, **response.headers}
+    return response
+
+
+def _accept_language() -> str | None:
+    request = _request.get()
+    found: str | None = request.headers.get("accept-language") if request is not None else None
+    return found
+
+
+def _refusal(error: OnairError) -> Response:
+    if error.status >= 500:
+        observe.logger.error("refused", code=error.code, exc_info=error)
+    else:
+        observe.logger.info("refused", code=error.code, details=error.details)
+    return error_answer(error, _accept_language())
+
+
+def _unexpected(error: Exception) -> Response:
+    observe.logger.exception("unexpected", exc_info=error)
+    with single_metric(name="UnexpectedErrors", unit=MetricUnit.Count, value=1, namespace="Onair"):
+        return error_answer(OnairError("unavailable"), _accept_language())
+
+
+def _in_our_shape(request: Request | None, proceed: Callable[[Any], Response]) -> Response:
+    """Middleware: Chalice's own refusals (method, media type) get our shape, every answer its CORS headers."""
+    response = proceed(request)
+    if response.status_code == 415:
+        response = _refusal(
+            OnairError("invalid_request", "Send the body as `application/json`.", field="Content-Type")
+        )
+    elif response.status_code in (404, 405) and not _ours(response):
+        # As API Gateway, which answers the same for a path and for a method that nobody declared.
+        response = _refusal(OnairError("not_found", "There is no such route."))
+    elif response.status_code >= 400 and not _ours(response):
+        response = _refusal(OnairError("unavailable" if response.status_code >= 500 else "invalid_request"))
+    response.headers = {**CORS.get_access_control_headers(), **response.headers}
+    return response
+
+
+def _ours(response: Response) -> bool:
+    return isinstance(response.body, str) and response.body.startswith('{"error":')
+
+
+app = Api("onair", configure_logs=False)
+app.api.cors = CORS
+app.register_middleware(_in_our_shape, "http")
+for _blueprint in (accounts, streams, rooms, wallet):
+    app.register_blueprint(_blueprint)
+for _methods in app.routes.values():
+    for _entry in _methods.values():
+        _entry.view_function = _answering(_entry.view_function)
+
+
+@observe.tracer.capture_lambda_handler(capture_response=False)
+def _handle(event: Any, context: Any) -> dict[str, Any]:
+    """One REST proxy event (payload 1.0) to one proxy answer."""
+    proxied: dict[str, Any] = event.get("requestContext") or {}
+    path, method = str(proxied.get("resourcePath")), str(proxied.get("httpMethod"))
+    observe.logger.append_keys(request_id=proxied.get("requestId"), route=f"{method} {path}")
+    if path not in app.routes:
+        # Before Chalice, whose table of routes would grow by each unknown path.
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        response = error_answer(OnairError("not_found", "There is no such route."), headers.get("accept-language"))
+        response.headers = {**CORS.get_access_control_headers(), **response.headers}
+        return response.to_dict()
+    return chalice.Chalice.__call__(app, event, context)
