@@ -1,0 +1,149 @@
+"""Sending a gift: one transaction of wallet, transfer and event in the room's inbox, safe to send again for ever."""
+
+from __future__ import annotations
+
+import random
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions import clock, ids, observe, settings
+from functions.errors import OnairError
+from functions.rooms.messages import GiftEvent, GiftMessage, Sender
+from functions.rooms.model import GiftAnswer, RoomView
+from functions.wallet import catalogue, ledger, model, settle
+from functions.wallet.ledger import Ledger, LedgerError, MovedError, Posting
+from functions.wallet.model import GiftDetails, PastTransfer, Wallet
+from functions.wallet.table import StoredLedger
+
+
+def send_gift(sender: Sender, room: RoomView, message: GiftMessage) -> GiftAnswer:
+    """Send a gift in a room, and wake the settler for its host.
+
+    Raises
+    ------
+    OnairError
+        ``invalid_request`` (gift, count), ``not_live``, ``forbidden`` (to oneself, frozen wallet),
+        ``insufficient_coins``, ``id_reused``, ``unavailable`` (send the same again).
+    """
+    answer = give(
+        StoredLedger(),
+        sender,
+        message,
+        stream=room.stream_id,
+        host=room.host_id,
+        live=room.live,
+        permille=settings.integer("CREATOR_SHARE_PERMILLE", model.CREATOR_SHARE_PERMILLE),
+    )
+    try:
+        settle.ring_settle(room.host_id)
+    except (BotoCoreError, ClientError) as error:
+        # The gift is recorded; the schedule rings for what was not rung here.
+        observe.logger.warning("settle ring failed", extra={"creator": room.host_id, "error": str(error)})
+    return answer
+
+
+def give(
+    book: Ledger,
+    sender: Sender,
+    message: GiftMessage,
+    *,
+    stream: str,
+    host: str,
+    live: bool,
+    permille: int = model.CREATOR_SHARE_PERMILLE,
+    rng: random.Random | None = None,
+) -> GiftAnswer:
+    """`send_gift` over any ledger. A resent message is answered before anything else is looked at that may have changed
+    since: balance, whether the room is live, the catalogue."""
+    event_id = ids.new()
+    for _ in ledger.attempts(rng or random.Random()):
+        try:
+            before = book.wallet(sender.id)
+            try:
+                posting = _posting(
+                    before or Wallet(sender.id), before, sender, message, stream, host, live, permille, event_id
+                )
+            except OnairError:
+                earlier = book.transfer(sender.id, model.gift_transfer_id(message.id))
+                if earlier is None:
+                    raise
+                return _answer_again(earlier, message, stream)
+            book.write(posting)
+            return GiftAnswer(event_id, posting.after.coins)
+        except MovedError:
+            continue
+        except LedgerError:
+            # Taken, or no answer: the transfer tells. Absent after a time-out, it may still come; then the condition
+            # that it must not exist, and the wallet's version, refuse the second one.
+            earlier = _read(book, sender.id, message)
+            if earlier is not None:
+                return _answer_again(earlier, message, stream)
+    raise OnairError("unavailable")
+
+
+def _posting(
+    wallet: Wallet,
+    before: Wallet | None,
+    sender: Sender,
+    message: GiftMessage,
+    stream: str,
+    host: str,
+    live: bool,
+    permille: int,
+    event_id: str,
+) -> Posting:
+    gift = catalogue.gift(message.gift_id)
+    model.check_count(message.count)
+    if not live:
+        raise OnairError("not_live")
+    after, transfer = model.give(
+        wallet,
+        host=host,
+        gift=gift,
+        count=message.count,
+        combo=message.combo,
+        stream=stream,
+        client_id=message.id,
+        event_id=event_id,
+        at=clock.now_ms(),
+        permille=permille,
+    )
+    event = GiftEvent(
+        id=event_id,
+        at=clock.rfc3339(transfer.at),
+        sender=sender,
+        client_id=message.id,
+        gift_id=gift.id,
+        count=message.count,
+        coins=transfer.amount,
+        combo=message.combo,
+        repeat_count=after.combo_count if message.combo is not None else None,
+    )
+    return Posting(
+        before=before,
+        after=after,
+        transfer=transfer,
+        unsettled_key=ledger.unsettled_key(host, message.id),
+        stream=stream,
+        event=event,
+    )
+
+
+def _read(book: Ledger, account: str, message: GiftMessage) -> PastTransfer | None:
+    try:
+        return book.transfer(account, model.gift_transfer_id(message.id))
+    except LedgerError:
+        return None
+
+
+def _answer_again(earlier: PastTransfer, message: GiftMessage, stream: str) -> GiftAnswer:
+    given = earlier.transfer.details
+    assert isinstance(given, GiftDetails)
+    if (given.stream, given.gift_id, given.count, given.combo) != (
+        stream,
+        message.gift_id,
+        message.count,
+        message.combo,
+    ):
+        raise OnairError("id_reused", field="id")
+    return GiftAnswer(given.event_id, earlier.transfer.balance_after)

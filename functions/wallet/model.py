@@ -1,0 +1,348 @@
+"""The wallet's rules, pure: wallet state, the immutable transfer and its hash chain, gift, purchase and settlement.
+
+Integers only. A transfer belongs to the chain of one wallet (``account``); its ``hash`` covers every field and the hash
+before it, so that nothing in a statement can be changed, dropped or put in without the chain showing it. Diamonds are
+earned in thousandths (``milli``): a settlement credits whole diamonds, and what is left over is carried to the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from functions.errors import OnairError
+
+GENESIS: Final = "0" * 64
+COUNT_MAX: Final = 999
+CREATOR_SHARE_PERMILLE: Final = 500
+MILLI: Final = 1000
+# JSON numbers are exact up to 2^53 in every client; no balance, however reached, may leave that range.
+BALANCE_MAX: Final = 2**53 - 1
+# DynamoDB takes 100 items in a transaction; two of them are the creator's wallet and the settlement's own transfer.
+SETTLED_AT_ONCE_MAX: Final = 98
+_DIGEST_MODULUS: Final = 2**256
+
+Unit = Literal["coins", "diamonds"]
+Reason = Literal["gift", "purchase", "settlement"]
+
+
+class Wallet(Struct, frozen=True):
+    """What an account holds, and the head of its chain: ``version`` entries, the last with ``hash``, at ``at`` (ms).
+
+    ``combo`` and ``combo_count`` tell how often the current run of one gift was sent. Every gift of a sender moves this
+    wallet, so the count is right under any concurrency; it is a convenience, not money, and stands outside the chain.
+    """
+
+    account: str
+    coins: int = 0
+    diamonds: int = 0
+    carried_milli: int = 0
+    version: int = 0
+    hash: str = GENESIS
+    at: int = 0
+    frozen: bool = False
+    combo: str = ""
+    combo_count: int = 0
+
+
+class Gift(Struct, frozen=True):
+    """One gift of the catalogue; ``coins`` is its price."""
+
+    id: str
+    name: str
+    coins: int
+    emoji: str
+    tier: Literal["small", "medium", "large", "epic"]
+
+
+class CoinPack(Struct, frozen=True):
+    """Coins that are sold together."""
+
+    id: str
+    coins: int
+    usd_cents: int
+
+
+class GiftDetails(Struct, frozen=True, tag_field="kind", tag="gift", omit_defaults=True):
+    """What was given; ``share_milli`` is what the creator is owed for it, in thousandths of a diamond."""
+
+    stream: str
+    gift_id: str
+    count: int
+    event_id: str
+    share_milli: int
+    combo: str | None = None
+
+
+class PurchaseDetails(Struct, frozen=True, tag_field="kind", tag="purchase", omit_defaults=True):
+    """What was bought; ``diamonds`` is the balance beside it, so that a repeated request gets the same answer."""
+
+    provider: str
+    receipt: str
+    pack: str
+    usd_cents: int
+    diamonds: int
+
+
+class SettlementDetails(Struct, frozen=True, tag_field="kind", tag="settlement", omit_defaults=True):
+    """What a settlement took in: how many gifts, their coins and shares, their digest, and the remainder it left."""
+
+    gifts: int
+    coins: int
+    share_milli: int
+    carried_milli: int
+    digest: str
+
+
+Details = GiftDetails | PurchaseDetails | SettlementDetails
+
+
+class Transfer(Struct, frozen=True, omit_defaults=True):
+    """One immutable entry of a wallet's chain. ``amount`` is never negative: debit and credit give its direction."""
+
+    id: str
+    account: str
+    version: int
+    at: int
+    debit: str
+    credit: str
+    unit: Unit
+    amount: int
+    reason: Reason
+    reference: str
+    balance_after: int
+    previous_hash: str
+    details: Details
+    hash: str = ""
+
+    def signed_amount(self) -> int:
+        """The amount as its wallet sees it: positive when credited."""
+        return self.amount if self.credit == wallet_account(self.account) else -self.amount
+
+
+class PastTransfer(Struct, frozen=True):
+    """A transfer as the ledger keeps it: ``settlement`` (outside the hash) is the id of the one that settled it."""
+
+    transfer: Transfer
+    settlement: str | None = None
+
+
+def wallet_account(account: str) -> str:
+    """The ledger account of what somebody holds."""
+    return f"wallet/{account}"
+
+
+def creator_account(account: str) -> str:
+    """The ledger account of what viewers gave to somebody and is not, or not yet, converted."""
+    return f"creator/{account}"
+
+
+def house_account(provider: str) -> str:
+    """The ledger account that mints coins against receipts of one provider; derived, never an item of its own."""
+    return f"house/{provider}"
+
+
+def gift_transfer_id(client_id: str) -> str:
+    """The id of the transfer that the sender's client named ``client_id``."""
+    return f"gift#{client_id}"
+
+
+_canonical = msgspec.json.Encoder(order="sorted")
+
+
+def seal(transfer: Transfer) -> str:
+    """SHA-256 (hex) over the canonical JSON of a transfer without its own hash; the previous hash is one of its fields.
+
+    Fields added later have defaults and are left out while they hold them, so that old seals stay true.
+    """
+    return hashlib.sha256(_canonical.encode(msgspec.structs.replace(transfer, hash=""))).hexdigest()
+
+
+def digest(hashes: list[str]) -> str:
+    """One number (hex) for a set of transfers, whatever their order: the sum of their hashes modulo 2^256."""
+    return f"{sum(int(each, 16) for each in hashes) % _DIGEST_MODULUS:064x}"
+
+
+def share_milli(coins: int, permille: int) -> int:
+    """What ``coins`` spent on gifts are worth to the creator, in thousandths of a diamond; nothing is rounded."""
+    assert coins >= 0
+    assert 0 <= permille <= 1000
+    return coins * permille
+
+
+def give(
+    wallet: Wallet,
+    *,
+    host: str,
+    gift: Gift,
+    count: int,
+    stream: str,
+    client_id: str,
+    event_id: str,
+    at: int,
+    combo: str | None = None,
+    permille: int = CREATOR_SHARE_PERMILLE,
+) -> tuple[Wallet, Transfer]:
+    """Spend coins on a gift.
+
+    Parameters
+    ----------
+    count : int
+        1 to `COUNT_MAX`.
+    at : int
+        Milliseconds since the Unix epoch; the entry never lies before the one it follows.
+
+    Raises
+    ------
+    OnairError
+        ``invalid_request`` (count), ``forbidden`` (to oneself, frozen wallet), ``insufficient_coins``.
+    """
+    check_count(count)
+    if host == wallet.account:
+        raise OnairError("forbidden", "You cannot send a gift to yourself.")
+    if wallet.frozen:
+        raise OnairError("forbidden", "This wallet is frozen after a refund. Contact support to use it again.")
+    price = gift.coins * count
+    if wallet.coins < price:
+        raise OnairError("insufficient_coins", details={"needed": price, "coins": wallet.coins})
+    run = f"{stream}/{gift.id}/{combo}" if combo is not None else ""
+    so_far = wallet.combo_count if run and run == wallet.combo else 0
+    after, transfer = _post(
+        wallet,
+        id=gift_transfer_id(client_id),
+        debit=wallet_account(wallet.account),
+        credit=creator_account(host),
+        unit="coins",
+        amount=price,
+        reason="gift",
+        reference=stream,
+        at=at,
+        details=GiftDetails(
+            stream=stream,
+            gift_id=gift.id,
+            count=count,
+            combo=combo,
+            event_id=event_id,
+            share_milli=share_milli(price, permille),
+        ),
+    )
+    assert after.coins >= 0
+    return msgspec.structs.replace(after, combo=run, combo_count=so_far + count), transfer
+
+
+def check_count(count: int) -> None:
+    """Raise ``invalid_request`` naming ``count`` unless it is an integer from 1 to `COUNT_MAX`."""
+    if type(count) is not int or not 1 <= count <= COUNT_MAX:
+        raise OnairError("invalid_request", f"count must be a whole number from 1 to {COUNT_MAX}.", field="count")
+
+
+def purchase(wallet: Wallet, *, provider: str, receipt: str, pack: CoinPack, at: int) -> tuple[Wallet, Transfer]:
+    """Mint a pack's coins against a receipt that the provider has verified."""
+    assert pack.coins > 0
+    return _post(
+        wallet,
+        id=f"purchase#{provider}#{receipt}",
+        debit=house_account(provider),
+        credit=wallet_account(wallet.account),
+        unit="coins",
+        amount=pack.coins,
+        reason="purchase",
+        reference=receipt,
+        at=at,
+        details=PurchaseDetails(
+            provider=provider, receipt=receipt, pack=pack.id, usd_cents=pack.usd_cents, diamonds=wallet.diamonds
+        ),
+    )
+
+
+def settle(wallet: Wallet, gifts: list[Transfer], *, at: int) -> tuple[Wallet, Transfer]:
+    """Turn the creator's shares of up to `SETTLED_AT_ONCE_MAX` gifts into whole diamonds and a carried remainder.
+
+    The entry's time lies at or after that of every gift in it: a cut of all chains at one time holds both or neither.
+    """
+    assert 0 < len(gifts) <= SETTLED_AT_ONCE_MAX
+    owed_milli = 0
+    coins = 0
+    for each in gifts:
+        assert isinstance(each.details, GiftDetails)
+        assert each.credit == creator_account(wallet.account)
+        owed_milli += each.details.share_milli
+        coins += each.amount
+    whole, carried = divmod(wallet.carried_milli + owed_milli, MILLI)
+    after, transfer = _post(
+        wallet,
+        id=f"settlement#{wallet.version + 1:010d}",
+        debit=creator_account(wallet.account),
+        credit=wallet_account(wallet.account),
+        unit="diamonds",
+        amount=whole,
+        reason="settlement",
+        reference=f"{len(gifts)} gifts",
+        at=max(at, *(each.at for each in gifts)),
+        details=SettlementDetails(
+            gifts=len(gifts),
+            coins=coins,
+            share_milli=owed_milli,
+            carried_milli=carried,
+            digest=digest([each.hash for each in gifts]),
+        ),
+        carried_milli=carried,
+    )
+    assert after.diamonds * MILLI + after.carried_milli == wallet.diamonds * MILLI + wallet.carried_milli + owed_milli
+    return after, transfer
+
+
+def _post(
+    wallet: Wallet,
+    *,
+    id: str,
+    debit: str,
+    credit: str,
+    unit: Unit,
+    amount: int,
+    reason: Reason,
+    reference: str,
+    at: int,
+    details: Details,
+    carried_milli: int | None = None,
+) -> tuple[Wallet, Transfer]:
+    own = wallet_account(wallet.account)
+    assert amount >= 0
+    assert (debit == own) != (credit == own), "an entry moves something into or out of its wallet, not both"
+    signed = amount if credit == own else -amount
+    coins = wallet.coins + (signed if unit == "coins" else 0)
+    diamonds = wallet.diamonds + (signed if unit == "diamonds" else 0)
+    carried = wallet.carried_milli if carried_milli is None else carried_milli
+    assert abs(coins) <= BALANCE_MAX
+    assert abs(diamonds) <= BALANCE_MAX
+    assert 0 <= carried < MILLI
+    transfer = Transfer(
+        id=id,
+        account=wallet.account,
+        version=wallet.version + 1,
+        at=max(at, wallet.at),
+        debit=debit,
+        credit=credit,
+        unit=unit,
+        amount=amount,
+        reason=reason,
+        reference=reference,
+        balance_after=coins if unit == "coins" else diamonds,
+        previous_hash=wallet.hash,
+        details=details,
+    )
+    transfer = msgspec.structs.replace(transfer, hash=seal(transfer))
+    after = msgspec.structs.replace(
+        wallet,
+        coins=coins,
+        diamonds=diamonds,
+        carried_milli=carried,
+        version=transfer.version,
+        hash=transfer.hash,
+        at=transfer.at,
+    )
+    assert (after.coins - wallet.coins) + (after.diamonds - wallet.diamonds) == transfer.signed_amount()
+    return after, transfer

@@ -1,0 +1,154 @@
+"""HTTPS routes of the wallet: catalogue, balance, statement, purchases."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+from chalice.app import Blueprint, Response
+from msgspec import UNSET, Struct, UnsetType
+
+from functions import clock, parse, security
+from functions.errors import OnairError
+from functions.wallet import catalogue, ledger, purchases
+from functions.wallet.ledger import Ledger, LedgerError
+from functions.wallet.model import CoinPack, Gift, PastTransfer, Unit, Wallet
+from functions.wallet.purchases import PurchaseRequest
+from functions.wallet.table import StoredLedger
+
+routes = Blueprint(__name__)
+
+READ_ATTEMPTS_MAX: Final = 4
+T = TypeVar("T")
+
+
+class Gifts(Struct, frozen=True):
+    """``GET /gifts``, cheapest first."""
+
+    items: list[Gift]
+
+
+class CoinPacks(Struct, frozen=True):
+    """``GET /coin-packs``, smallest first."""
+
+    items: list[CoinPack]
+
+
+class TransferAnswer(Struct, frozen=True):
+    """A transfer as its wallet's owner sees it; ``amount`` is negative for what left the wallet."""
+
+    id: str
+    at: str
+    unit: Unit
+    amount: int
+    reason: str
+    reference: str
+    version: int
+    balance_after: int
+    previous_hash: str
+    hash: str
+
+
+class Statement(Struct, frozen=True):
+    """``GET /wallet/statement``, newest first; ``cursor`` is there while older entries are."""
+
+    items: list[TransferAnswer]
+    cursor: str | UnsetType = UNSET
+
+
+@routes.route("/gifts", methods=["GET"])
+def list_gifts() -> Any:
+    """The gift catalogue."""
+    return msgspec.to_builtins(Gifts(list(catalogue.gifts().values())))
+
+
+@routes.route("/coin-packs", methods=["GET"])
+def list_coin_packs() -> Any:
+    """What coins cost."""
+    return msgspec.to_builtins(CoinPacks(list(catalogue.coin_packs().values())))
+
+
+@routes.route("/wallet", methods=["GET"], authorizer=security.cognito)
+def read_wallet() -> Any:
+    """Balances; zeros before the first coin."""
+    who = parse.identity(routes.current_request)
+    wallet = _tried(lambda: StoredLedger().wallet(who.account)) or Wallet(who.account)
+    return msgspec.to_builtins(purchases.wallet_answer(wallet))
+
+
+@routes.route("/wallet/statement", methods=["GET"], authorizer=security.cognito)
+def read_statement() -> Any:
+    """The wallet's chain, newest first."""
+    who = parse.identity(routes.current_request)
+    page = parse.query(routes.current_request, parse.Page)
+    return msgspec.to_builtins(statement(StoredLedger(), who.account, page))
+
+
+@routes.route("/purchases", methods=["POST"], authorizer=security.cognito)
+def buy() -> Any:
+    """Coins against a provider's proof. The proof itself makes this safe to send again, for ever."""
+    who = parse.identity(routes.current_request)
+    request = parse.body(routes.current_request, PurchaseRequest)
+    return Response(msgspec.to_builtins(purchases.purchase(StoredLedger(), who.account, request)), status_code=201)
+
+
+def statement(book: Ledger, account: str, page: parse.Page) -> Statement:
+    """One page of a statement.
+
+    A cursor names the last entry given by version and hash, and must fit the chain: one that was made up, or that
+    belongs to another wallet, is ``invalid_request``. It costs one more item to read and needs no secret.
+    """
+    last_version, last_hash = _place(page.cursor)
+    skip = 0 if last_version is None else 1
+    found = _tried(lambda: book.statement(account, last_version, page.limit + skip + 1))
+    if last_version is not None:
+        if not found or found[0].transfer.version != last_version or found[0].transfer.hash != last_hash:
+            raise _not_our_cursor()
+        found = found[1:]
+    shown = found[: page.limit]
+    more = len(found) > page.limit
+    return Statement(
+        items=[transfer_answer(each) for each in shown],
+        cursor=parse.make_cursor(str(shown[-1].transfer.version), shown[-1].transfer.hash) if more else UNSET,
+    )
+
+
+def transfer_answer(past: PastTransfer) -> TransferAnswer:
+    """What a wallet's owner is told of a transfer."""
+    each = past.transfer
+    return TransferAnswer(
+        id=each.id,
+        at=clock.rfc3339(each.at),
+        unit=each.unit,
+        amount=each.signed_amount(),
+        reason=each.reason,
+        reference=each.reference,
+        version=each.version,
+        balance_after=each.balance_after,
+        previous_hash=each.previous_hash,
+        hash=each.hash,
+    )
+
+
+def _place(cursor: str | None) -> tuple[int | None, str]:
+    if cursor is None:
+        return None, ""
+    parts = parse.cursor(cursor)
+    if len(parts) != 2 or not parts[0].isascii() or not parts[0].isdigit() or len(parts[0]) > 15:
+        raise _not_our_cursor()
+    return int(parts[0]), parts[1]
+
+
+def _not_our_cursor() -> OnairError:
+    return parse.refused("cursor", "This cursor is not one of ours. Start the list from the beginning.")
+
+
+def _tried(read: Callable[[], T]) -> T:
+    for _ in ledger.attempts(random.Random(), READ_ATTEMPTS_MAX):
+        try:
+            return read()
+        except LedgerError:
+            continue
+    raise OnairError("unavailable")

@@ -1,0 +1,116 @@
+"""Lambda: turns gifts that wait into a creator's diamonds, rung through the Settle queue; and the ring itself.
+
+Which gifts wait is read from an index that may lag and may still list settled ones; what is true is decided by the
+conditions of the transaction: each gift still waits, the wallet has not moved. So a crash, a retry or a second settler
+changes nothing but time.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Final
+
+import msgspec
+from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from msgspec import Struct
+
+from functions import aws, clock, observe, settings
+from functions.errors import OnairError
+from functions.wallet import ledger, model
+from functions.wallet.ledger import Ledger, LedgerError, MovedError, Posting, TakenError, UncertainError
+from functions.wallet.model import Transfer, Wallet
+from functions.wallet.table import StoredLedger
+
+SLOT_MS: Final = 1000
+# A ring that deduplication swallowed belongs to a slot that is still open: read only after its end, and after the time
+# that clocks differ and that the index usually needs to show a gift.
+GUARD_MS: Final = 300
+ROUNDS_MAX: Final = 20
+
+
+class Ring(Struct, frozen=True):
+    """The Settle queue's message: a creator whose gifts wait, and the slot of `SLOT_MS` in which one was given."""
+
+    creator: str
+    slot: int
+
+
+def ring_settle(creator: str) -> None:
+    """Wake the settler for ``creator``: however many gifts come within a slot, they ring once."""
+    slot = clock.now_ms() // SLOT_MS
+    aws.client("sqs").send_message(
+        QueueUrl=settings.required("SETTLE_QUEUE_URL"),
+        MessageBody=msgspec.json.encode(Ring(creator, slot)).decode(),
+        MessageGroupId=creator,
+        MessageDeduplicationId=f"{creator}#{slot}",
+    )
+
+
+def handle(event: dict[str, Any], context: Any) -> Any:
+    """Settle each ring of the batch; one that fails goes back to the queue with the rest of its creator's."""
+    # A processor keeps the state of its batch, and the local stack runs several batches at once in one process.
+    processor = SqsFifoPartialProcessor(skip_group_on_error=True)
+    processor.raise_on_entire_batch_failure = False
+    return process_partial_response(event, _on_record, processor, context)
+
+
+def _on_record(record: SQSRecord) -> None:
+    ring = msgspec.json.decode(record.body, type=Ring)
+    clock.sleep_ms(min(SLOT_MS + GUARD_MS, (ring.slot + 1) * SLOT_MS + GUARD_MS - clock.now_ms()))
+    if not settle_all(StoredLedger(), ring.creator):
+        ring_settle(ring.creator)
+
+
+def settle_all(book: Ledger, creator: str, rounds_max: int = ROUNDS_MAX, rng: random.Random | None = None) -> bool:
+    """Settle until nothing waits, or ``rounds_max`` transactions are done; tells whether nothing is left."""
+    for _ in range(rounds_max):
+        settled, seen = settle_once(book, creator, rng or random.Random())
+        if seen < model.SETTLED_AT_ONCE_MAX:
+            return True
+        observe.logger.debug("settled", extra={"creator": creator, "gifts": settled})
+    return False
+
+
+def settle_once(book: Ledger, creator: str, rng: random.Random) -> tuple[int, int]:
+    """Settle what the index shows, up to one transaction's worth; returns how many gifts it settled and how many
+    it saw.
+
+    Raises
+    ------
+    OnairError
+        ``unavailable`` when every attempt met another writer: the ring goes back to the queue.
+    """
+    waiting: list[Transfer] | None = None
+    seen = 0
+    for _ in ledger.attempts(rng):
+        try:
+            if waiting is None:
+                waiting = book.unsettled(creator, model.SETTLED_AT_ONCE_MAX)
+                seen = len(waiting)
+            if not waiting:
+                return 0, seen
+            before = book.wallet(creator)
+            after, transfer = model.settle(before or Wallet(creator), waiting, at=clock.now_ms())
+            book.write(Posting(before=before, after=after, transfer=transfer, settles=tuple(waiting)))
+            return len(waiting), seen
+        except MovedError:
+            continue
+        except (TakenError, UncertainError):
+            # Another settler, or our own attempt that looked failed, took some: look at each gift itself.
+            waiting = _still_waiting(book, waiting)
+    raise OnairError("unavailable")
+
+
+def _still_waiting(book: Ledger, gifts: list[Transfer] | None) -> list[Transfer] | None:
+    if gifts is None:
+        return None
+    still: list[Transfer] = []
+    for gift in gifts:
+        try:
+            found = book.transfer(gift.account, gift.id)
+        except LedgerError:
+            return gifts  # not known yet; the transaction's conditions still decide
+        if found is not None and found.settlement is None:
+            still.append(gift)
+    return still

@@ -1,0 +1,362 @@
+"""The Ledger table: wallets, transfers and receipts as PynamoDB items, and `StoredLedger`, the ledger in DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
+from pynamodb.expressions.update import Action
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, LocalSecondaryIndex
+from pynamodb.transactions import TransactWrite
+
+from functions import storage
+from functions.rooms import table as rooms_table
+from functions.wallet import ledger
+from functions.wallet.ledger import LedgerError, MovedError, Posting, Receipt, TakenError, UncertainError
+from functions.wallet.model import Details, PastTransfer, Transfer, Wallet
+
+TABLE_SETTING: Final = "LEDGER_TABLE"
+WALLET_KEY: Final = "wallet"
+RECEIPT_KEY: Final = "receipt"
+# Refusals of DynamoDB after which surely nothing was written and another try makes sense.
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+_BUSY: Final = frozenset(
+    {
+        "TransactionConflict",
+        "TransactionConflictException",
+        "ThrottlingError",
+        "ThrottlingException",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+    }
+)
+# Answers that leave open whether the transaction went through; without any code it was a time-out or a lost connection.
+_UNCERTAIN: Final = frozenset(
+    {"InternalServerError", "ServiceUnavailable", "TransactionInProgressException", "500", "503"}
+)
+
+
+class WalletItem(storage.StoredItem):
+    """``wallet#{account}`` / ``wallet``.
+
+    The chain's length is ``head_version``: an attribute named ``version`` would put the wallet into the index of its
+    own transfers.
+    """
+
+    class Meta(storage.StoredItem.Meta):
+        table_name = "named-by-setting"
+
+    table_setting = TABLE_SETTING
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True, default=WALLET_KEY)
+    coins = NumberAttribute()
+    diamonds = NumberAttribute()
+    carried_milli = NumberAttribute()
+    head_version = NumberAttribute()
+    head_hash = UnicodeAttribute()
+    head_at = NumberAttribute()
+    frozen = BooleanAttribute(default=False)
+    combo = UnicodeAttribute(null=True)
+    combo_count = NumberAttribute(null=True)
+
+    def to_wallet(self) -> Wallet:
+        return Wallet(
+            account=_account(self.pk),
+            coins=int(self.coins),
+            diamonds=int(self.diamonds),
+            carried_milli=int(self.carried_milli),
+            version=int(self.head_version),
+            hash=self.head_hash,
+            at=int(self.head_at),
+            frozen=bool(self.frozen),
+            combo=self.combo or "",
+            combo_count=int(self.combo_count or 0),
+        )
+
+
+class ByVersion(LocalSecondaryIndex["TransferItem"]):
+    """A wallet's transfers in their order."""
+
+    class Meta:
+        index_name = "by_version"
+        projection = AllProjection()
+
+    pk = UnicodeAttribute(hash_key=True)
+    version = NumberAttribute(range_key=True)
+
+
+class Unsettled(GlobalSecondaryIndex["TransferItem"]):
+    """Gifts that wait for settlement; an item leaves it when ``unsettled_key`` is removed."""
+
+    class Meta:
+        index_name = "unsettled"
+        projection = AllProjection()
+
+    unsettled_key = UnicodeAttribute(hash_key=True)
+    at = NumberAttribute(range_key=True)
+
+
+class TransferItem(storage.StoredItem):
+    """``wallet#{account}`` / the transfer's id. Only ``unsettled_key`` and ``settlement`` ever change, once."""
+
+    class Meta(storage.StoredItem.Meta):
+        table_name = "named-by-setting"
+
+    table_setting = TABLE_SETTING
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    version = NumberAttribute()
+    at = NumberAttribute()
+    debit = UnicodeAttribute()
+    credit = UnicodeAttribute()
+    unit = UnicodeAttribute()
+    amount = NumberAttribute()
+    reason = UnicodeAttribute()
+    reference = UnicodeAttribute()
+    balance_after = NumberAttribute()
+    previous_hash = UnicodeAttribute()
+    details = UnicodeAttribute()
+    hash = UnicodeAttribute()
+    unsettled_key = UnicodeAttribute(null=True)
+    settlement = UnicodeAttribute(null=True)
+    by_version = ByVersion()
+    unsettled = Unsettled()
+
+    def to_transfer(self) -> Transfer:
+        unit: Any = self.unit
+        reason: Any = self.reason
+        return Transfer(
+            id=self.sk,
+            account=_account(self.pk),
+            version=int(self.version),
+            at=int(self.at),
+            debit=self.debit,
+            credit=self.credit,
+            unit=unit,
+            amount=int(self.amount),
+            reason=reason,
+            reference=self.reference,
+            balance_after=int(self.balance_after),
+            previous_hash=self.previous_hash,
+            details=_details.decode(self.details),
+            hash=self.hash,
+        )
+
+    def to_past_transfer(self) -> PastTransfer:
+        return PastTransfer(self.to_transfer(), self.settlement)
+
+
+class ReceiptItem(storage.StoredItem):
+    """``receipt#{provider}#{id}`` / ``receipt``: exists once, whoever brings the receipt."""
+
+    class Meta(storage.StoredItem.Meta):
+        table_name = "named-by-setting"
+
+    table_setting = TABLE_SETTING
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True, default=RECEIPT_KEY)
+    account = UnicodeAttribute()
+    pack = UnicodeAttribute()
+    transfer = UnicodeAttribute()
+
+    def to_receipt(self) -> Receipt:
+        _, provider, receipt_id = self.pk.split("#", 2)
+        return Receipt(provider, receipt_id, self.account, self.pack, self.transfer)
+
+
+_details = msgspec.json.Decoder(Details)
+
+
+class StoredLedger:
+    """The ledger in the table that the setting ``LEDGER_TABLE`` names."""
+
+    def wallet(self, account: str) -> Wallet | None:
+        try:
+            return WalletItem.get(wallet_key(account), WALLET_KEY, consistent_read=True).to_wallet()
+        except DoesNotExist:
+            return None
+        except PynamoDBException as error:
+            raise _read_failed(error) from error
+
+    def transfer(self, account: str, transfer_id: str) -> PastTransfer | None:
+        try:
+            return TransferItem.get(wallet_key(account), transfer_id, consistent_read=True).to_past_transfer()
+        except DoesNotExist:
+            return None
+        except PynamoDBException as error:
+            raise _read_failed(error) from error
+
+    def receipt(self, provider: str, receipt_id: str) -> Receipt | None:
+        try:
+            return ReceiptItem.get(receipt_key(provider, receipt_id), RECEIPT_KEY, consistent_read=True).to_receipt()
+        except DoesNotExist:
+            return None
+        except PynamoDBException as error:
+            raise _read_failed(error) from error
+
+    def statement(self, account: str, newest: int | None, limit: int) -> list[PastTransfer]:
+        condition = None if newest is None else TransferItem.version <= newest
+        try:
+            found = TransferItem.by_version.query(
+                wallet_key(account), condition, consistent_read=True, scan_index_forward=False, limit=limit
+            )
+            return [each.to_past_transfer() for each in found]
+        except PynamoDBException as error:
+            raise _read_failed(error) from error
+
+    def unsettled(self, creator: str, limit: int) -> list[Transfer]:
+        found: list[Transfer] = []
+        try:
+            for key in ledger.unsettled_keys(creator):
+                if len(found) < limit:
+                    found += [
+                        each.to_transfer() for each in TransferItem.unsettled.query(key, limit=limit - len(found))
+                    ]
+        except PynamoDBException as error:
+            raise _read_failed(error) from error
+        return found
+
+    def unsettled_creators(self, before_ms: int, gifts_max: int) -> set[str]:
+        """Creators with a gift from before ``before_ms`` that waits, among the first ``gifts_max`` of the index."""
+        try:
+            found = TransferItem.unsettled.scan(limit=gifts_max, attributes_to_get=["unsettled_key", "at"])
+            old = [each.unsettled_key for each in found if each.at < before_ms]
+            return {ledger.creator_of(key) for key in old}
+        except PynamoDBException as error:
+            raise _read_failed(error) from error
+
+    def write(self, posting: Posting) -> None:
+        try:
+            with TransactWrite(connection=storage.connection()) as transaction:
+                transaction.save(transfer_item(posting), condition=TransferItem.pk.does_not_exist())
+                if posting.event is not None and posting.stream is not None:
+                    transaction.save(rooms_table.inbox_put(posting.stream, posting.event))
+                if posting.receipt is not None:
+                    transaction.save(receipt_item(posting.receipt), condition=ReceiptItem.pk.does_not_exist())
+                settled: Action = TransferItem.unsettled_key.remove()
+                for gift in posting.settles:
+                    transaction.update(
+                        TransferItem(wallet_key(gift.account), gift.id),
+                        actions=[settled, TransferItem.settlement.set(posting.transfer.id)],
+                        condition=TransferItem.unsettled_key.exists(),
+                    )
+                _put_wallet(transaction, posting.before, posting.after)
+        except TransactWriteError as error:
+            raise _write_failed(error) from error
+
+    def records(self, segment: int, segments: int) -> Iterator[Wallet | PastTransfer | Receipt]:
+        """Every item of one scan segment, for the audit; each is strongly consistent, all together are no snapshot."""
+        page: dict[str, Any] | None = None
+        table = TransferItem._get_connection()
+        while True:
+            answer = table.scan(
+                segment=segment, total_segments=segments, exclusive_start_key=page, consistent_read=True
+            )
+            for raw in answer["Items"]:
+                key = raw["sk"]["S"]
+                if key == WALLET_KEY:
+                    yield WalletItem.from_raw_data(raw).to_wallet()
+                elif key == RECEIPT_KEY:
+                    yield ReceiptItem.from_raw_data(raw).to_receipt()
+                else:
+                    yield TransferItem.from_raw_data(raw).to_past_transfer()
+            page = answer.get("LastEvaluatedKey")
+            if page is None:
+                return
+
+
+def wallet_key(account: str) -> str:
+    """The partition of a wallet and its transfers."""
+    return f"wallet#{account}"
+
+
+def receipt_key(provider: str, receipt_id: str) -> str:
+    """The partition of a receipt."""
+    return f"receipt#{provider}#{receipt_id}"
+
+
+def transfer_item(posting: Posting) -> TransferItem:
+    """The item of a posting's transfer."""
+    each = posting.transfer
+    return TransferItem(
+        wallet_key(each.account),
+        each.id,
+        version=each.version,
+        at=each.at,
+        debit=each.debit,
+        credit=each.credit,
+        unit=each.unit,
+        amount=each.amount,
+        reason=each.reason,
+        reference=each.reference,
+        balance_after=each.balance_after,
+        previous_hash=each.previous_hash,
+        details=msgspec.json.encode(each.details).decode(),
+        hash=each.hash,
+        unsettled_key=posting.unsettled_key,
+    )
+
+
+def receipt_item(receipt: Receipt) -> ReceiptItem:
+    """The item of a receipt."""
+    return ReceiptItem(
+        receipt_key(receipt.provider, receipt.id),
+        RECEIPT_KEY,
+        account=receipt.account,
+        pack=receipt.pack,
+        transfer=receipt.transfer,
+    )
+
+
+def _put_wallet(transaction: TransactWrite, before: Wallet | None, after: Wallet) -> None:
+    # An update of what a posting moves, not a put of the whole item: attributes that a newer deployment added survive.
+    item = WalletItem(wallet_key(after.account), WALLET_KEY)
+    actions: list[Action] = [
+        WalletItem.coins.set(after.coins),
+        WalletItem.diamonds.set(after.diamonds),
+        WalletItem.carried_milli.set(after.carried_milli),
+        WalletItem.head_version.set(after.version),
+        WalletItem.head_hash.set(after.hash),
+        WalletItem.head_at.set(after.at),
+    ]
+    if before is None or before.frozen != after.frozen:
+        actions.append(WalletItem.frozen.set(after.frozen))
+    if before is None or (before.combo, before.combo_count) != (after.combo, after.combo_count):
+        actions += [WalletItem.combo.set(after.combo), WalletItem.combo_count.set(after.combo_count)]
+    if before is None:
+        condition = WalletItem.pk.does_not_exist()
+    else:
+        condition = (WalletItem.head_version == before.version) & (WalletItem.frozen == before.frozen)
+    transaction.update(item, actions=actions, condition=condition)
+
+
+def _write_failed(error: TransactWriteError) -> LedgerError | TransactWriteError:
+    code = error.cause_response_code
+    if code is None or code in _UNCERTAIN:
+        return UncertainError(str(error))
+    if code == "TransactionCanceledException":
+        # PynamoDB sends puts before updates: the wallet stands last, everything before it exists once or changes once.
+        reasons = error.cancellation_reasons
+        refused = [at for at, reason in enumerate(reasons) if reason and reason.code == "ConditionalCheckFailed"]
+        if any(at < len(reasons) - 1 for at in refused):
+            return TakenError(str(error))
+        if refused or any(reason and reason.code in _BUSY for reason in reasons):
+            return MovedError(str(error))
+    if code in _BUSY:
+        return MovedError(str(error))
+    return error
+
+
+def _read_failed(error: PynamoDBException) -> LedgerError | PynamoDBException:
+    code = error.cause_response_code
+    if code is None or code in _UNCERTAIN:
+        return UncertainError(str(error))
+    return MovedError(str(error)) if code in _BUSY else error
+
+
+def _account(pk: str) -> str:
+    return pk.removeprefix("wallet#")
