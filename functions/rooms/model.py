@@ -7,6 +7,7 @@ text.py, and how events become frames is in fold.py.
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -112,8 +113,8 @@ class RoomView(Struct, frozen=True):
 class Member(Struct, frozen=True, kw_only=True):
     """An account in a room. ``version`` rises by one with each write and guards against two at once.
 
-    ``arrival_ms`` is the rate bucket as a theoretical arrival time (GCRA, ITU-T I.371 Annex A); ``recent`` holds the last
-    64 acts as 8 bytes of the client id's digest and 4 of the content's.
+    ``arrival_ms`` is the rate bucket as a theoretical arrival time (GCRA, ITU-T I.371 Annex A); ``recent`` holds the
+    last 64 acts as 8 bytes of the client id's digest and 4 of the content's.
     """
 
     account: str
@@ -282,6 +283,11 @@ def count_reactions(counts: Mapping[str, int]) -> dict[str, int]:
     if sum(taps.values()) > REACTIONS_A_MESSAGE_MAX:
         raise OnairError("invalid_request", f"At most {REACTIONS_A_MESSAGE_MAX} a message.", field="counts")
     return taps
+
+
+def reaction_shard(account: str) -> int:
+    """Which counter shard an account's taps go to."""
+    return zlib.crc32(account.encode()) % REACTION_SHARDS
 
 
 def tick_ms(viewers: int, limits: Limits) -> int:

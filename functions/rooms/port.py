@@ -1,0 +1,85 @@
+"""What a room asks of the world: storage, ring and sockets, each method one call to AWS unless it says otherwise.
+
+What must hold through crashes (sequencing.py, chat.py, join.py, react.py) knows only these protocols, so that the
+simulation can run it on fakes that crash, delay and interleave between any two calls. stored.py and posts.py are real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from functions.rooms.messages import JoinEvent, RoomEvent
+from functions.rooms.model import Connection, InboxEntry, Member, Room, RoomState, StoredFrame
+
+
+class Desk(Struct, frozen=True):
+    """What a comment needs to know; ``joined`` tells whether this connection is in this room."""
+
+    room: Room | None
+    member: Member
+    joined: bool
+
+
+class Registration(Struct, frozen=True):
+    """One transaction: a connection comes into the room (and others of its account make way)."""
+
+    stream_id: str
+    nonce: str
+    nonce_expires_s: int
+    connection: Connection
+    evicted: tuple[tuple[str, Connection], ...]
+    new_member: Member | None
+    event: JoinEvent | None
+
+
+class Rooms(Protocol):
+    """Reads are strongly consistent: correctness rests on them."""
+
+    # sequencing
+    def head(self, stream_id: str) -> StoredFrame | None: ...
+    def inbox(self, stream_id: str) -> list[InboxEntry]: ...
+    def state(self, stream_id: str) -> RoomState | None: ...
+    def connections(self, stream_id: str, shard: int) -> list[Connection]: ...
+    def count_connections(self, stream_id: str, shard: int, now_s: int) -> int: ...
+    def put_frame(self, stream_id: str, frame: StoredFrame) -> bool: ...
+    def delete_inbox(self, stream_id: str, event_ids: Sequence[str]) -> None: ...
+    def tell_viewers(self, stream_id: str, viewers: int) -> None: ...
+    def tell_shard(self, stream_id: str, shard: int, viewers: int) -> None: ...
+    def forget_connections(self, stream_id: str, gone: Sequence[Connection]) -> None: ...
+
+    # commenting, reacting
+    def desk(self, stream_id: str, account: str, connection_id: str) -> Desk: ...
+    def commit_comment(self, stream_id: str, before: Member, after: Member, event: RoomEvent) -> bool: ...
+    def space_reactions(self, account: str, connection_id: str, now_ms: int, interval_ms: int) -> str | None: ...
+    def add_reactions(self, stream_id: str, shard: int, taps: dict[str, int]) -> None: ...
+
+    # joining
+    def member(self, stream_id: str, account: str) -> Member | None: ...
+    def account_connections(self, account: str) -> list[tuple[str, Connection]]: ...
+    def count_join(self, stream_id: str, unique: bool) -> Room | None: ...
+    def register(self, registration: Registration) -> bool: ...
+    def frames_after(self, stream_id: str, after: int, limit: int) -> list[StoredFrame]: ...
+    def newest_frames(self, stream_id: str, limit: int) -> list[StoredFrame]: ...
+
+    # all
+    def ring(self, stream_id: str) -> None: ...
+    def together(self, *calls: Callable[[], Any]) -> list[Any]: ...
+
+
+class Sockets(Protocol):
+    """Posting to open sockets; nothing that a socket does makes these raise."""
+
+    def post(self, bodies: Sequence[str], to: Sequence[Connection], within_ms: int) -> list[Connection]:
+        """Post each body to each connection, in order; answers those that are gone (410)."""
+        ...
+
+    def close(self, connections: Sequence[Connection], within_ms: int) -> None:
+        """Say ``bye`` with each connection's ``closing`` code, then close it."""
+        ...
+
+    def deliver(self, stream_id: str, shard: int, bodies: Sequence[str], closing: str | None) -> None:
+        """Have another function post to one shard, without waiting for it."""
+        ...

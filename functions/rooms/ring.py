@@ -1,0 +1,53 @@
+"""Waking a room's sequencer: one message to a FIFO queue, however much happened in its slot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from functions import aws, clock, settings
+from functions.rooms.limits import limits
+from functions.rooms.model import slot_of
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+BATCH_MAX: Final = 10
+
+
+class Ring(Struct, frozen=True):
+    """A ring's body: what was committed in ``slot`` of this room waits to be put into a frame."""
+
+    room: str
+    slot: int
+
+
+def ring(stream_id: str) -> None:
+    """Ring the room for what was committed before this call.
+
+    The slot is that of now, after the commit: the sequencer reads only once the slot is over, so a ring that the queue
+    drops as a duplicate of an earlier one in the same slot loses nothing.
+    """
+    queue_url, message = settings.required("RING_QUEUE_URL"), _message(stream_id)
+    aws.client("sqs").send_message(QueueUrl=queue_url, **message)
+
+
+def ring_all(stream_ids: Sequence[str]) -> list[str]:
+    """Ring many rooms, ten a call; answers those that the queue did not take."""
+    queue_url, refused = settings.required("RING_QUEUE_URL"), list[str]()
+    for start in range(0, len(stream_ids), BATCH_MAX):
+        batch = stream_ids[start : start + BATCH_MAX]
+        entries = [{"Id": str(index), **_message(stream_id)} for index, stream_id in enumerate(batch)]
+        answer: dict[str, Any] = aws.client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries)
+        refused += [batch[int(failed["Id"])] for failed in answer.get("Failed", [])]
+    return refused
+
+
+def _message(stream_id: str) -> dict[str, str]:
+    slot = slot_of(clock.now_ms(), limits())
+    return {
+        "MessageBody": msgspec.json.encode(Ring(stream_id, slot)).decode(),
+        "MessageGroupId": stream_id,
+        "MessageDeduplicationId": f"{stream_id}#{slot}",
+    }

@@ -1,0 +1,333 @@
+"""`port.Rooms` on DynamoDB and SQS. Reads are strongly consistent; each method is one call where the port says so."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, Final
+
+from pynamodb.exceptions import DoesNotExist, PutError, TransactWriteError, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from functions import storage, transaction
+from functions.rooms import ring as ring_queue
+from functions.rooms.items import (
+    CONNECTION_PREFIX,
+    FRAME_PREFIX,
+    INBOX_PREFIX,
+    LAST,
+    MEMBER_PREFIX,
+    REACTIONS_PREFIX,
+    ROOM,
+    VIEWERS,
+    ConnectionItem,
+    FrameItem,
+    InboxItem,
+    MemberItem,
+    NonceItem,
+    RawItem,
+    ReactionsItem,
+    RoomItem,
+    RoomsItem,
+    ViewersItem,
+    account_key,
+    frame_key,
+    inbox_item,
+    raw_text,
+    room_key,
+    shard_key,
+)
+from functions.rooms.messages import RoomEvent
+from functions.rooms.model import (
+    REACTIONS,
+    Connection,
+    InboxEntry,
+    Member,
+    Room,
+    RoomState,
+    StoredFrame,
+)
+from functions.rooms.port import Desk, Registration
+
+# More than a room's 300 events a second leave in a tick; what is beyond waits for the next read.
+INBOX_READ_MAX: Final = 500
+CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+
+_lock = threading.Lock()
+_pools: list[ThreadPoolExecutor] = []
+
+
+def _pool() -> ThreadPoolExecutor:
+    with _lock:
+        if not _pools:
+            _pools.append(ThreadPoolExecutor(8, thread_name_prefix="rooms"))
+        return _pools[0]
+
+
+class StoredRooms:
+    """The port on the Rooms table and the Ring queue."""
+
+    # --- sequencing
+
+    def head(self, stream_id: str) -> StoredFrame | None:
+        found = self.newest_frames(stream_id, 1)
+        return found[-1] if found else None
+
+    def inbox(self, stream_id: str) -> list[InboxEntry]:
+        # Raw, not as a model: an item that is not what it should be must become a tombstone, not an exception.
+        rows = query(room_key(stream_id), RoomsItem.sk.startswith(INBOX_PREFIX), limit=INBOX_READ_MAX)
+        return [
+            InboxEntry(
+                event_id=str(row["sk"]["S"]).removeprefix(INBOX_PREFIX),
+                body=raw_text(row, "body"),
+                diamonds_milli=int(row.get("diamonds_milli", {}).get("N", 0)),
+            )
+            for row in rows
+        ]
+
+    def state(self, stream_id: str) -> RoomState | None:
+        rows = query(room_key(stream_id), RoomsItem.sk.between(REACTIONS_PREFIX, VIEWERS + LAST))
+        room: Room | None = None
+        reactions = dict[str, int]()
+        viewers: int | None = None
+        shard_viewers = dict[int, int]()
+        for row in rows:
+            key = str(row["sk"]["S"])
+            if key == ROOM:
+                room = RoomItem.from_raw_data(row).to_room()
+            elif key == VIEWERS:
+                viewers = int(ViewersItem.from_raw_data(row).viewers)
+            elif key.startswith(REACTIONS_PREFIX):
+                for emoji, count in ReactionsItem.from_raw_data(row).to_counts().items():
+                    reactions[emoji] = reactions.get(emoji, 0) + count
+            else:
+                shard = int(key.removeprefix(f"{VIEWERS}#"))
+                shard_viewers[shard] = int(ViewersItem.from_raw_data(row).viewers)
+        return None if room is None else RoomState(room, reactions, viewers, shard_viewers)
+
+    def connections(self, stream_id: str, shard: int) -> list[Connection]:
+        rows = query(shard_key(stream_id, shard), None)
+        return [ConnectionItem.from_raw_data(row).to_connection() for row in rows]
+
+    def count_connections(self, stream_id: str, shard: int, now_s: int) -> int:
+        live = (ConnectionItem.expires_at > now_s) & ConnectionItem.closing.does_not_exist()
+        return ConnectionItem.count(shard_key(stream_id, shard), filter_condition=live, consistent_read=True)
+
+    def put_frame(self, stream_id: str, frame: StoredFrame) -> bool:
+        try:
+            FrameItem.of(stream_id, frame).save(FrameItem.pk.does_not_exist())
+        except PutError as error:
+            if error.cause_response_code == CONDITION_FAILED:
+                return False
+            raise
+        return True
+
+    def delete_inbox(self, stream_id: str, event_ids: Sequence[str]) -> None:
+        with InboxItem.batch_write() as batch:
+            for event_id in event_ids:
+                batch.delete(InboxItem(room_key(stream_id), f"{INBOX_PREFIX}{event_id}"))
+
+    def tell_viewers(self, stream_id: str, viewers: int) -> None:
+        ViewersItem(room_key(stream_id), VIEWERS, viewers=viewers).save()
+
+    def tell_shard(self, stream_id: str, shard: int, viewers: int) -> None:
+        ViewersItem(room_key(stream_id), f"{VIEWERS}#{shard}", viewers=viewers).save()
+
+    def forget_connections(self, stream_id: str, gone: Sequence[Connection]) -> None:
+        with ConnectionItem.batch_write() as batch:
+            for one in gone:
+                batch.delete(ConnectionItem(shard_key(stream_id, one.shard), f"{CONNECTION_PREFIX}{one.id}"))
+                batch.delete(ConnectionItem(account_key(one.account), f"{CONNECTION_PREFIX}{one.id}"))
+
+    # --- commenting, reacting
+
+    def desk(self, stream_id: str, account: str, connection_id: str) -> Desk:
+        keys = [
+            (room_key(stream_id), ROOM),
+            (room_key(stream_id), f"{MEMBER_PREFIX}{account}"),
+            (account_key(account), f"{CONNECTION_PREFIX}{connection_id}"),
+        ]
+        room, member, joined = None, Member(account=account), False
+        for row in batch_get(keys):
+            key = str(row["sk"]["S"])
+            if key == ROOM:
+                room = RoomItem.from_raw_data(row).to_room()
+            elif key.startswith(MEMBER_PREFIX):
+                member = MemberItem.from_raw_data(row).to_member()
+            else:
+                joined = ConnectionItem.from_raw_data(row).stream == stream_id
+        return Desk(room, member, joined)
+
+    def commit_comment(self, stream_id: str, before: Member, after: Member, event: RoomEvent) -> bool:
+        unchanged: Condition = MemberItem.version == before.version
+        if before.version == 0:
+            unchanged = MemberItem.version.does_not_exist() | unchanged
+        try:
+            with TransactWrite(connection=storage.connection()) as write:
+                write.save(inbox_item(stream_id, event), condition=InboxItem.pk.does_not_exist())
+                write.update(
+                    MemberItem(room_key(stream_id), f"{MEMBER_PREFIX}{after.account}"),
+                    actions=[
+                        MemberItem.version.set(after.version),
+                        MemberItem.arrival_ms.set(after.arrival_ms),
+                        MemberItem.commented_ms.set(after.commented_ms),
+                        MemberItem.recent.set(after.recent),
+                    ],
+                    condition=unchanged,
+                )
+        except TransactWriteError as error:
+            if error.cause_response_code == "TransactionCanceledException":
+                return False
+            raise
+        return True
+
+    def space_reactions(self, account: str, connection_id: str, now_ms: int, interval_ms: int) -> str | None:
+        mine = ConnectionItem(account_key(account), f"{CONNECTION_PREFIX}{connection_id}")
+        rested = ConnectionItem.reacted_ms.does_not_exist() | (ConnectionItem.reacted_ms <= now_ms - interval_ms)
+        try:
+            mine.update([ConnectionItem.reacted_ms.set(now_ms)], ConnectionItem.stream.exists() & rested)
+        except UpdateError as error:
+            if error.cause_response_code != CONDITION_FAILED:
+                raise
+            there = ConnectionItem.count(
+                account_key(account), ConnectionItem.sk == f"{CONNECTION_PREFIX}{connection_id}", consistent_read=True
+            )
+            return "rate_limited" if there else "conflict"
+        return None
+
+    def add_reactions(self, stream_id: str, shard: int, taps: dict[str, int]) -> None:
+        kinds: dict[str, Any] = ReactionsItem.get_attributes()
+        ReactionsItem(room_key(stream_id), f"{REACTIONS_PREFIX}{shard}").update(
+            [kinds[REACTIONS[emoji]].add(count) for emoji, count in taps.items()]
+        )
+
+    # --- joining
+
+    def member(self, stream_id: str, account: str) -> Member | None:
+        try:
+            found = MemberItem.get(room_key(stream_id), f"{MEMBER_PREFIX}{account}", consistent_read=True)
+        except DoesNotExist:
+            return None
+        return found.to_member()
+
+    def account_connections(self, account: str) -> list[tuple[str, Connection]]:
+        rows = query(account_key(account), RoomsItem.sk.startswith(CONNECTION_PREFIX))
+        found = [ConnectionItem.from_raw_data(row) for row in rows]
+        return [(each.stream, each.to_connection()) for each in found]
+
+    def count_join(self, stream_id: str, unique: bool) -> Room | None:
+        item = RoomItem(room_key(stream_id), ROOM)
+        actions: list[Action] = [RoomItem.joins.add(1)]
+        if unique:
+            actions.append(RoomItem.uniques.add(1))
+        try:
+            item.update(actions, RoomItem.live == True)  # noqa: E712 - PynamoDB makes a condition of it
+        except UpdateError as error:
+            if error.cause_response_code == CONDITION_FAILED:
+                return None
+            raise
+        return item.to_room()
+
+    def register(self, registration: Registration) -> bool:
+        stream_id, one = registration.stream_id, registration.connection
+
+        def write_all() -> None:
+            with TransactWrite(connection=storage.connection()) as write:
+                write.save(
+                    NonceItem(
+                        f"nonce#{registration.nonce}",
+                        "nonce",
+                        connection=one.id,
+                        expires_at=registration.nonce_expires_s,
+                    ),
+                    condition=NonceItem.pk.does_not_exist() | (NonceItem.connection == one.id),
+                )
+                write.save(ConnectionItem.of_shard(stream_id, one))
+                write.save(ConnectionItem.of_account(stream_id, one))
+                for stream, old in registration.evicted:
+                    write.save(ConnectionItem.of_shard(stream, old))
+                    write.delete(ConnectionItem(account_key(old.account), f"{CONNECTION_PREFIX}{old.id}"))
+                if registration.new_member is not None:
+                    # An update, not a put: someone may have muted the account before it ever came in.
+                    write.update(
+                        MemberItem(room_key(stream_id), f"{MEMBER_PREFIX}{registration.new_member.account}"),
+                        actions=[MemberItem.version.set(MemberItem.version | 0)],
+                    )
+                if registration.event is not None:
+                    write.save(inbox_item(stream_id, registration.event))
+
+        try:
+            transaction.commit(write_all)
+        except transaction.ConditionError:
+            return False
+        return True
+
+    def frames_after(self, stream_id: str, after: int, limit: int) -> list[StoredFrame]:
+        rows = query(room_key(stream_id), RoomsItem.sk.between(frame_key(after + 1), FRAME_PREFIX + LAST), limit=limit)
+        return [FrameItem.from_raw_data(row).to_frame() for row in rows]
+
+    def newest_frames(self, stream_id: str, limit: int) -> list[StoredFrame]:
+        rows = query(room_key(stream_id), RoomsItem.sk.startswith(FRAME_PREFIX), limit=limit, newest=True)
+        return [FrameItem.from_raw_data(row).to_frame() for row in reversed(rows)]
+
+    # --- all
+
+    def ring(self, stream_id: str) -> None:
+        ring_queue.ring(stream_id)
+
+    def together(self, *calls: Callable[[], Any]) -> list[Any]:
+        # Each thread gets the caller's context: the function's settings and the call counter live there.
+        waiting = [_pool().submit(copy_context().run, call) for call in calls]
+        return [one.result() for one in waiting]
+
+    def refresh(self, account: str, connection_id: str, expires_s: int) -> Connection | None:
+        """Keep a connection alive until then, in both places (two calls); None when it is not in a room."""
+        mine = ConnectionItem(account_key(account), f"{CONNECTION_PREFIX}{connection_id}")
+        try:
+            mine.update([ConnectionItem.expires_at.set(expires_s)], ConnectionItem.stream.exists())
+            found = mine.to_connection()
+            ConnectionItem(shard_key(mine.stream, found.shard), mine.sk).update(
+                [ConnectionItem.expires_at.set(expires_s)], ConnectionItem.stream.exists()
+            )
+        except UpdateError as error:
+            if error.cause_response_code == CONDITION_FAILED:
+                return None
+            raise
+        return found
+
+
+def query(key: str, range_condition: Condition | None, limit: int | None = None, newest: bool = False) -> list[RawItem]:
+    """All raw items of a partition within the condition, ≤ ``limit`` (one call for each megabyte)."""
+    rows = list[RawItem]()
+    start: Any = None
+    while True:
+        answer: dict[str, Any] = RoomsItem._get_connection().query(
+            key,
+            range_key_condition=range_condition,
+            consistent_read=True,
+            exclusive_start_key=start,
+            limit=None if limit is None else limit - len(rows),
+            scan_index_forward=not newest,
+        )
+        rows += answer["Items"]
+        start = answer.get("LastEvaluatedKey")
+        if start is None or (limit is not None and len(rows) >= limit):
+            return rows
+
+
+def batch_get(keys: Sequence[tuple[str, str]]) -> list[RawItem]:
+    """Raw items of ≤100 keys; asks again for what the service left out."""
+    table = RoomsItem._get_connection()
+    wanted: list[Any] = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
+    rows = list[RawItem]()
+    while wanted:
+        request = [{"pk": key["pk"]["S"], "sk": key["sk"]["S"]} for key in wanted]
+        keyed: Any = request
+        answer: dict[str, Any] = table.batch_get_item(keyed, consistent_read=True)
+        rows += answer["Responses"].get(table.table_name, [])
+        wanted = answer.get("UnprocessedKeys", {}).get(table.table_name, {}).get("Keys", [])
+    return rows
