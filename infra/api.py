@@ -1,0 +1,268 @@
+"""The HTTPS API: every route that the Chalice app declares, as a REST API in front of one function.
+
+Nothing here lists routes: a blueprint that adds one has it deployed by the next synthesis.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as gateway
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from functions.errors import CODES
+from infra import rules
+from infra.accounts import Accounts
+from infra.handler import Handler, House
+from infra.relay import Relay
+from infra.rooms import STAGE as SOCKET_STAGE
+from infra.rooms import Rooms
+from infra.storage import index_arn
+from infra.streams import FEED_INDEX, HOST_INDEX, Streams
+from infra.wallet import STATEMENT_INDEX, Wallet
+from infra.web import Web
+
+STAGE: Final = "v1"
+SCOPE: Final = "aws.cognito.signin.user.admin"  # access tokens of password sign-in carry it, id tokens do not
+ALLOWED_HEADERS: Final = ("Authorization", "Content-Type", "Idempotency-Key", "Accept-Language")
+TIMEOUT_S: Final = 25  # API Gateway gives up after 29 s; our own answer should come first
+PREFLIGHT_AGE_S: Final = 7200  # Chromium's longest
+
+# What the gateway itself refuses, in our codes. An unknown route is MISSING_AUTHENTICATION_TOKEN to API Gateway, and with
+# a bearer token INVALID_SIGNATURE, since it looks for an IAM signature there: both mean that there is nothing here.
+REFUSALS: Final[dict[str, str]] = {
+    "DEFAULT_4XX": "invalid_request",
+    "DEFAULT_5XX": "unavailable",
+    "UNAUTHORIZED": "unauthenticated",
+    "EXPIRED_TOKEN": "unauthenticated",
+    "ACCESS_DENIED": "forbidden",
+    "WAF_FILTERED": "forbidden",
+    "MISSING_AUTHENTICATION_TOKEN": "not_found",
+    "INVALID_SIGNATURE": "not_found",
+    "RESOURCE_NOT_FOUND": "not_found",
+    "BAD_REQUEST_BODY": "invalid_request",
+    "BAD_REQUEST_PARAMETERS": "invalid_request",
+    "REQUEST_TOO_LARGE": "too_large",
+    "THROTTLED": "rate_limited",
+    "QUOTA_EXCEEDED": "rate_limited",
+    "INTEGRATION_FAILURE": "unavailable",
+    "INTEGRATION_TIMEOUT": "unavailable",
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one path, and the token scopes that open it (none: open to all)."""
+
+    path: str
+    method: str
+    scopes: tuple[str, ...]
+
+
+def declared_routes() -> Iterator[Route]:
+    """The routes of the Chalice app, by path and method."""
+    # Imported here: only this question needs the functions' code, and it must answer without AWS.
+    from functions.api import app
+
+    routes: dict[str, dict[str, Any]] = app.routes
+    for path in sorted(routes):
+        for method in sorted(routes[path]):
+            authorizer = routes[path][method].authorizer
+            yield Route(path, method, tuple(authorizer.scopes) if authorizer is not None else ())
+
+
+class Api(Construct):
+    """REST API, its function, and refusals in our shape."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        house: House,
+        accounts: Accounts,
+        streams: Streams,
+        rooms: Rooms,
+        wallet: Wallet,
+        relay: Relay,
+        web: Web,
+        signing: secretsmanager.Secret,
+        playback: secretsmanager.Secret,
+    ) -> None:
+        super().__init__(scope, name)
+        self._house = house
+        settings = house.settings
+        socket = f"wss://{rooms.api.api_id}.execute-api.{cdk.Stack.of(self).region}.{cdk.Stack.of(self).url_suffix}"
+        self.socket_url = f"{socket}/{SOCKET_STAGE}"
+        self.handler = Handler(
+            self,
+            "Api",
+            house=house,
+            entry="api.app",
+            timeout_s=TIMEOUT_S,
+            memory_mib=1024,
+            environment={
+                **rooms.writer_environment(),
+                "ACCOUNTS_TABLE": accounts.table.table_name,
+                "STREAMS_TABLE": streams.table.table_name,
+                "LEDGER_TABLE": wallet.table.table_name,
+                "SOCKET_URL": self.socket_url,
+                "SOCKET_CALLBACK_URL": rooms.stage.callback_url,
+                "USER_POOL_ID": accounts.pool.user_pool_id,
+                "USER_POOL_CLIENT_ID": accounts.client.user_pool_client_id,
+                "JWKS_URL": accounts.keys_url,
+                "TOKEN_ISSUER": accounts.issuer,
+                "SIGNING_SECRET_ARN": signing.secret_arn,
+                "PLAYBACK_SECRET_ARN": playback.secret_arn,
+                "RELAY_URL": web.url,
+                "PLAYBACK_URL": web.url,
+                "RTMP_URL": relay.rtmp_url,
+                "WEB_URL": web.url,
+                "SANDBOX_PURCHASES": "true" if settings.sandbox_purchases else "false",
+                **({"MARKETS": json.dumps(settings.markets, sort_keys=True)} if settings.markets else {}),
+            },
+        )
+        self._let(accounts, streams, rooms, wallet, signing, playback)
+        self._make(accounts)
+        self._refuse()
+
+    @property
+    def url(self) -> str:
+        """The API's address, without a trailing slash."""
+        stack = cdk.Stack.of(self)
+        return f"https://{self.api.rest_api_id}.execute-api.{stack.region}.{stack.url_suffix}/{STAGE}"
+
+    def _let(
+        self,
+        accounts: Accounts,
+        streams: Streams,
+        rooms: Rooms,
+        wallet: Wallet,
+        signing: secretsmanager.Secret,
+        playback: secretsmanager.Secret,
+    ) -> None:
+        items = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+        may = self.handler.may
+        may([*items, "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:BatchGetItem"], on=[accounts.table.table_arn])
+        may([*items, "dynamodb:BatchGetItem"], on=[streams.table.table_arn])
+        may(["dynamodb:Query"], on=[index_arn(streams.table, FEED_INDEX), index_arn(streams.table, HOST_INDEX)])
+        may([*items, "dynamodb:Query", "dynamodb:BatchGetItem"], on=[rooms.table.table_arn])
+        may(list(items), on=[wallet.table.table_arn])
+        may(["dynamodb:Query"], on=[index_arn(wallet.table, STATEMENT_INDEX)])
+        may(["secretsmanager:GetSecretValue"], on=[signing.secret_arn, playback.secret_arn])
+        may(
+            [
+                # SignUp, InitiateAuth and GlobalSignOut carry their own proof and need no permission.
+                "cognito-idp:AdminConfirmSignUp",
+            ],
+            on=[accounts.pool.user_pool_arn],
+        )
+        rooms.let_ring(self.handler)
+
+    def _make(self, accounts: Accounts) -> None:
+        settings = self._house.settings
+        access: logs.LogGroup = self._house.log_group(self, "AccessLogs")
+        self.api = gateway.RestApi(
+            self,
+            "Rest",
+            description="Onair API",
+            endpoint_types=[gateway.EndpointType.REGIONAL],
+            cloud_watch_role=True,
+            cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,  # one per account: others may log through it
+            deploy_options=gateway.StageOptions(
+                stage_name=STAGE,
+                throttling_rate_limit=settings.api_rate,
+                throttling_burst_limit=settings.api_burst,
+                tracing_enabled=True,
+                metrics_enabled=True,
+                logging_level=gateway.MethodLoggingLevel.ERROR,
+                data_trace_enabled=False,  # bodies hold passwords
+                access_log_destination=gateway.LogGroupLogDestination(access),
+                access_log_format=gateway.AccessLogFormat.json_with_standard_fields(
+                    caller=False, http_method=True, ip=False, protocol=True, request_time=True,
+                    resource_path=True, response_length=True, status=True, user=False,
+                ),
+            ),
+        )  # fmt: skip
+        authorizer = gateway.CognitoUserPoolsAuthorizer(self, "Cognito", cognito_user_pools=[accounts.pool])
+        integration = gateway.LambdaIntegration(
+            self.handler.called_by_clients(),
+            proxy=True,
+            allow_test_invoke=False,
+            # One permission for the API rather than one for each method: hundreds of resources fewer.
+            scope_permission_to_method=False,
+        )
+        preflighted: set[str] = set()
+        for route in declared_routes():
+            resource = self.api.root.resource_for_path(route.path)
+            if route.path not in preflighted:
+                preflighted.add(route.path)
+                preflight = resource.add_cors_preflight(
+                    allow_origins=gateway.Cors.ALL_ORIGINS,
+                    allow_methods=gateway.Cors.ALL_METHODS,
+                    allow_headers=list(ALLOWED_HEADERS),
+                    max_age=cdk.Duration.seconds(PREFLIGHT_AGE_S),
+                )
+                rules.acknowledge(
+                    preflight,
+                    "APIG4",
+                    "A browser's preflight carries no token by the Fetch standard, and tells only what may be asked.",
+                )
+                rules.acknowledge(
+                    preflight,
+                    "COG4",
+                    "A browser's preflight carries no token by the Fetch standard, and tells only what may be asked.",
+                )
+            if route.scopes:
+                resource.add_method(
+                    route.method,
+                    integration,
+                    authorizer=authorizer,
+                    authorization_type=gateway.AuthorizationType.COGNITO,
+                    authorization_scopes=list(route.scopes),
+                )
+            else:
+                self._open(resource.add_method(route.method, integration), route)
+        rules.acknowledge(
+            self.api,
+            "APIG2",
+            "Every body is parsed by the msgspec type of its route (functions/parse.py), which names the wrong field.",
+        )
+        rules.acknowledge(
+            self.api,
+            "APIG3",
+            "No firewall by default: it is billed per request; throttling bounds what anyone can ask.",
+        )
+        rules.acknowledge(
+            self.api,
+            "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]",
+            "API Gateway's account-wide log role: AWS's managed policy is the only one that the service documents.",
+        )
+
+    def _open(self, method: gateway.Method, route: Route) -> None:
+        for rule in ("APIG4", "COG4"):
+            rules.acknowledge(
+                method,
+                rule,
+                f"{route.method} {route.path} is open by the protocol: sign-up, sign-in, catalogue or what visitors may see.",
+            )
+
+    def _refuse(self) -> None:
+        for kind, code in REFUSALS.items():
+            status, message = CODES[code]
+            self.api.add_gateway_response(
+                f"Refusal{kind.title().replace('_', '')}",
+                type=gateway.ResponseType.of(kind),
+                status_code=str(status),
+                response_headers={
+                    "Access-Control-Allow-Origin": "'*'",
+                    "Access-Control-Allow-Headers": f"'{','.join(ALLOWED_HEADERS)}'",
+                },
+                templates={"application/json": json.dumps({"error": {"code": code, "message": message}})},
+            )

@@ -1,0 +1,101 @@
+"""What an operator may choose at deploy time: every context key of cdk.json, with its type and its bounds.
+
+``docs/operate.md`` comments each key. Defaults live in cdk.json alone, so that what is not set there is an error here
+rather than a second opinion. Values given with ``-c key=value`` arrive as text and are converted.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from constructs import Construct
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Port = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
+LogDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of a room; each becomes the environment variable of the same name in capitals."""
+
+    slot_ms: Annotated[int, msgspec.Meta(ge=50, le=1000)]
+    skew_guard_ms: Annotated[int, msgspec.Meta(ge=0, le=500)]
+    posts_budget: Positive
+    stadium_viewers: Positive
+    react_interval_ms: Annotated[int, msgspec.Meta(ge=100)]
+    reconnect_spread_ms: Annotated[int, msgspec.Meta(ge=0)]
+    ping_s: Annotated[int, msgspec.Meta(ge=30, le=540)]  # API Gateway closes a socket that was silent for 600 s
+    shard_size: Annotated[int, msgspec.Meta(ge=10, le=1000)]
+
+    def environment(self) -> dict[str, str]:
+        """The limits as environment variables."""
+        return {name.upper(): str(getattr(self, name)) for name in self.__struct_fields__}
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """One deployment's choices."""
+
+    removal: Literal["retain", "destroy"]
+    deletion_protection: bool
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    log_days: LogDays
+    alarm_email: str
+    secrets_generation: Positive
+    snap_start: bool
+    sandbox_purchases: bool
+    creator_share_permille: Annotated[int, msgspec.Meta(ge=0, le=1000)]
+    markets: dict[str, Any]
+    limits: Limits
+    api_rate: Positive
+    api_burst: Positive
+    socket_rate: Positive
+    socket_burst: Positive
+    relay_image: str
+    relay_architecture: Literal["x86_64", "arm64"]
+    relay_cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384]
+    relay_memory_mib: Annotated[int, msgspec.Meta(ge=512)]
+    relay_tasks: Annotated[int, msgspec.Meta(ge=1, le=100)]
+    relay_part_ms: Annotated[int, msgspec.Meta(ge=100, le=1000)]
+    relay_segment_s: Annotated[int, msgspec.Meta(ge=1, le=6)]
+    udp_port_first: Port
+    udp_port_last: Port
+    media_days: Positive
+    cloudfront_prefix_list: str
+    web_dist: str
+
+    def __post_init__(self) -> None:
+        if self.udp_port_last - self.udp_port_first < 99:
+            raise ValueError("udp_port_last must be at least 99 above udp_port_first: each publisher takes ports")
+
+
+def context_of_cdk_json() -> dict[str, Any]:
+    """The ``context`` of cdk.json: the CDK command line passes it on by itself, a plain ``python app.py`` does not."""
+    content: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())
+    return content["context"]
+
+
+def read(scope: Construct) -> Settings:
+    """Read and check all keys from the construct tree's context.
+
+    Raises
+    ------
+    ValueError
+        Naming the key that is missing, of a wrong type or out of bounds.
+    """
+    values: dict[str, Any] = {}
+    for name in Settings.__struct_fields__:
+        value: Any = scope.node.try_get_context(name)
+        if value is None:
+            raise ValueError(f"context key {name} is missing: cdk.json holds the defaults")
+        values[name] = json.loads(value) if name in ("markets", "limits") and isinstance(value, str) else value
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"context (cdk.json or -c key=value): {error}") from error

@@ -1,0 +1,83 @@
+"""Streams: their table, what the relay tells of their media, and the sweep that ends streams without media."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda_event_sources as sources
+from constructs import Construct
+
+from infra.handler import Handler, House
+from infra.storage import index_arn, table, text, work_queue
+
+if TYPE_CHECKING:
+    from infra.accounts import Accounts
+    from infra.rooms import Rooms
+
+FEED_INDEX = "feed"
+HOST_INDEX = "host"
+
+
+class Streams(Construct):
+    """Streams table and Media queue; `watch` adds the handlers, which need rooms."""
+
+    def __init__(self, scope: Construct, name: str, *, house: House) -> None:
+        super().__init__(scope, name)
+        self._house = house
+        self.table = table(self, "Streams", house)
+        self.table.add_global_secondary_index(
+            index_name=FEED_INDEX,
+            partition_key=text("feed_key"),
+            sort_key=text("started_at"),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        self.table.add_global_secondary_index(
+            index_name=HOST_INDEX,
+            partition_key=text("host_id"),
+            sort_key=text("created_at"),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        self.media = work_queue(self, "Media", visibility_s=60, retention_s=3600)
+
+    def watch(self, rooms: Rooms, accounts: Accounts) -> None:
+        """Add what turns the relay's reports, and their absence, into the state of a stream and its room."""
+        told = Handler(
+            self,
+            "Media",
+            house=self._house,
+            entry="streams.media.handle",
+            timeout_s=10,
+            environment={"STREAMS_TABLE": self.table.table_name, **rooms.writer_environment()},
+        )
+        told.may(["dynamodb:GetItem", "dynamodb:UpdateItem"], on=[self.table.table_arn])
+        rooms.let_write_events(told)
+        told.add_event_source(sources.SqsEventSource(self.media.queue, batch_size=10, report_batch_item_failures=True))
+
+        self.sweep = Handler(
+            self,
+            "Sweep",
+            house=self._house,
+            entry="streams.sweep.handle",
+            timeout_s=55,  # it starts each minute
+            environment={
+                "STREAMS_TABLE": self.table.table_name,
+                "ACCOUNTS_TABLE": accounts.table.table_name,
+                **rooms.writer_environment(),
+            },
+        )
+        self.sweep.may(["dynamodb:Query"], on=[index_arn(self.table, FEED_INDEX)])
+        self.sweep.may(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], on=[self.table.table_arn])
+        self.sweep.may(["dynamodb:GetItem", "dynamodb:UpdateItem"], on=[accounts.table.table_arn])
+        rooms.let_close(self.sweep)
+        events.Rule(
+            self,
+            "EachMinute",
+            description="Ends streams whose media never flowed or stays lost",
+            schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
+            targets=[targets.LambdaFunction(self.sweep, retry_attempts=0)],  # the next minute is the retry
+        )
+        self.told = told
