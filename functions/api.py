@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import chalice
 import msgspec
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
-from chalice.app import CORSConfig, Request, Response
+from chalice.app import Chalice, CORSConfig, Request, Response
 
 from functions import messages, observe
 from functions.accounts.routes import routes as accounts
@@ -43,19 +42,21 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
     error: Refusal
 
 
-class Api(chalice.Chalice):
+class Api(Chalice):
     """A Chalice app whose current request belongs to the caller's context.
 
     Chalice keeps it on the app object: on Lambda one request runs at a time, in the local stack many do.
     """
 
-    @property
-    def current_request(self) -> Request | None:  # pyright: ignore[reportIncompatibleVariableOverride]: as above
-        return _request.get()
+    if not TYPE_CHECKING:  # for the type checker it stays the plain attribute that Chalice declares
 
-    @current_request.setter
-    def current_request(self, request: Request | None) -> None:
-        _request.set(request)
+        @property
+        def current_request(self) -> Request | None:
+            return _request.get()
+
+        @current_request.setter
+        def current_request(self, request: Request | None) -> None:
+            _request.set(request)
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         return _handle(event, context)
@@ -122,9 +123,7 @@ def _in_our_shape(request: Request | None, proceed: Callable[[Any], Response]) -
     """Middleware: Chalice's own refusals (method, media type) get our shape, every answer its CORS headers."""
     response = proceed(request)
     if response.status_code == 415:
-        response = _refusal(
-            OnairError("invalid_request", "Send the body as `application/json`.", field="Content-Type")
-        )
+        response = _refusal(OnairError("invalid_request", "Send the body as `application/json`.", field="Content-Type"))
     elif response.status_code in (404, 405) and not _ours(response):
         # As API Gateway, which answers the same for a path and for a method that nobody declared.
         response = _refusal(OnairError("not_found", "There is no such route."))
@@ -160,4 +159,4 @@ def _handle(event: Any, context: Any) -> dict[str, Any]:
         response = error_answer(OnairError("not_found", "There is no such route."), headers.get("accept-language"))
         response.headers = {**CORS.get_access_control_headers(), **response.headers}
         return response.to_dict()
-    return chalice.Chalice.__call__(app, event, context)
+    return Chalice.__call__(app, event, context)

@@ -1,7 +1,7 @@
 """What comes in over HTTPS, made into types: body, query, headers, text; and who is asking.
 
-Whatever is wrong leaves as `OnairError` ``invalid_request`` that names the field in ``details.field``. Unknown fields are
-ignored, so that a newer client can speak to an older deployment.
+Whatever is wrong leaves as `OnairError` ``invalid_request`` that names the field in ``details.field``. Unknown fields
+are ignored, so that a newer client can speak to an older deployment.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import re
 import unicodedata
 from typing import Annotated, Any, Final, TypeVar
 
-import chalice
 import msgspec
+from chalice.app import Request
 
 from functions import ids
 from functions.errors import OnairError
@@ -49,7 +49,7 @@ def refused(field: str, problem: str) -> OnairError:
     return OnairError("invalid_request", problem, field=field)
 
 
-def body(request: chalice.app.Request, kind: type[T]) -> T:
+def body(request: Request, kind: type[T]) -> T:
     """The request's JSON body as ``kind``; an absent body counts as ``{}``.
 
     Raises
@@ -71,7 +71,7 @@ def body(request: chalice.app.Request, kind: type[T]) -> T:
         raise OnairError("invalid_request", "The body is not JSON.") from None
 
 
-def query(request: chalice.app.Request, kind: type[T]) -> T:
+def query(request: Request, kind: type[T]) -> T:
     """The query string as ``kind``; numbers are read from their text, of a repeated parameter the last counts."""
     given = dict(request.query_params or {})
     try:
@@ -81,7 +81,7 @@ def query(request: chalice.app.Request, kind: type[T]) -> T:
 
 
 def text(field: str, value: str, *, minimum: int, maximum: int) -> str:
-    """``value`` in NFC without outer white space, of ``minimum`` to ``maximum`` code points and no control characters."""
+    """``value`` in NFC without outer white space: ``minimum`` to ``maximum`` code points, no control characters."""
     composed = unicodedata.normalize("NFC", value).strip()
     if not minimum <= len(composed) <= maximum:
         raise OnairError(
@@ -90,13 +90,13 @@ def text(field: str, value: str, *, minimum: int, maximum: int) -> str:
             field=field,
             details={"minimum": minimum, "maximum": maximum},
         )
-    # Cc: line feeds and terminal codes; Cs: halves of a surrogate pair, which UTF-8 cannot carry. Cf stays: emoji need it.
+    # Cc: line feeds, terminal codes; Cs: halves of a surrogate pair, which UTF-8 cannot carry. Cf stays: emoji need it.
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in composed):
         raise refused(field, f"`{field}` may not hold control characters.")
     return composed
 
 
-def idempotency_key(request: chalice.app.Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
     """The header ``Idempotency-Key``, or None; 1 to 128 printable ASCII characters."""
     key = request.headers.get("idempotency-key")
     if key is None:
@@ -111,7 +111,7 @@ def fingerprint(content: msgspec.Struct) -> str:
     return ids.derived(msgspec.json.encode(content, order="deterministic").decode())
 
 
-def identity(request: chalice.app.Request) -> Identity:
+def identity(request: Request) -> Identity:
     """Who asks on a protected route, from the claims that the gateway verified."""
     authorizer: dict[str, Any] = request.context.get("authorizer") or {}
     claims: dict[str, Any] = authorizer.get("claims") or {}
@@ -121,7 +121,7 @@ def identity(request: chalice.app.Request) -> Identity:
     return Identity(str(account), str(handle))
 
 
-def bearer(request: chalice.app.Request) -> str | None:
+def bearer(request: Request) -> str | None:
     """The token of ``Authorization: Bearer …``; None without the header, ``unauthenticated`` for another scheme."""
     header: str | None = request.headers.get("authorization")
     if header is None:
@@ -132,7 +132,7 @@ def bearer(request: chalice.app.Request) -> str | None:
     return token.strip()
 
 
-def optional_identity(request: chalice.app.Request) -> Identity | None:
+def optional_identity(request: Request) -> Identity | None:
     """Who asks on an open route: None without a token; a token that is there must be good."""
     token = bearer(request)
     if token is None:
@@ -171,5 +171,7 @@ def _named(error: msgspec.ValidationError) -> OnairError:
     if missing:
         field = f"{field}.{missing['field']}".removeprefix(".")
     if not field:
-        return OnairError("invalid_request", f"The request has the wrong shape: {problem}.", details={"problem": problem})
+        return OnairError(
+            "invalid_request", f"The request has the wrong shape: {problem}.", details={"problem": problem}
+        )
     return OnairError("invalid_request", f"`{field}`: {problem}.", field=field, details={"problem": problem})

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import chalice
+from chalice.app import CognitoUserPoolAuthorizer
 
 from functions import clock, settings
 from functions.errors import OnairError
@@ -18,9 +18,7 @@ from functions.parse import Identity
 
 # The ARN is never called: infra/ makes the method's authorizer for the pool of the same stack. The scope is what makes
 # API Gateway take access tokens rather than id tokens.
-cognito = chalice.CognitoUserPoolAuthorizer(
-    "onair", provider_arns=["arn:local:pool"], scopes=["aws.cognito.signin.user.admin"]
-)
+cognito = CognitoUserPoolAuthorizer("onair", provider_arns=["arn:local:pool"], scopes=["aws.cognito.signin.user.admin"])
 
 
 @lru_cache(maxsize=4)

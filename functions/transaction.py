@@ -1,7 +1,7 @@
 """DynamoDB transactions that lose to another one are tried again, a bounded number of times.
 
-`TransactionConflict` says only that someone else wrote the same item at that moment; a failed condition is an answer and
-leaves at once (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html).
+`TransactionConflict` says only that someone else wrote the same item at that moment; a failed condition is an answer
+and leaves at once (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html).
 """
 
 from __future__ import annotations

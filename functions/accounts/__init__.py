@@ -1,1 +1,1 @@
-"""The capability `accounts`: model.py (pure rules), table.py (storage), routes.py (HTTPS), one file a Lambda handler."""
+"""The capability `accounts`: model.py (pure rules), table.py (storage), pool.py (Cognito), routes.py (HTTPS)."""

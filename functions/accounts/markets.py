@@ -1,4 +1,4 @@
-"""The markets that this deployment serves: ``markets.json`` beside this file, with the rows of the setting ``MARKETS``."""
+"""The markets that this deployment serves: ``markets.json`` beside this file, with rows of the setting ``MARKETS``."""
 
 from __future__ import annotations
 

@@ -25,19 +25,23 @@ _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 
 # Names that a person would take for us, for a role, or for a route of the page.
-RESERVED_HANDLES: Final = frozenset(
-    "about account accounts admin administrator api app audit billing config contact creator creators feed feeds gift "
-    "gifts help host info legal live login logout mail me moderator moderators null official onair operator operators "
-    "partner partners pay payout payouts postmaster press privacy purchase report root safety search security session "
-    "sessions settings share staff stream streams studio support system team terms test trust undefined verified "
-    "visitor wallet webmaster www".split()
-)
+# fmt: off
+RESERVED_HANDLES: Final = frozenset((
+    "about", "account", "accounts", "admin", "administrator", "api", "app", "audit", "billing", "config", "contact",
+    "creator", "creators", "feed", "feeds", "gift", "gifts", "help", "host", "info", "legal", "live", "login",
+    "logout", "mail", "me", "moderator", "moderators", "null", "official", "onair", "operator", "operators",
+    "partner", "partners", "pay", "payout", "payouts", "postmaster", "press", "privacy", "purchase", "report", "root",
+    "safety", "search", "security", "session", "sessions", "settings", "share", "staff", "stream", "streams",
+    "studio", "support", "system", "team", "terms", "test", "trust", "undefined", "verified", "visitor", "wallet",
+    "webmaster", "www",
+))
+# fmt: on
 
 
 class Market(msgspec.Struct, frozen=True):
     """What one market asks.
 
-    ``default`` marks a row whose ages are our own choice rather than a rule of law; ``source`` names where they are from.
+    ``default`` marks a row whose ages are our own choice rather than a rule of law; ``source`` says where from.
     """
 
     followers_min: Annotated[int, msgspec.Meta(ge=0)]
@@ -87,9 +91,7 @@ class Requirement(msgspec.Struct, frozen=True):
 def handle_problem(handle: str) -> str | None:
     """Why ``handle`` may not be taken (English), or None."""
     if not _HANDLE.fullmatch(handle):
-        return (
-            f"A handle has {HANDLE_LENGTH_MIN} to {HANDLE_LENGTH_MAX} characters: small letters a–z, digits, `_` and `.`."
-        )
+        return f"A handle has {HANDLE_LENGTH_MIN} to {HANDLE_LENGTH_MAX} characters: letters a–z, digits, `_` and `.`."
     if handle.startswith(".") or handle.endswith(".") or ".." in handle:
         return "A handle neither begins nor ends with a dot, nor has two in a row."
     if handle in RESERVED_HANDLES:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-import chalice
 import msgspec
-from chalice.app import Response
+from chalice.app import Blueprint, Response
 from msgspec import UNSET
 
 from functions import clock, ids, messages, parse
@@ -17,7 +16,7 @@ from functions.errors import OnairError
 from functions.parse import Page
 from functions.security import cognito
 
-routes = chalice.Blueprint(__name__)
+routes = Blueprint(__name__)
 
 _DEVICES: Final = frozenset({"camera", "microphone", "encoder"})
 

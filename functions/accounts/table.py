@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any, ClassVar, Final, Literal, cast
 
 from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import UpdateError
+from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
@@ -27,7 +27,7 @@ Side = Literal["follows", "follower"]
 class AccountsItem(storage.StoredItem):
     """Anything in the Accounts table, by its key."""
 
-    class Meta:
+    class Meta(storage.StoredItem.Meta):
         table_name = "named-by-setting"
 
     table_setting: ClassVar[str] = "ACCOUNTS_TABLE"
@@ -38,7 +38,7 @@ class AccountsItem(storage.StoredItem):
 class ProfileItem(AccountsItem):
     """``account#{id}`` / ``profile``."""
 
-    class Meta:
+    class Meta(AccountsItem.Meta):
         table_name = "named-by-setting"
 
     handle = UnicodeAttribute()
@@ -59,7 +59,7 @@ class ProfileItem(AccountsItem):
 class HandleItem(AccountsItem):
     """``handle#{handle}`` / ``handle``: whose it is."""
 
-    class Meta:
+    class Meta(AccountsItem.Meta):
         table_name = "named-by-setting"
 
     account = UnicodeAttribute()
@@ -68,7 +68,7 @@ class HandleItem(AccountsItem):
 class FollowItem(AccountsItem):
     """``account#{id}`` / ``follows#{other}`` and ``follower#{other}``: one follow, seen from both sides."""
 
-    class Meta:
+    class Meta(AccountsItem.Meta):
         table_name = "named-by-setting"
 
     at_ms = NumberAttribute()
@@ -77,7 +77,7 @@ class FollowItem(AccountsItem):
 class SignUpItem(AccountsItem):
     """``sign_up#{key}`` / ``sign_up``: what was signed up under an Idempotency-Key."""
 
-    class Meta:
+    class Meta(AccountsItem.Meta):
         table_name = "named-by-setting"
 
     fingerprint = UnicodeAttribute()
@@ -126,7 +126,7 @@ def sign_up_fingerprint(sign_up_key: str) -> str | None:
     """What was signed up under this key in the last 24 hours, or None."""
     try:
         item = SignUpItem.get(f"sign_up#{sign_up_key}", SIGN_UP, consistent_read=True)
-    except SignUpItem.DoesNotExist:
+    except DoesNotExist:
         return None
     # DynamoDB deletes expired items within days, not at once.
     return item.fingerprint if item.expires_at > clock.now_ms() // 1000 else None
@@ -136,7 +136,7 @@ def read(account_id: str) -> Account | None:
     """One account, as of now."""
     try:
         return _account(ProfileItem.get(account_key(account_id), PROFILE, consistent_read=True))
-    except ProfileItem.DoesNotExist:
+    except DoesNotExist:
         return None
 
 
@@ -159,7 +159,7 @@ def id_of(handle: str) -> str | None:
     """Whose handle this is."""
     try:
         return HandleItem.get(f"handle#{handle}", HANDLE, consistent_read=True).account
-    except HandleItem.DoesNotExist:
+    except DoesNotExist:
         return None
 
 
@@ -234,7 +234,7 @@ def follows(follower_id: str, followed_id: str) -> bool:
     """Does the first follow the second?"""
     try:
         FollowItem.get(account_key(follower_id), f"follows#{followed_id}", consistent_read=True)
-    except FollowItem.DoesNotExist:
+    except DoesNotExist:
         return False
     return True
 

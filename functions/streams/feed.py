@@ -1,0 +1,88 @@
+"""The feed: what is live and flowing, for everyone and from those one follows, and what is coming up."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+
+from functions import clock, parse
+from functions.accounts import table as accounts
+from functions.parse import Page
+from functions.rooms import table as rooms
+from functions.streams import model, table, views
+from functions.streams.model import FeedKey, Stream
+from functions.streams.views import Streams, StreamView
+
+# How many pages of the index or of follows one request looks through before it answers with what it has and a cursor.
+PAGES_MAX: Final = 5
+FOLLOWS_PAGE: Final = 100
+
+
+def for_you(page: Page) -> Streams:
+    """Live streams for everyone, newest first."""
+    found, cursor = _from_index("live", page, forward=False)
+    flowing = [stream for stream in found if stream.state == "live" and stream.media == "flowing"]
+    return Streams(_live_views(flowing), cursor)
+
+
+def upcoming(page: Page) -> Streams:
+    """Announced streams, soonest first."""
+    found, cursor = _from_index("upcoming", page, forward=True)
+    items = [
+        msgspec.structs.replace(views.view(stream), why="upcoming") for stream in found if stream.state == "scheduled"
+    ]
+    return Streams(items, cursor)
+
+
+def following(account_id: str, page: Page) -> Streams:
+    """Live streams of those whom the account follows, in the order of its follows."""
+    place = parse.cursor(page.cursor)
+    after = place[0] if place else None
+    flowing: list[Stream] = []
+    for _ in range(PAGES_MAX):
+        # Never more follows than streams still wanted: then the cursor is always the last follow looked at.
+        wanted = page.limit - len(flowing)
+        followed, after = accounts.list_follows(account_id, "follows", after, min(FOLLOWS_PAGE, max(wanted, 1)))
+        hosts = accounts.read_many(followed)
+        live = [hosts[one].live_stream for one in followed if one in hosts]
+        streams = table.read_many([stream_id for stream_id in live if stream_id is not None])
+        flowing += [
+            streams[one]
+            for one in live
+            if one in streams
+            and streams[one].state == "live"
+            and streams[one].media == "flowing"
+            and streams[one].audience != "members"
+        ]
+        if after is None or len(flowing) >= page.limit:
+            break
+    items = [msgspec.structs.replace(item, why="following") for item in _live_views(flowing)]
+    return Streams(items, parse.make_cursor(after) if after is not None else UNSET)
+
+
+def _from_index(key: FeedKey, page: Page, *, forward: bool) -> tuple[list[Stream], str | msgspec.UnsetType]:
+    place = parse.cursor(page.cursor)
+    if place and len(place) != 2:
+        raise parse.refused("cursor", "This cursor is not one of ours. Start the list from the beginning.")
+    rows = table.list_feed(key, (place[0], place[1]) if place else None, page.limit, forward=forward)
+    streams = table.read_many([stream_id for stream_id, _ in rows])
+    # The index lags behind the table by a moment: the item itself decides (the callers look at its state).
+    found = [streams[stream_id] for stream_id, _ in rows if stream_id in streams]
+    more = len(rows) == page.limit
+    return found, parse.make_cursor(*rows[-1]) if more else UNSET
+
+
+def _live_views(streams: list[Stream]) -> list[StreamView]:
+    if not streams:
+        return []
+    viewers = rooms.read_viewers([stream.id for stream in streams])
+    now_ms = clock.now_ms()
+    return [
+        msgspec.structs.replace(
+            views.view(stream, viewers.get(stream.id, 0)),
+            why=model.why(stream, viewers.get(stream.id, 0), now_ms),
+        )
+        for stream in streams
+    ]

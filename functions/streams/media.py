@@ -1,0 +1,55 @@
+"""Lambda `Media`: takes the relay's reports of what flows, from the Media queue, into the stream and its room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools.utilities.batch import (
+    SqsFifoPartialProcessor,
+    process_partial_response,
+)
+
+from functions import observe
+from functions.rooms import table as rooms
+from functions.streams import model, table
+from functions.streams.model import MediaReport
+
+# One stream's reports fail together, so that their order holds; others of the batch go on.
+_processor = SqsFifoPartialProcessor(skip_group_on_error=True)
+
+
+def take(report: MediaReport) -> bool:
+    """Store a report and tell the room, unless the stream knows better; True when it was taken.
+
+    A report that comes again, after a crash between the two steps, takes both again.
+    """
+    stream = table.read(report.stream)
+    if stream is None or not model.is_newer(stream, report):
+        return False
+    if not table.set_media(stream, report):
+        # Someone wrote between read and write (a new key, the end): the queue brings the report again.
+        raise ChangedError(report.stream)
+    rooms.set_media(report.stream, report.state)
+    return True
+
+
+class ChangedError(Exception):
+    """The stream changed while a report of it was being taken."""
+
+
+def _record(record: Any) -> None:
+    try:
+        report = msgspec.json.decode(record.body, type=MediaReport)
+    except msgspec.DecodeError:
+        # It will be no better the next time: log it and let the queue go on.
+        observe.logger.error("unreadable media report", body=record.body[:500])
+        return
+    taken = take(report)
+    observe.logger.info("media", stream=report.stream, state=report.state, taken=taken)
+
+
+@observe.tracer.capture_lambda_handler(capture_response=False)
+def handle(event: dict[str, Any], context: Any) -> Any:
+    """A batch of the Media queue; answers the messages that must come again."""
+    return process_partial_response(event=event, record_handler=_record, processor=_processor, context=context)

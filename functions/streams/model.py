@@ -1,0 +1,150 @@
+"""Rules about streams, pure: who may watch, what a stream may become, and when silence ends it. No storage, no HTTP."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+State = Literal["scheduled", "ready", "live", "ended"]
+Media = Literal["waiting", "flowing", "lost"]
+Audience = Literal["everyone", "followers", "members"]
+Replay = Literal["public", "followers", "off"]
+Role = Literal["host", "viewer", "visitor"]
+# Where the index `feed` holds a stream; absent for those that it does not hold.
+#   upcoming   announced for everyone, not started
+#   waiting    live, its media never flowed yet
+#   live       live and flowing, for everyone: the feed
+#   followers  live and flowing, for followers only
+#   lost       live, its media flowed and is lost now
+#   ending     ended, its summary not stored yet: the sweep finishes it
+FeedKey = Literal["upcoming", "waiting", "live", "followers", "lost", "ending"]
+# Every key under which a live stream stands: for whoever needs all live streams (rooms/ring_live.py).
+LIVE_FEED_KEYS: Final[tuple[FeedKey, ...]] = ("waiting", "live", "followers", "lost")
+
+TITLE_LENGTH_MAX: Final = 100
+TOPICS_MAX: Final = 5
+TOPIC_LENGTH_MAX: Final = 30
+PAID_PARTNERSHIP_LENGTH_MAX: Final = 100
+MIN_AGE_MAX: Final = 99
+SCHEDULE_AHEAD_MS_MAX: Final = 90 * 86_400_000
+NEVER_FLOWED_MS_MAX: Final = 5 * 60_000
+LOST_MS_MAX: Final = 2 * 60_000
+JUST_STARTED_MS: Final = 5 * 60_000
+POPULAR_VIEWERS: Final = 100
+
+ENDED_BY_HOST: Final = "host"
+NEVER_FLOWED: Final = "never_flowed"
+LOST: Final = "lost"
+
+
+class Host(msgspec.Struct, frozen=True):
+    """Who broadcasts, as of when the stream was made or started."""
+
+    id: str
+    handle: str
+    display_name: str
+    avatar_url: str | None = None
+    badges: tuple[str, ...] = ()
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What a broadcast came to; ``diamonds`` are whole ones, rounded down."""
+
+    duration_s: int
+    viewers_peak: int
+    viewers_unique: int
+    comments: int
+    reactions: int
+    gifts: int
+    diamonds: int
+    new_followers: int
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """A stream as stored. ``generation`` counts its stream keys; ``request`` is what it was made of (a fingerprint)."""
+
+    id: str
+    host: Host
+    title: str
+    topics: tuple[str, ...]
+    state: State
+    audience: Audience
+    created_ms: int
+    request: str
+    min_age: int = 0
+    replay: Replay = "public"
+    paid_partnership: str | None = None
+    scheduled_ms: int | None = None
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    end_reason: str | None = None
+    epoch: str | None = None
+    generation: int = 0
+    publish_request: str | None = None
+    media: Media = "waiting"
+    media_ms: int | None = None
+    media_generation: int = 0
+    flowed: bool = False
+    preview: bool = False
+    followers_at_start: int = 0
+    followers_at_end: int | None = None
+    summary: Summary | None = None
+    feed_key: FeedKey | None = None
+
+
+class MediaReport(msgspec.Struct, frozen=True):
+    """What the relay tells of a stream's media; ``preview`` once there is a picture to show."""
+
+    stream: str
+    generation: int
+    state: Media
+    at_ms: int
+    preview: bool = False
+
+
+def feed_key(state: State, media: Media, flowed: bool, audience: Audience) -> FeedKey | None:
+    """Where the index holds a stream in this condition."""
+    if state == "scheduled":
+        return "upcoming" if audience == "everyone" else None
+    if state != "live":
+        return None
+    if media == "flowing":
+        return "live" if audience == "everyone" else "followers"
+    return "lost" if flowed else "waiting"
+
+
+def is_newer(stream: Stream, report: MediaReport) -> bool:
+    """Does this report say more than what is known? The same one again counts: a crash after it is made good."""
+    if stream.state != "live" or report.generation != stream.generation:
+        return False
+    if stream.media_generation < report.generation or stream.media_ms is None:
+        return True
+    return report.at_ms >= stream.media_ms
+
+
+def silence(stream: Stream, now_ms: int) -> str | None:
+    """The reason for which a live stream must end by itself now, or None."""
+    if stream.state != "live" or stream.started_ms is None:
+        return None
+    if not stream.flowed:
+        return NEVER_FLOWED if now_ms - stream.started_ms >= NEVER_FLOWED_MS_MAX else None
+    if stream.media == "lost" and stream.media_ms is not None and now_ms - stream.media_ms >= LOST_MS_MAX:
+        return LOST
+    return None
+
+
+def why(stream: Stream, viewers: int, now_ms: int) -> str:
+    """Why the feed shows this stream: ``popular``, ``just_started`` or ``live``."""
+    if viewers >= POPULAR_VIEWERS:
+        return "popular"
+    if stream.started_ms is not None and now_ms - stream.started_ms < JUST_STARTED_MS:
+        return "just_started"
+    return "live"
+
+
+def duration_s(stream: Stream) -> int:
+    """Whole seconds from start to end; 0 for a stream that never was live."""
+    if stream.started_ms is None or stream.ended_ms is None:
+        return 0
+    return max(0, stream.ended_ms - stream.started_ms) // 1000

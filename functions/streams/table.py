@@ -1,0 +1,421 @@
+"""The Streams table: one item a stream, with the indices `feed` and `host`. Every write is conditional on its state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final, cast
+
+from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.transactions import TransactWrite
+
+from functions import clock, storage, transaction
+from functions.accounts.table import PROFILE, ProfileItem, account_key
+from functions.errors import OnairError
+from functions.streams.model import (
+    Audience,
+    FeedKey,
+    Host,
+    Media,
+    MediaReport,
+    Replay,
+    State,
+    Stream,
+    Summary,
+    feed_key,
+)
+
+STREAM: Final = "stream"
+REFUSED: Final = "ConditionalCheckFailedException"
+
+
+class FeedIndex(GlobalSecondaryIndex[Any]):
+    """Streams that are live, coming up or ending, by when they start; sparse."""
+
+    class Meta:
+        index_name = "feed"
+        projection = KeysOnlyProjection()
+
+    feed_key = UnicodeAttribute(hash_key=True)
+    started_at = UnicodeAttribute(range_key=True)
+
+
+class HostIndex(GlobalSecondaryIndex[Any]):
+    """Streams of one host, by when they were made."""
+
+    class Meta:
+        index_name = "host"
+        projection = KeysOnlyProjection()
+
+    host_id = UnicodeAttribute(hash_key=True)
+    created_at = UnicodeAttribute(range_key=True)
+
+
+class StreamItem(storage.StoredItem):
+    """``stream#{id}`` / ``stream``. The relay reads ``state``, ``key_generation``, ``media`` and ``media_at``."""
+
+    class Meta(storage.StoredItem.Meta):
+        table_name = "named-by-setting"
+
+    table_setting: ClassVar[str] = "STREAMS_TABLE"
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    feed_index = FeedIndex()
+    host_index = HostIndex()
+
+    host_id = UnicodeAttribute()
+    host_handle = UnicodeAttribute()
+    host_name = UnicodeAttribute()
+    host_avatar_url = UnicodeAttribute(null=True)
+    host_badges = JSONAttribute(null=True)
+    title = UnicodeAttribute()
+    topics = JSONAttribute(null=True)
+    state = UnicodeAttribute()
+    audience = UnicodeAttribute()
+    min_age = NumberAttribute(default=0)
+    replay = UnicodeAttribute()
+    paid_partnership = UnicodeAttribute(null=True)
+    created_at = UnicodeAttribute()
+    created_ms = NumberAttribute()
+    request = UnicodeAttribute()
+    scheduled_ms = NumberAttribute(null=True)
+    # Sort key of `feed`: when it started; while it is only announced, when it is meant to.
+    started_at = UnicodeAttribute(null=True)
+    started_ms = NumberAttribute(null=True)
+    ended_ms = NumberAttribute(null=True)
+    end_reason = UnicodeAttribute(null=True)
+    epoch = UnicodeAttribute(null=True)
+    key_generation = NumberAttribute(default=0)
+    publish_request = UnicodeAttribute(null=True)
+    media = UnicodeAttribute()
+    media_at = NumberAttribute(null=True)
+    media_generation = NumberAttribute(default=0)
+    flowed = BooleanAttribute(default=False)
+    preview = BooleanAttribute(default=False)
+    followers_at_start = NumberAttribute(default=0)
+    followers_at_end = NumberAttribute(null=True)
+    summary = JSONAttribute(null=True)
+    feed_key = UnicodeAttribute(null=True)
+
+
+def read(stream_id: str) -> Stream | None:
+    """One stream, as of now."""
+    try:
+        return _stream(StreamItem.get(_pk(stream_id), STREAM, consistent_read=True))
+    except DoesNotExist:
+        return None
+
+
+def required(stream_id: str) -> Stream:
+    """One stream, or ``not_found``."""
+    found = read(stream_id)
+    if found is None:
+        raise OnairError("not_found")
+    return found
+
+
+def read_many(stream_ids: Sequence[str]) -> dict[str, Stream]:
+    """Streams by id, any number; those that are gone are absent."""
+    found = [_stream(item) for item in StreamItem.batch_get([(_pk(one), STREAM) for one in stream_ids])]
+    return {stream.id: stream for stream in found}
+
+
+def create(stream: Stream) -> Stream:
+    """Store a new stream; for a request that came before, answers what is there, and refuses other content."""
+    try:
+        _new_item(stream).save(condition=StreamItem.pk.does_not_exist())
+    except PutError as error:
+        if error.cause_response_code != REFUSED:
+            raise
+        found = required(stream.id)
+        if found.request != stream.request:
+            raise OnairError("id_reused", field="Idempotency-Key") from None
+        return found
+    return stream
+
+
+def change(stream: Stream) -> Stream:
+    """Store what the host changed, as long as the stream has not started."""
+    actions: list[Action] = [
+        StreamItem.title.set(stream.title),
+        StreamItem.topics.set(list(stream.topics)),
+        StreamItem.audience.set(stream.audience),
+        StreamItem.min_age.set(stream.min_age),
+        StreamItem.replay.set(stream.replay),
+        _set(StreamItem.paid_partnership, stream.paid_partnership),
+        StreamItem.state.set(stream.state),
+        _set(StreamItem.scheduled_ms, stream.scheduled_ms),
+        _set(StreamItem.started_at, _feed_time(stream)),
+        _set(StreamItem.feed_key, stream.feed_key),
+    ]
+    return _update(stream.id, actions, StreamItem.state.is_in("ready", "scheduled"))
+
+
+def delete(stream_id: str) -> None:
+    """Forget a stream that is not live; ``conflict`` for one that is."""
+    settled = StreamItem.state.is_in("ready", "scheduled") | (
+        (StreamItem.state == "ended") & StreamItem.summary.exists()
+    )
+    try:
+        StreamItem(_pk(stream_id), STREAM).delete(condition=settled)
+    except DeleteError as error:
+        if error.cause_response_code == REFUSED:
+            raise OnairError("conflict", "End this broadcast before you delete it.") from None
+        raise
+
+
+def start(stream_id: str, host: Host, audience: Audience, followers: int, epoch: str, started_ms: int) -> bool:
+    """Make a stream live and its host's only live one, both or neither; False when it was started already.
+
+    Raises
+    ------
+    OnairError
+        ``already_live`` while another stream of this host is live, ``conflict`` when this one has ended or is gone.
+    """
+    item = StreamItem(_pk(stream_id), STREAM)
+    actions: list[Action] = [
+        StreamItem.state.set("live"),
+        StreamItem.started_ms.set(started_ms),
+        StreamItem.started_at.set(clock.rfc3339(started_ms)),
+        StreamItem.epoch.set(epoch),
+        StreamItem.key_generation.set(1),
+        StreamItem.media.set("waiting"),
+        StreamItem.followers_at_start.set(followers),
+        StreamItem.host_name.set(host.display_name),
+        StreamItem.host_badges.set(list(host.badges)),
+        _set(StreamItem.host_avatar_url, host.avatar_url),
+        _set(StreamItem.feed_key, feed_key("live", "waiting", False, audience)),
+    ]
+
+    def write() -> None:
+        with TransactWrite(connection=storage.connection()) as batch:
+            batch.update(item, actions=actions, condition=StreamItem.state.is_in("ready", "scheduled"))
+            batch.update(
+                ProfileItem(account_key(host.id), PROFILE),
+                actions=[ProfileItem.live_stream.set(stream_id)],
+                condition=ProfileItem.pk.exists() & ProfileItem.live_stream.does_not_exist(),
+            )
+
+    try:
+        transaction.commit(write)
+    except transaction.ConditionError as error:
+        now = read(stream_id)
+        if now is not None and now.state == "live":
+            return False
+        if 0 in error.failed:
+            raise OnairError("conflict", "This broadcast has ended. Make a new one.") from None
+        raise OnairError("already_live") from None
+    return True
+
+
+def end(stream: Stream, reason: str, ended_ms: int, followers: int) -> bool:
+    """End a live stream and set its host free, both or neither; False when it is not live any more.
+
+    It stays in the index as ``ending`` until `finish` has stored its summary, so that a crash in between is found.
+    """
+    item = StreamItem(_pk(stream.id), STREAM)
+    actions: list[Action] = [
+        StreamItem.state.set("ended"),
+        StreamItem.ended_ms.set(ended_ms),
+        StreamItem.end_reason.set(reason),
+        StreamItem.followers_at_end.set(followers),
+        StreamItem.feed_key.set("ending"),
+    ]
+
+    def write() -> None:
+        with TransactWrite(connection=storage.connection()) as batch:
+            batch.update(item, actions=actions, condition=StreamItem.state == "live")
+            batch.update(
+                ProfileItem(account_key(stream.host.id), PROFILE),
+                actions=[ProfileItem.live_stream.remove()],
+                condition=ProfileItem.live_stream == stream.id,
+            )
+
+    try:
+        transaction.commit(write)
+    except transaction.ConditionError as error:
+        if 0 in error.failed:
+            return False
+        # The host's account is gone or was set free by hand: the stream must end all the same.
+        _update(stream.id, actions, StreamItem.state == "live")
+    return True
+
+
+def finish(stream_id: str, summary: Summary) -> Stream:
+    """Store the summary of an ended stream, once: a later one changes nothing and the first is answered."""
+    item = StreamItem(_pk(stream_id), STREAM)
+    actions: list[Action] = [StreamItem.summary.set(_summary_dict(summary)), StreamItem.feed_key.remove()]
+    try:
+        item.update(actions, condition=(StreamItem.state == "ended") & StreamItem.summary.does_not_exist())
+    except UpdateError as error:
+        if error.cause_response_code != REFUSED:
+            raise
+        return required(stream_id)
+    return _stream(item)
+
+
+def rotate_key(stream: Stream, publish_request: str | None, now_ms: int) -> Stream:
+    """Give a live stream its next stream key; until the new publisher is heard its media counts as lost."""
+    silent: Media = "lost" if stream.flowed else "waiting"
+    actions: list[Action] = [
+        StreamItem.key_generation.set(stream.generation + 1),
+        _set(StreamItem.publish_request, publish_request),
+        StreamItem.media.set(silent),
+        StreamItem.media_at.set(now_ms),
+        _set(StreamItem.feed_key, feed_key("live", silent, stream.flowed, stream.audience)),
+    ]
+    unchanged = (StreamItem.state == "live") & (StreamItem.key_generation == stream.generation)
+    return _update(stream.id, actions, unchanged)
+
+
+def set_media(stream: Stream, report: MediaReport) -> bool:
+    """Store what the relay reported of ``stream`` as it was read; False when the stream has changed since."""
+    flowed = stream.flowed or report.state == "flowing"
+    actions: list[Action] = [
+        StreamItem.media.set(report.state),
+        StreamItem.media_at.set(report.at_ms),
+        StreamItem.media_generation.set(report.generation),
+        StreamItem.flowed.set(flowed),
+        StreamItem.preview.set(stream.preview or report.preview),
+        _set(StreamItem.feed_key, feed_key("live", report.state, flowed, stream.audience)),
+    ]
+    unchanged = (
+        (StreamItem.state == "live")
+        & (StreamItem.key_generation == stream.generation)
+        & (StreamItem.media_generation == stream.media_generation)
+    )
+    if stream.media_ms is None:
+        unchanged &= StreamItem.media_at.does_not_exist()
+    else:
+        unchanged &= StreamItem.media_at == stream.media_ms
+    try:
+        StreamItem(_pk(stream.id), STREAM).update(actions, condition=unchanged)
+    except UpdateError as error:
+        if error.cause_response_code == REFUSED:
+            return False
+        raise
+    return True
+
+
+def list_feed(
+    key: FeedKey, after: tuple[str, str] | None, limit: int, *, forward: bool = False
+) -> list[tuple[str, str]]:
+    """(stream id, time of its start) in the index `feed`: newest first, or soonest first when ``forward``."""
+    last: dict[str, Any] | None = None
+    if after is not None:
+        stream_id, started_at = after
+        last = {
+            "feed_key": {"S": key},
+            "started_at": {"S": started_at},
+            "pk": {"S": _pk(stream_id)},
+            "sk": {"S": STREAM},
+        }
+    found = StreamItem.feed_index.query(
+        key, scan_index_forward=forward, limit=limit, page_size=limit, last_evaluated_key=cast(Any, last)
+    )
+    return [(item.pk.removeprefix("stream#"), item.started_at) for item in found]
+
+
+def iterate_feed(key: FeedKey, before: str | None = None) -> list[str]:
+    """Ids of all streams under one key of the index `feed`, oldest first, those that started before a time if given."""
+    condition = StreamItem.started_at < before if before is not None else None
+    return [item.pk.removeprefix("stream#") for item in StreamItem.feed_index.query(key, condition, page_size=500)]
+
+
+def _update(stream_id: str, actions: list[Action], condition: Condition) -> Stream:
+    item = StreamItem(_pk(stream_id), STREAM)
+    try:
+        item.update(actions, condition=condition)
+    except UpdateError as error:
+        if error.cause_response_code == REFUSED:
+            raise OnairError("conflict") from None
+        raise
+    return _stream(item)
+
+
+def _set(attribute: Any, value: Any) -> Action:
+    return cast(Action, attribute.remove() if value is None else attribute.set(value))
+
+
+def _pk(stream_id: str) -> str:
+    return f"stream#{stream_id}"
+
+
+def _feed_time(stream: Stream) -> str | None:
+    at_ms = stream.started_ms if stream.started_ms is not None else stream.scheduled_ms
+    return clock.rfc3339(at_ms) if at_ms is not None else None
+
+
+def _summary_dict(summary: Summary) -> dict[str, int]:
+    return {name: getattr(summary, name) for name in summary.__struct_fields__}
+
+
+def _new_item(stream: Stream) -> StreamItem:
+    return StreamItem(
+        _pk(stream.id),
+        STREAM,
+        host_id=stream.host.id,
+        host_handle=stream.host.handle,
+        host_name=stream.host.display_name,
+        host_avatar_url=stream.host.avatar_url,
+        host_badges=list(stream.host.badges),
+        title=stream.title,
+        topics=list(stream.topics),
+        state=stream.state,
+        audience=stream.audience,
+        min_age=stream.min_age,
+        replay=stream.replay,
+        paid_partnership=stream.paid_partnership,
+        created_at=clock.rfc3339(stream.created_ms),
+        created_ms=stream.created_ms,
+        request=stream.request,
+        scheduled_ms=stream.scheduled_ms,
+        started_at=_feed_time(stream),
+        media=stream.media,
+        feed_key=stream.feed_key,
+    )
+
+
+def _stream(item: StreamItem) -> Stream:
+    return Stream(
+        id=item.pk.removeprefix("stream#"),
+        host=Host(item.host_id, item.host_handle, item.host_name, item.host_avatar_url, tuple(item.host_badges or ())),
+        title=item.title,
+        topics=tuple(item.topics or ()),
+        state=cast(State, item.state),
+        audience=cast(Audience, item.audience),
+        created_ms=int(item.created_ms),
+        request=item.request,
+        min_age=int(item.min_age),
+        replay=cast(Replay, item.replay),
+        paid_partnership=item.paid_partnership,
+        scheduled_ms=_integer(item.scheduled_ms),
+        started_ms=_integer(item.started_ms),
+        ended_ms=_integer(item.ended_ms),
+        end_reason=item.end_reason,
+        epoch=item.epoch,
+        generation=int(item.key_generation),
+        publish_request=item.publish_request,
+        media=cast(Media, item.media),
+        media_ms=_integer(item.media_at),
+        media_generation=int(item.media_generation),
+        flowed=bool(item.flowed),
+        preview=bool(item.preview),
+        followers_at_start=int(item.followers_at_start),
+        followers_at_end=_integer(item.followers_at_end),
+        summary=Summary(**item.summary) if item.summary else None,
+        feed_key=cast("FeedKey | None", item.feed_key),
+    )
+
+
+def _integer(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def schedule_ms(moment: datetime) -> int:
+    """Milliseconds since the Unix epoch of a moment with a time zone."""
+    return int(moment.astimezone(UTC).timestamp() * 1000)

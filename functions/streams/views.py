@@ -1,0 +1,151 @@
+"""What the stream routes take and give: the wire shapes of streams, and how a stream becomes one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from functions import clock, settings, tokens
+from functions.accounts.model import Devices
+from functions.streams.model import (
+    MIN_AGE_MAX,
+    PAID_PARTNERSHIP_LENGTH_MAX,
+    TITLE_LENGTH_MAX,
+    TOPIC_LENGTH_MAX,
+    TOPICS_MAX,
+    Audience,
+    Host,
+    Media,
+    Replay,
+    Role,
+    State,
+    Stream,
+)
+
+# Lengths hold after normalisation to NFC, which the types cannot know: parse.text checks them, these document.
+Title = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": TITLE_LENGTH_MAX})]
+Topic = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": TOPIC_LENGTH_MAX})]
+Topics = Annotated[list[Topic], Meta(max_length=TOPICS_MAX)]
+Partner = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": PAID_PARTNERSHIP_LENGTH_MAX})]
+MinAge = Annotated[int, Meta(ge=0, le=MIN_AGE_MAX)]
+# RFC 3339 with an offset: a time without one means another moment to each reader.
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class NewStream(msgspec.Struct, frozen=True):
+    """A stream to be. ``paid_partnership`` names the brand; ``min_age`` 0 lets everyone in."""
+
+    title: Title
+    devices: Devices
+    topics: Topics = []
+    audience: Audience = "everyone"
+    min_age: MinAge = 0
+    scheduled_for: Moment | None = None
+    replay: Replay = "public"
+    paid_partnership: Partner | None = None
+
+
+class StreamChange(msgspec.Struct, frozen=True):
+    """What changes about a stream that has not started; absent fields stay, null takes away."""
+
+    title: Title | UnsetType = UNSET
+    topics: Topics | UnsetType = UNSET
+    audience: Audience | UnsetType = UNSET
+    min_age: MinAge | UnsetType = UNSET
+    scheduled_for: Moment | UnsetType | None = UNSET
+    replay: Replay | UnsetType = UNSET
+    paid_partnership: Partner | UnsetType | None = UNSET
+
+
+class StartStream(msgspec.Struct, frozen=True):
+    """What the host's app may use now."""
+
+    devices: Devices
+
+
+class Publish(msgspec.Struct, frozen=True):
+    """Where and with what the host publishes."""
+
+    whip_url: str
+    rtmp_url: str
+    stream_key: str
+
+
+class StreamView(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream as clients see it. ``why`` stands in the feed only, ``publish`` in the host's answer to start."""
+
+    id: str
+    title: str
+    topics: tuple[str, ...]
+    state: State
+    host: Host
+    audience: Audience
+    min_age: int
+    replay: Replay
+    media: Media
+    viewers: int
+    preview_url: str | None
+    created_at: str
+    end_reason: str | UnsetType = UNSET
+    scheduled_for: str | UnsetType = UNSET
+    started_at: str | UnsetType = UNSET
+    ended_at: str | UnsetType = UNSET
+    paid_partnership: str | UnsetType = UNSET
+    why: Literal["popular", "just_started", "live", "following", "upcoming"] | UnsetType = UNSET
+    publish: Publish | UnsetType = UNSET
+
+
+class Streams(msgspec.Struct, frozen=True):
+    """A page of streams; without ``cursor`` it is the last."""
+
+    items: list[StreamView]
+    cursor: str | UnsetType = UNSET
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """The right to open a room's socket until ``expires_at``, and to play its media until ``playback_expires_at``."""
+
+    socket_url: str
+    role: Role
+    expires_at: str
+    playback_url: str
+    playback_expires_at: str
+
+
+def view(stream: Stream, viewers: int = 0) -> StreamView:
+    """A stream for everyone who may know of it."""
+    return StreamView(
+        id=stream.id,
+        title=stream.title,
+        topics=stream.topics,
+        state=stream.state,
+        host=stream.host,
+        audience=stream.audience,
+        min_age=stream.min_age,
+        replay=stream.replay,
+        media=stream.media,
+        viewers=viewers,
+        preview_url=f"{settings.required('RELAY_URL')}/preview/{stream.id}.jpg" if stream.preview else None,
+        created_at=clock.rfc3339(stream.created_ms),
+        end_reason=stream.end_reason or UNSET,
+        scheduled_for=_time(stream.scheduled_ms),
+        started_at=_time(stream.started_ms),
+        ended_at=_time(stream.ended_ms),
+        paid_partnership=stream.paid_partnership or UNSET,
+    )
+
+
+def publish(stream: Stream) -> Publish:
+    """The addresses and the key of the stream's present generation."""
+    return Publish(
+        whip_url=f"{settings.required('RELAY_URL')}/whip/{stream.id}",
+        rtmp_url=settings.required("RTMP_URL"),
+        stream_key=tokens.stream_key(stream.id, stream.generation),
+    )
+
+
+def _time(at_ms: int | None) -> str | UnsetType:
+    return UNSET if at_ms is None else clock.rfc3339(at_ms)
