@@ -17,6 +17,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.handler import Handler, House
+from infra.interfaces import interface
 from infra.relay import Relay
 from infra.storage import WorkQueue
 
@@ -32,7 +33,7 @@ class Alarms(Construct):
         super().__init__(scope, name)
         self.topic = sns.Topic(self, "Topic", display_name="Onair alarms", enforce_ssl=True)
         if house.settings.alarm_email:
-            self.topic.add_subscription(subscriptions.EmailSubscription(house.settings.alarm_email))
+            self.topic.add_subscription(interface(subscriptions.EmailSubscription(house.settings.alarm_email)))
 
     def watch_queues(self, queues: Mapping[str, WorkQueue]) -> None:
         """Dead letters of any queue: something failed five times, and stays undone until a person looks."""
@@ -132,8 +133,9 @@ class Alarms(Construct):
             if above is not None
             else cloudwatch.TreatMissingData.BREACHING,
         )
-        alarm.add_alarm_action(actions.SnsAction(self.topic))
-        alarm.add_ok_action(actions.SnsAction(self.topic))
+        tell = interface(actions.SnsAction(interface(self.topic)))
+        alarm.add_alarm_action(tell)
+        alarm.add_ok_action(tell)
 
 
 def functions_of(scope: Construct) -> dict[str, Handler]:

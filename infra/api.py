@@ -34,8 +34,8 @@ ALLOWED_HEADERS: Final = ("Authorization", "Content-Type", "Idempotency-Key", "A
 TIMEOUT_S: Final = 25  # API Gateway gives up after 29 s; our own answer should come first
 PREFLIGHT_AGE_S: Final = 7200  # Chromium's longest
 
-# What the gateway itself refuses, in our codes. An unknown route is MISSING_AUTHENTICATION_TOKEN to API Gateway, and with
-# a bearer token INVALID_SIGNATURE, since it looks for an IAM signature there: both mean that there is nothing here.
+# What the gateway itself refuses, in our codes. An unknown route is MISSING_AUTHENTICATION_TOKEN to API Gateway, and
+# with a bearer token INVALID_SIGNATURE, since it looks for an IAM signature there: both mean that nothing is here.
 REFUSALS: Final[dict[str, str]] = {
     "DEFAULT_4XX": "invalid_request",
     "DEFAULT_5XX": "unavailable",
@@ -250,7 +250,7 @@ class Api(Construct):
             rules.acknowledge(
                 method,
                 rule,
-                f"{route.method} {route.path} is open by the protocol: sign-up, sign-in, catalogue or what visitors may see.",
+                f"{route.method} {route.path} is open by the protocol: sign-up, sign-in, catalogue, or for visitors.",
             )
 
     def _refuse(self) -> None:

@@ -1,8 +1,8 @@
 """The one Lambda bundle: functions/ and its pinned requirements for Lambda's platform, made by uv, without Docker.
 
 What Lambda never loads is left out: Chalice's command line and what only that needs, installers, data of AWS services
-that no function calls, compiled caches. The result is kept under .cache/ by a hash of its inputs; a warm synthesis copies
-nothing and installs nothing.
+that no function calls, compiled caches. The result is kept under .cache/ by a hash of its inputs, so that a second
+synthesis installs nothing.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _trim(root: Path) -> None:
     for entry in (root / "botocore" / "data").iterdir():
         if entry.is_dir() and entry.name not in services:
             _remove(entry)
-    for pattern in ("**/__pycache__", "**/tests", "**/*.pyi", "bin", ".lock", "*.dist-info/RECORD", "pynamodb/**/*.md"):
+    for pattern in ("**/__pycache__", "**/tests", "**/*.pyi", "bin", ".lock", "*.dist-info/RECORD", "wrapt-stubs"):
         for path in list(root.glob(pattern)):
             _remove(path)
 
@@ -169,7 +169,7 @@ def _forget_old() -> None:
 class _WithoutDocker:
     """Hands the bundle to CDK where it would otherwise start a container."""
 
-    def try_bundle(self, output_dir: str, options: cdk.BundlingOptions | None = None, **_: Any) -> bool:
+    def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
         shutil.copytree(bundle(), output_dir, dirs_exist_ok=True)
         return True
 

@@ -1,6 +1,6 @@
-"""One Lambda handler with what every handler has: the shared bundle, logs kept for a while, tracing, and no right at all.
+"""One Lambda handler with what all have: the shared bundle, logs kept for a while, tracing, and no right at all.
 
-Rights are added one action and one resource at a time (`Handler.may`), because a test compares them with the calls seen.
+Rights are added one action and one resource at a time (`Handler.may`): a test compares them with the calls seen.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import rules
+from infra.interfaces import interface
 from infra.settings import Settings
 
 METRICS_NAMESPACE = "Onair"
@@ -35,7 +36,7 @@ class House:
     def log_group(self, scope: Construct, name: str) -> logs.LogGroup:
         """A log group that forgets after ``log_days`` and goes with its stack."""
         made = logs.LogGroup(scope, name, removal_policy=cdk.RemovalPolicy.DESTROY)
-        # The construct wants an enumeration whose names cannot be computed from a number of days; the resource a number.
+        # The construct wants an enumeration whose names cannot be computed from a number; the resource a number.
         resource = made.node.default_child
         assert isinstance(resource, logs.CfnLogGroup)
         resource.retention_in_days = self.settings.log_days
@@ -73,7 +74,7 @@ class Handler(lambda_.Function):
         memory_mib: int = 512,
     ) -> None:
         log_group = house.log_group(scope, f"{name}Logs")
-        role = iam.Role(scope, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        role = iam.Role(scope, f"{name}Role", assumed_by=interface(iam.ServicePrincipal("lambda.amazonaws.com")))
         # The managed basic execution policy may write to every log group of the account; this may write to its own.
         log_group.grant_write(role)
         super().__init__(
@@ -83,7 +84,7 @@ class Handler(lambda_.Function):
             architecture=lambda_.Architecture.ARM_64,
             handler=f"functions.{entry}",
             code=house.code,
-            role=role,
+            role=interface(role),
             log_group=log_group,
             timeout=cdk.Duration.seconds(timeout_s),
             memory_size=memory_mib,
@@ -116,12 +117,12 @@ class Handler(lambda_.Function):
         self.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=list(on)))
 
     def called_by_clients(self) -> lambda_.IFunction:
-        """What a gateway that people wait for should call: with SnapStart an alias of the newest version, else the function.
+        """What a gateway should call: with SnapStart an alias of the newest version, else the function.
 
         SnapStart exists for published versions only, so each such function costs two more resources.
         """
         if not self._with_snap_start:
-            return self
+            return interface(self)
         if self._alias is None:
-            self._alias = lambda_.Alias(self, "Live", alias_name="live", version=self.current_version)
-        return self._alias
+            self._alias = lambda_.Alias(self, "Live", alias_name="live", version=interface(self.current_version))
+        return interface(self._alias)

@@ -1,4 +1,4 @@
-"""The relay: a Fargate service that takes video in (WHIP, RTMP over UDP and TCP) and gives it out through CloudFront."""
+"""The relay: a Fargate service that takes video in (WHIP, RTMP) and gives it out through CloudFront."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from constructs import Construct
 from functions.errors import CODES
 from infra import rules
 from infra.handler import House
+from infra.interfaces import interface
 from infra.settings import ROOT
 from infra.streams import Streams
 from infra.web import Web
@@ -83,7 +84,7 @@ class Relay(Construct):
         rules.acknowledge(
             self.vpc,
             "VPC7",
-            "Flow logs of media would cost more than they tell: every viewer's pull and publisher's packet is one flow.",
+            "Flow logs of media would cost more than they tell: each publisher and each pull is a flow.",
         )
         self._open_ports()
         self._run(streams, web, signing, playback, origin)
@@ -123,7 +124,7 @@ class Relay(Construct):
             rules.acknowledge(
                 group,
                 "EC23",
-                "Publishers come from any address: each is checked by stream key, and HTTP by CloudFront's secret header.",
+                "Publishers come from any address: stream keys and the origin header decide.",
             )
 
     def _run(
@@ -168,9 +169,9 @@ class Relay(Construct):
                 "SECRETS_GENERATION": str(settings.secrets_generation),
             },
             secrets={
-                "SIGNING_SECRET": ecs.Secret.from_secrets_manager(signing),
-                "PLAYBACK_SECRET": ecs.Secret.from_secrets_manager(playback),
-                "ORIGIN_SECRET": ecs.Secret.from_secrets_manager(origin),
+                "SIGNING_SECRET": ecs.Secret.from_secrets_manager(interface(signing)),
+                "PLAYBACK_SECRET": ecs.Secret.from_secrets_manager(interface(playback)),
+                "ORIGIN_SECRET": ecs.Secret.from_secrets_manager(interface(origin)),
             },
             # aiortc binds UDP ports that the kernel picks; this keeps the kernel to the ports the security group opens.
             system_controls=[
@@ -235,7 +236,7 @@ class Relay(Construct):
         rules.acknowledge(
             role,
             "IAM5[Resource::*]",
-            "ec2:DescribeNetworkInterfaces takes no resource: the relay asks for the public address of its own interface.",
+            "ec2:DescribeNetworkInterfaces takes no resource: the relay asks for its own public address.",
         )
         rules.acknowledge(
             self.task,
@@ -287,7 +288,7 @@ class Relay(Construct):
         rules.acknowledge(
             self.http_balancer,
             "ELB2",
-            "Its access logs need a bucket policy that depends on the region, which stays open; CloudFront counts requests.",
+            "Its access logs need a bucket policy that depends on the region, which is open here.",
         )
 
     def _balance_rtmp(self) -> None:

@@ -18,6 +18,7 @@ from constructs import Construct
 
 from infra import rules
 from infra.handler import Handler, House
+from infra.interfaces import interface
 from infra.storage import index_arn, table, work_queue
 from infra.streams import FEED_INDEX, Streams
 from infra.wallet import Wallet
@@ -279,5 +280,7 @@ class Rooms(Construct):
             "EachMinute",
             description="Rings every live room, for rings that were lost and counts that changed",
             schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
-            targets=[targets.LambdaFunction(self.ring_live, retry_attempts=0)],  # the next minute is the retry
+            targets=[
+                interface(targets.LambdaFunction(interface(self.ring_live), retry_attempts=0))
+            ],  # the next minute is the retry
         )

@@ -1,4 +1,4 @@
-"""The rules that the stack is held to: cdk-nag's AWS Solutions pack, and how a finding is acknowledged with its reason."""
+"""The rules that the stack is held to, cdk-nag's AWS Solutions pack, and how a finding is acknowledged."""
 
 from __future__ import annotations
 

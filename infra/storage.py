@@ -32,7 +32,7 @@ def table(
 ) -> dynamodb.Table:
     """An on-demand table with keys ``pk`` and ``sk``, point-in-time recovery and TTL on ``expires_at``.
 
-    `Table` rather than `TableV2`: the local stack makes it from the template, and what it runs on knows no global tables.
+    `Table` rather than `TableV2`: the local stack makes it from the template, and moto knows no global tables.
     """
     return dynamodb.Table(
         scope,

@@ -12,6 +12,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from constructs import Construct
 
 from infra.handler import Handler, House
+from infra.interfaces import interface
 from infra.storage import index_arn, table, text, work_queue
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class Streams(Construct):
             "EachMinute",
             description="Ends streams whose media never flowed or stays lost",
             schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
-            targets=[targets.LambdaFunction(self.sweep, retry_attempts=0)],  # the next minute is the retry
+            targets=[
+                interface(targets.LambdaFunction(interface(self.sweep), retry_attempts=0))
+            ],  # the next minute is the retry
         )
         self.told = told

@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from constructs import Construct
 
 from infra.handler import Handler, House
+from infra.interfaces import interface
 from infra.storage import index_arn, number, table, text, work_queue
 
 STATEMENT_INDEX = "by_version"
@@ -62,5 +63,7 @@ class Wallet(Construct):
             "EachMinute",
             description="Rings for gifts whose own ring was lost",
             schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
-            targets=[targets.LambdaFunction(self.ring_unsettled, retry_attempts=0)],  # the next minute is the retry
+            targets=[
+                interface(targets.LambdaFunction(interface(self.ring_unsettled), retry_attempts=0))
+            ],  # the next minute is the retry
         )

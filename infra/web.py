@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -82,7 +81,7 @@ def _modules_are_current() -> bool:
     # npm writes its own lock into node_modules when it has installed everything; older than ours means ours changed.
     installed = PAGE / "node_modules" / ".package-lock.json"
     wanted = PAGE / "package-lock.json"
-    return installed.is_file() and wanted.is_file() and os.stat(installed).st_mtime >= os.stat(wanted).st_mtime
+    return installed.is_file() and wanted.is_file() and installed.stat().st_mtime >= wanted.stat().st_mtime
 
 
 class Web(Construct):
@@ -201,7 +200,7 @@ class Web(Construct):
         rules.acknowledge(
             role,
             "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]",
-            "CDK's own publisher runs at deploy time only; its role is CDK's to write and takes the managed log policy.",
+            "CDK's own publisher runs at deploy time only; its role is CDK's and takes the managed policy.",
         )
         publisher = role.node.scope
         assert publisher is not None
