@@ -1,0 +1,375 @@
+"""The stack made from the template in moto, and read back with every reference resolved.
+
+`make` is the whole of it: prepare the template, let moto's CloudFormation create it, switch on what that leaves off (TTL,
+point-in-time recovery), and read what the parts of the local stack need (local/declared.py).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from moto.cloudformation.models import cloudformation_backends
+from moto.cloudformation.parsing import clean_json
+from moto.secretsmanager.models import secretsmanager_backends
+
+from functions import aws
+from local import declared, moto_types, resource_types
+from local.addresses import Addresses, localize
+
+ACCOUNT: Final = "123456789012"
+REGION: Final = "us-east-1"
+STACK: Final = "Onair"
+_FUNCTION_IN_URI: Final = re.compile(r"functions/(arn:[^/]+)/invocations")
+
+Resource = tuple[str, dict[str, Any]]
+
+
+class TemplateError(RuntimeError):
+    """The template lacks something without which nothing can run; the message names it."""
+
+
+def make(template: Mapping[str, Any], addresses: Addresses) -> declared.Declared:
+    """Create the template's resources in moto and read them back."""
+    prepared = prepare(template)
+    for line in resource_types.account_for(prepared):
+        if line.fate == "unlisted":
+            moto_types.stand_in_for(line.type)
+    moto_types.install()
+    client = aws.client("cloudformation")
+    made = client.create_stack(StackName=STACK, TemplateBody=json.dumps(prepared))
+    stack: Any = cloudformation_backends[ACCOUNT][REGION].get_stack(made["StackId"])
+    reader = _Reader(prepared, stack.resource_map, addresses)
+    found = reader.read({output.key: str(output.value) for output in stack.stack_outputs})
+    for table in found.tables:
+        _switch_on(table)
+    return found
+
+
+def prepare(template: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy without what only a deployment needs: bootstrap check, left-out types and what points at them, code assets."""
+    prepared: dict[str, Any] = copy.deepcopy(dict(template))
+    prepared.pop("Rules", None)
+    prepared.get("Parameters", {}).pop("BootstrapVersion", None)
+    resources: dict[str, dict[str, Any]] = prepared["Resources"]
+    gone = {name for name, resource in resources.items() if resource_types.fate(resource["Type"])[0] == "left out"}
+    for name in gone:
+        del resources[name]
+    for resource in resources.values():
+        depends = resource.get("DependsOn", [])
+        depends = [depends] if isinstance(depends, str) else depends
+        resource["DependsOn"] = [name for name in depends if name not in gone]
+        if resource["Type"] == "AWS::Lambda::Function":
+            # The handler runs from the source tree; moto wants some code to keep.
+            resource["Properties"]["Code"] = {"ZipFile": "# runs from the source tree"}
+        if resource["Type"] == "AWS::S3::Bucket":
+            # Notifications, lifecycle and logging settings of a bucket: moto takes them by API only.
+            for name in ("LifecycleConfiguration", "CorsConfiguration", "LoggingConfiguration"):
+                resource["Properties"].pop(name, None)
+    outputs = prepared.get("Outputs", {})
+    prepared["Outputs"] = {name: output for name, output in outputs.items() if not _mentions(output, gone)}
+    return prepared
+
+
+def _mentions(value: Any, names: set[str]) -> bool:
+    if isinstance(value, dict):
+        target: Any = value.get("Ref") or (value.get("Fn::GetAtt") or [None])[0]
+        return target in names or any(_mentions(inner, names) for inner in value.values())
+    return isinstance(value, list) and any(_mentions(inner, names) for inner in value)
+
+
+def _switch_on(table: declared.Table) -> None:
+    client = aws.client("dynamodb")
+    if table.ttl_attribute:
+        specification = {"Enabled": True, "AttributeName": table.ttl_attribute}
+        client.update_time_to_live(TableName=table.name, TimeToLiveSpecification=specification)
+    if table.point_in_time_recovery:
+        client.update_continuous_backups(
+            TableName=table.name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+        )
+
+
+class _Reader:
+    """Reads the created stack; one method a kind of thing."""
+
+    def __init__(self, template: dict[str, Any], resources: Any, addresses: Addresses) -> None:
+        self._template = template
+        self._resources = resources
+        self._addresses = addresses
+        self._function_names: dict[str, str] = {}
+
+    def read(self, outputs: Mapping[str, str]) -> declared.Declared:
+        functions = self._functions()
+        return declared.Declared(
+            functions=functions,
+            rest=self._rest_api(),
+            socket=self._socket_api(),
+            sources=tuple(self._sources()),
+            schedules=tuple(self._schedules()),
+            tables=tuple(self._tables()),
+            relay_environment=self._relay_environment(),
+            user_pool=self._only("AWS::Cognito::UserPool"),
+            user_pool_client=self._only("AWS::Cognito::UserPoolClient"),
+            outputs=outputs,
+        )
+
+    def _of(self, kind: str) -> list[Resource]:
+        """Logical name and resolved properties of every resource of a type."""
+        return [
+            (name, self._resolved(resource.get("Properties", {})))
+            for name, resource in self._template["Resources"].items()
+            if resource["Type"] == kind
+        ]
+
+    def _resolved(self, value: Any) -> Any:
+        return clean_json(value, self._resources)
+
+    def _physical(self, logical: str) -> str:
+        return str(self._resources[logical].physical_resource_id)
+
+    def _only(self, kind: str) -> str:
+        names = [name for name, resource in self._template["Resources"].items() if resource["Type"] == kind]
+        if len(names) != 1:
+            raise TemplateError(f"The template should have one {kind}, and has {len(names)}.")
+        return self._physical(names[0])
+
+    def _functions(self) -> dict[str, declared.Function]:
+        retries: dict[str, tuple[int, int]] = {}
+        for _, properties in self._of("AWS::Lambda::EventInvokeConfig"):
+            name = function_name(str(properties["FunctionName"]))
+            retries[name] = (
+                int(properties.get("MaximumRetryAttempts", 2)),
+                int(properties.get("MaximumEventAgeInSeconds", 21_600)),
+            )
+        found: dict[str, declared.Function] = {}
+        for logical, properties in self._of("AWS::Lambda::Function"):
+            name = self._physical(logical)
+            variables: dict[str, Any] = properties.get("Environment", {}).get("Variables", {})
+            environment = {key: localize(key, str(value), self._addresses) for key, value in variables.items()}
+            # What Lambda itself adds (Lambda Developer Guide, "Defined runtime environment variables").
+            environment |= {"AWS_REGION": REGION, "AWS_LAMBDA_FUNCTION_NAME": name}
+            attempts, age_s = retries.get(name, (2, 21_600))
+            found[name] = declared.Function(
+                logical=logical,
+                name=name,
+                arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}",
+                handler=str(properties["Handler"]),
+                role=str(properties["Role"]),
+                timeout_s=int(properties.get("Timeout", 3)),
+                memory_mib=int(properties.get("MemorySize", 128)),
+                environment=environment,
+                retries=attempts,
+                event_age_s=age_s,
+            )
+        return found
+
+    def _rest_api(self) -> declared.RestApi:
+        apis, stages = self._of("AWS::ApiGateway::RestApi"), self._of("AWS::ApiGateway::Stage")
+        if len(apis) != 1 or len(stages) != 1:
+            raise TemplateError(f"The template should have one REST API with one stage, and has {len(apis)}.")
+        logical, properties = apis[0]
+        paths = self._rest_paths(logical)
+        guards = {
+            self._physical(name): declared.Guard(
+                pool=str(found["ProviderARNs"][0]).rpartition("/")[2],
+                header=str(found.get("IdentitySource", "method.request.header.Authorization")).rpartition(".")[2],
+                scopes=(),
+            )
+            for name, found in self._of("AWS::ApiGateway::Authorizer")
+        }
+        answers = {
+            str(found["ResponseType"]): declared.GatewayAnswer(
+                kind=str(found["ResponseType"]),
+                status=int(found["StatusCode"]) if "StatusCode" in found else None,
+                headers=_literal_headers(found.get("ResponseParameters", {}), "gatewayresponse.header."),
+                templates=found.get("ResponseTemplates", {}),
+            )
+            for _, found in self._of("AWS::ApiGateway::GatewayResponse")
+        }
+        return declared.RestApi(
+            api_id=self._physical(logical),
+            stage=str(stages[0][1]["StageName"]),
+            methods=tuple(self._rest_method(found, paths, guards) for _, found in self._of("AWS::ApiGateway::Method")),
+            answers=answers,
+            binary_types=tuple(properties.get("BinaryMediaTypes", ())),
+        )
+
+    def _rest_paths(self, api: str) -> dict[str, str]:
+        parts = {
+            self._physical(name): (str(found["ParentId"]), str(found["PathPart"]))
+            for name, found in self._of("AWS::ApiGateway::Resource")
+        }
+        root = str(self._resources[api].get_cfn_attribute("RootResourceId"))
+
+        def path(resource_id: str) -> str:
+            if resource_id == root:
+                return ""
+            parent, part = parts[resource_id]
+            return f"{path(parent)}/{part}"
+
+        return {root: "/"} | {resource_id: path(resource_id) for resource_id in parts}
+
+    def _rest_method(
+        self, properties: dict[str, Any], paths: Mapping[str, str], guards: Mapping[str, declared.Guard]
+    ) -> declared.RestMethod:
+        integration: dict[str, Any] = properties["Integration"]
+        guard = None
+        if properties.get("AuthorizationType") == "COGNITO_USER_POOLS":
+            bare = guards[str(properties["AuthorizerId"])]
+            guard = declared.Guard(bare.pool, bare.header, tuple(properties.get("AuthorizationScopes", ())))
+        return declared.RestMethod(
+            method=str(properties["HttpMethod"]),
+            path=paths[str(properties["ResourceId"])],
+            resource_id=str(properties["ResourceId"]),
+            function=None if integration["Type"] == "MOCK" else self._function_of(str(integration["Uri"])),
+            mock=_mock_answer(integration) if integration["Type"] == "MOCK" else None,
+            guard=guard,
+            timeout_ms=int(integration.get("TimeoutInMillis", 29_000)),
+        )
+
+    def _function_of(self, uri: str) -> str:
+        found = _FUNCTION_IN_URI.search(uri)
+        if found is None:
+            raise TemplateError(f"An integration points at {uri}, which is no function.")
+        return function_name(found[1])
+
+    def _socket_api(self) -> declared.SocketApi:
+        apis, stages = self._of("AWS::ApiGatewayV2::Api"), self._of("AWS::ApiGatewayV2::Stage")
+        if len(apis) != 1 or len(stages) != 1:
+            raise TemplateError(f"The template should have one WebSocket API with one stage, and has {len(apis)}.")
+        logical, properties = apis[0]
+        integrations = {self._physical(name): found for name, found in self._of("AWS::ApiGatewayV2::Integration")}
+        authorizers = {
+            self._physical(name): declared.SocketAuthorizer(
+                self._function_of(str(found["AuthorizerUri"])), tuple(found.get("IdentitySource", ()))
+            )
+            for name, found in self._of("AWS::ApiGatewayV2::Authorizer")
+        }
+        answering = {str(found["RouteId"]) for _, found in self._of("AWS::ApiGatewayV2::RouteResponse")}
+        routes: dict[str, declared.SocketRoute] = {}
+        for name, found in self._of("AWS::ApiGatewayV2::Route"):
+            integration = integrations[str(found["Target"]).rpartition("/")[2]]
+            mock = integration["IntegrationType"] == "MOCK"
+            routes[str(found["RouteKey"])] = declared.SocketRoute(
+                key=str(found["RouteKey"]),
+                function=None if mock else self._function_of(str(integration["IntegrationUri"])),
+                # Both are needed: the expression on the route and the response that it selects.
+                answers=bool(found.get("RouteResponseSelectionExpression")) and self._physical(name) in answering,
+                authorizer=authorizers.get(str(found.get("AuthorizerId"))),
+            )
+        selection = str(properties["RouteSelectionExpression"]).removeprefix("${").removesuffix("}").removeprefix("$")
+        return declared.SocketApi(
+            api_id=self._physical(logical),
+            stage=str(stages[0][1]["StageName"]),
+            selection=tuple(selection.removeprefix("request.body.").split(".")),
+            routes=routes,
+        )
+
+    def _sources(self) -> list[declared.EventSource]:
+        found: list[declared.EventSource] = []
+        for _, properties in self._of("AWS::Lambda::EventSourceMapping"):
+            queue = ":sqs:" in str(properties["EventSourceArn"])
+            filters = properties.get("FilterCriteria", {}).get("Filters", [])
+            found.append(
+                declared.EventSource(
+                    arn=str(properties["EventSourceArn"]),
+                    function=function_name(str(properties["FunctionName"])),
+                    batch_size=int(properties.get("BatchSize", 10 if queue else 100)),
+                    window_s=float(properties.get("MaximumBatchingWindowInSeconds", 0)),
+                    partial_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
+                    concurrency_max=properties.get("ScalingConfig", {}).get("MaximumConcurrency"),
+                    enabled=bool(properties.get("Enabled", True)),
+                    from_start=properties.get("StartingPosition") == "TRIM_HORIZON",
+                    retries=int(properties.get("MaximumRetryAttempts", -1)),
+                    filters=tuple(json.loads(one["Pattern"]) for one in filters),
+                )
+            )
+        return found
+
+    def _schedules(self) -> list[declared.Schedule]:
+        found: list[declared.Schedule] = []
+        for logical, properties in self._of("AWS::Events::Rule"):
+            if "ScheduleExpression" in properties:
+                found += [
+                    declared.Schedule(
+                        logical=logical,
+                        function=function_name(str(target["Arn"])),
+                        expression=str(properties["ScheduleExpression"]),
+                        payload=target.get("Input"),
+                        enabled=properties.get("State", "ENABLED") == "ENABLED",
+                    )
+                    for target in properties.get("Targets", [])
+                ]
+        for logical, properties in self._of("AWS::Scheduler::Schedule"):
+            found.append(
+                declared.Schedule(
+                    logical=logical,
+                    function=function_name(str(properties["Target"]["Arn"])),
+                    expression=str(properties["ScheduleExpression"]),
+                    payload=properties["Target"].get("Input"),
+                    enabled=properties.get("State", "ENABLED") == "ENABLED",
+                )
+            )
+        return found
+
+    def _tables(self) -> list[declared.Table]:
+        found: list[declared.Table] = []
+        for logical, properties in self._of("AWS::DynamoDB::Table"):
+            ttl = properties.get("TimeToLiveSpecification", {})
+            recovery = properties.get("PointInTimeRecoverySpecification", {})
+            found.append(
+                declared.Table(
+                    name=self._physical(logical),
+                    ttl_attribute=str(ttl["AttributeName"]) if ttl.get("Enabled") else None,
+                    point_in_time_recovery=bool(recovery.get("PointInTimeRecoveryEnabled")),
+                    properties=properties,
+                )
+            )
+        return found
+
+    def _relay_environment(self) -> dict[str, str]:
+        """Variables and secrets of the container named like the relay, as ECS would give them."""
+        for _, properties in self._of("AWS::ECS::TaskDefinition"):
+            for container in properties["ContainerDefinitions"]:
+                given = {str(pair["Name"]): str(pair["Value"]) for pair in container.get("Environment", [])}
+                given = {name: localize(name, value, self._addresses) for name, value in given.items()}
+                for pair in container.get("Secrets", []):
+                    given[str(pair["Name"])] = _secret(str(pair["ValueFrom"]))
+                return given
+        raise TemplateError("The template has no task definition for the relay.")
+
+
+def function_name(reference: str) -> str:
+    """The function's name from its name, its ARN, or the ARN of a version or alias."""
+    if not reference.startswith("arn:"):
+        return reference.partition(":")[0]
+    return reference.split(":")[6]
+
+
+def _secret(reference: str) -> str:
+    # arn:aws:secretsmanager:region:account:secret:name[:key:stage:version]
+    arn = ":".join(reference.split(":")[:7])
+    backend: Any = secretsmanager_backends[ACCOUNT][REGION]
+    return str(backend.get_secret_value(arn, None, None)["SecretString"])
+
+
+def _literal_headers(parameters: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    """Header names and literal values (``'text'``) of response parameters; mapped ones do not occur in our template."""
+    return {
+        name.removeprefix(prefix): str(value)[1:-1]
+        for name, value in parameters.items()
+        if name.startswith(prefix) and str(value).startswith("'")
+    }
+
+
+def _mock_answer(integration: Mapping[str, Any]) -> declared.MockAnswer:
+    response: dict[str, Any] = (integration.get("IntegrationResponses") or [{"StatusCode": "200"}])[0]
+    headers = _literal_headers(response.get("ResponseParameters", {}), "method.response.header.")
+    templates: dict[str, str] = response.get("ResponseTemplates", {})
+    body = templates.get("application/json", "")
+    return declared.MockAnswer(int(response["StatusCode"]), headers, "" if "#" in body or "$" in body else body)
+
+

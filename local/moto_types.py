@@ -1,0 +1,194 @@
+"""moto's CloudFormation taught the types that it lacks: in moto's own backends where they exist, stand-ins elsewhere.
+
+moto finds models among the subclasses of `CloudFormationModel`, the last one of a type winning, so importing this module
+before the first stack is all it takes. `local/resource_types.py` says which type becomes what.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import string
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from moto.cloudformation import parsing
+from moto.cognitoidp.models import cognitoidp_backends
+from moto.core.common_models import CloudFormationModel
+from moto.secretsmanager.models import secretsmanager_backends
+
+from local import resource_types
+
+# (logical name, properties, account, region) → (what Ref gives, attributes for Fn::GetAtt)
+Maker = Callable[[str, dict[str, Any], str, str], tuple[str, Mapping[str, str]]]
+_models: dict[str, type[CloudFormationModel]] = {}
+
+
+def install() -> None:
+    """Register every type that moto's CloudFormation lacks or would take a wrong way; safe to repeat."""
+    if _models:
+        return
+    for kind, maker in {
+        "AWS::Cognito::UserPool": _user_pool,
+        "AWS::Cognito::UserPoolClient": _user_pool_client,
+        "AWS::Cognito::UserPoolGroup": _user_pool_group,
+        "AWS::SecretsManager::Secret": _secret,
+        "AWS::ApiGateway::RestApi": _identified("RootResourceId"),
+        "AWS::ApiGateway::Stage": _stage,
+        "AWS::ApiGatewayV2::Api": _socket_api,
+        "AWS::ApiGatewayV2::Stage": _stage,
+        "AWS::Lambda::Alias": _alias,
+        "AWS::Lambda::Version": _version,
+        "AWS::CloudFront::Distribution": _distribution,
+    }.items():
+        _register(kind, maker)
+    for kind in [*resource_types.RUN, *resource_types.INERT]:
+        if kind not in _models:
+            _register(kind, _stand_in)
+    _forget_model_maps()
+
+
+def stand_in_for(kind: str) -> None:
+    """Register an inert model for a type that no table names (the start reports it)."""
+    if kind not in _models and kind not in parsing.get_model_map():
+        _register(kind, _stand_in)
+        _forget_model_maps()
+
+
+def _forget_model_maps() -> None:
+    # moto caches its list of models on first use.
+    for cache in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
+        cache.cache_clear()
+
+
+def _register(kind: str, maker: Maker) -> None:
+    def create(
+        cls: type[Any], resource_name: str, cloudformation_json: dict[str, Any], account_id: str, region_name: str, **rest: Any
+    ) -> Any:
+        logical = str(rest.get("LogicalId", resource_name))
+        reference, attributes = maker(logical, cloudformation_json.get("Properties") or {}, account_id, region_name)
+        made = cls()
+        made.physical_resource_id = reference
+        made.attributes = attributes
+        return made
+
+    def attribute(self: Any, name: str) -> str:
+        # A stand-in answers any attribute with a text that says whose it is.
+        return self.attributes.get(name, f"{self.physical_resource_id}.{name}.local")
+
+    _models[kind] = type(
+        kind.replace("::", ""),
+        (CloudFormationModel,),
+        {
+            "__module__": "local.moto_types",  # moto's metaclass takes the second part of this name
+            "cloudformation_name_type": staticmethod(lambda: ""),
+            "cloudformation_type": staticmethod(lambda: kind),
+            "has_cfn_attr": classmethod(lambda cls, attr: True),
+            "get_cfn_attribute": attribute,
+            "create_from_cloudformation_json": classmethod(create),
+            "delete_from_cloudformation_json": classmethod(lambda cls, *args, **kwargs: None),
+            "is_created": lambda self: True,
+        },
+    )
+
+
+def _stand_in(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+    return logical, {"Arn": f"arn:aws:local:{region}:{account}:{logical}"}
+
+
+def _identifier(length: int = 10) -> str:
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(length))
+
+
+def _identified(*attributes: str) -> Maker:
+    def make(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+        return _identifier(), {name: _identifier() for name in attributes}
+
+    return make
+
+
+def _stage(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+    return str(properties["StageName"]), {}
+
+
+def _socket_api(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+    api = _identifier()
+    return api, {"ApiId": api, "ApiEndpoint": f"wss://{api}.execute-api.{region}.amazonaws.com"}
+
+
+def _distribution(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+    made = _identifier(14).upper()
+    return made, {"Id": made, "DomainName": f"d{_identifier(13)}.cloudfront.net"}
+
+
+def _alias(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+    name = str(properties["FunctionName"]).rpartition(":")[2]
+    arn = f"arn:aws:lambda:{region}:{account}:function:{name}:{properties['Name']}"
+    return arn, {"AliasArn": arn}
+
+
+def _version(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+    name = str(properties["FunctionName"]).rpartition(":")[2]
+    arn = f"arn:aws:lambda:{region}:{account}:function:{name}:1"
+    return arn, {"FunctionArn": arn, "Version": "1"}
+
+
+def _user_pool(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+    # moto's API takes the same shape as CloudFormation, but for the name and one nesting of the schema.
+    config = {key: value for key, value in properties.items() if key != "UserPoolTags"}
+    made = cognitoidp_backends[account][region].create_user_pool(properties.get("UserPoolName", logical), config)
+    provider = f"cognito-idp.{region}.amazonaws.com/{made.id}"
+    attributes = {"Arn": made.arn, "UserPoolId": made.id, "ProviderName": provider, "ProviderURL": f"https://{provider}"}
+    return made.id, attributes
+
+
+def _user_pool_client(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+    config = {"ClientName": logical, **properties}
+    pool = str(config.pop("UserPoolId"))
+    secret = bool(config.pop("GenerateSecret", False))
+    made: Any = cognitoidp_backends[account][region].create_user_pool_client(pool, secret, config)
+    return made.id, {"ClientId": made.id, "Name": str(config["ClientName"])}
+
+
+def _user_pool_group(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+    backend = cognitoidp_backends[account][region]
+    name = str(properties.get("GroupName", logical))
+    backend.create_group(
+        str(properties["UserPoolId"]),
+        name,
+        str(properties.get("Description", "")),
+        str(properties.get("RoleArn", "")),
+        int(properties.get("Precedence", 0)),
+    )
+    return name, {}
+
+
+def _secret(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+    # GenerateSecretString as in the service: letters, digits and punctuation, less what is excluded.
+    generate = properties.get("GenerateSecretString")
+    text = str(properties.get("SecretString", ""))
+    if generate is not None:
+        alphabet = string.ascii_letters + string.digits
+        if not generate.get("ExcludePunctuation"):
+            alphabet += string.punctuation
+        alphabet = "".join(character for character in alphabet if character not in generate.get("ExcludeCharacters", ""))
+        text = "".join(secrets.choice(alphabet) for _ in range(int(generate.get("PasswordLength", 32))))
+    backend: Any = secretsmanager_backends[account][region]
+    made = backend.create_secret(
+        name=str(properties.get("Name", f"{logical}-{_identifier(6)}")),
+        secret_string=text,
+        secret_binary=None,
+        description=properties.get("Description"),
+        tags=[],
+        kms_key_id=properties.get("KmsKeyId"),
+        client_request_token=None,
+        replica_regions=[],
+        force_overwrite=False,
+    )
+    arn = _secret_arn(made)
+    return arn, {"Id": arn}
+
+
+def _secret_arn(answer: str) -> str:
+    # moto answers with the service's JSON text.
+    return str(json.loads(answer)["ARN"])

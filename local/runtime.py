@@ -1,0 +1,253 @@
+"""Lambda in-process: the handler that the template names, in a bounded pool of threads, with only its own variables.
+
+What a function sees is what it would see on AWS: an event that went through JSON, a context with the time that remains, and
+`functions.settings.environment` holding exactly the variables that the template gives it. What cannot be had from threads:
+a function past its timeout is answered as the service would, but runs on until it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import importlib
+import secrets
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from chalice.app import Chalice
+from chalice.local import LocalChalice
+from moto.awslambda.models import LambdaBackend
+
+from functions import observe, settings
+from local.declared import Function
+from local.deployment import function_name
+from local.faults import FaultOrders
+
+# Calls at once, over all functions: a room's sequencer holds a thread for as long as its tick.
+CALLS_MAX: Final = 64
+# Waits before the first and the second repetition of a failed asynchronous call (Lambda Developer Guide).
+RETRY_WAITS_S: Final = (60.0, 120.0)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call came to: ``payload`` when ``error`` is `None`, else the error's type with its message."""
+
+    payload: Any = None
+    error: str | None = None
+    message: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the service would count this call as an error."""
+        return self.error is not None
+
+    def as_json(self) -> bytes:
+        """The response body of the Invoke API."""
+        if self.error is None:
+            return msgspec.json.encode(self.payload)
+        return msgspec.json.encode({"errorMessage": self.message, "errorType": self.error})
+
+
+@dataclass(frozen=True)
+class SeenCall:
+    """An AWS call that a function made, as a policy would name it: ``resource`` is a name, a URL or an ARN."""
+
+    service: str
+    operation: str
+    resource: str
+
+
+class LambdaContext:
+    """The context object of one call (Lambda Developer Guide, "Using the Lambda context object")."""
+
+    function_version = "$LATEST"
+    identity = None
+    client_context = None
+
+    def __init__(self, function: Function) -> None:
+        self.function_name = function.name
+        self.invoked_function_arn = function.arn
+        self.memory_limit_in_mb = str(function.memory_mib)
+        self.aws_request_id = str(uuid.uuid4())
+        self.log_group_name = f"/aws/lambda/{function.name}"
+        self.log_stream_name = "local"
+        self._until_s = time.monotonic() + function.timeout_s
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the service would end this call."""
+        return max(0, int((self._until_s - time.monotonic()) * 1000))
+
+
+class Runtime:
+    """Calls functions; one a stack."""
+
+    def __init__(self, functions: Mapping[str, Function], faults: FaultOrders) -> None:
+        self.functions = functions
+        self.seen: dict[str, set[SeenCall]] = {name: set() for name in functions}
+        self.failures: list[str] = []
+        self._faults = faults
+        self._handlers: dict[str, Any] = {}
+        self._importing = threading.Lock()
+        self._timers: set[threading.Timer] = set()
+        self._pool = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="lambda")
+        self._closed = False
+
+    def close(self) -> None:
+        """Take no more calls; those under way end by themselves."""
+        self._closed = True
+        for timer in list(self._timers):
+            timer.cancel()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def import_handlers(self) -> None:
+        """Import the handler of every function of ours, so that the first call of each is quick."""
+        for function in self.functions.values():
+            if function.handler.startswith("functions."):
+                self._handler(function)
+
+    async def call(self, name: str, event: Any) -> Outcome:
+        """Call a function from the event loop and wait for its answer."""
+        function = self.functions[function_name(name)]
+        try:
+            future = self._pool.submit(self.run, function, event)
+        except RuntimeError:
+            return Outcome(error="ServiceException", message="The local stack is stopping.")
+        try:
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), function.timeout_s)
+        except TimeoutError:
+            return self._timed_out(function)
+        except asyncio.CancelledError:
+            if future.cancelled():
+                return Outcome(error="ServiceException", message="The local stack is stopping.")
+            raise
+
+    def call_and_wait(self, name: str, event: Any) -> Outcome:
+        """Call a function from a thread and wait for its answer."""
+        function = self.functions[function_name(name)]
+        future = self._pool.submit(self.run, function, event)
+        try:
+            return future.result(function.timeout_s)
+        except FutureTimeoutError:
+            return self._timed_out(function)
+
+    def call_later(self, name: str, event: Any, attempt: int = 0) -> None:
+        """Call a function asynchronously: at once, and again as configured when it fails."""
+        function = self.functions[function_name(name)]
+
+        def run() -> None:
+            outcome = self.run(function, event)
+            if outcome.failed and attempt < function.retries and not self._closed:
+                wait_s = RETRY_WAITS_S[min(attempt, len(RETRY_WAITS_S) - 1)]
+                timer = threading.Timer(wait_s, self.call_later, (name, event, attempt + 1))
+                timer.daemon = True
+                self._timers.add(timer)
+                timer.start()
+
+        if not self._closed:
+            self._timers = {timer for timer in self._timers if timer.is_alive()}
+            self._pool.submit(run)
+
+    def run(self, function: Function, event: Any) -> Outcome:
+        """Call a function in this thread, whatever its time-out."""
+        fault = self._faults.for_function(function.logical)
+        if fault is not None:
+            if fault.delay_ms:
+                time.sleep(fault.delay_ms / 1000)
+            if fault.errors:
+                return Outcome(error="OrderedFault", message="/_local/faults ordered this call to fail")
+        # A fresh context: variables that one call sets are not seen by the next call in the same thread.
+        return contextvars.Context().run(self._run, function, event)
+
+    def _run(self, function: Function, event: Any) -> Outcome:
+        settings.environment.set(function.environment)
+        with observe.counting() as calls:
+            try:
+                handler = self._handler(function)
+                answer = handler(msgspec.json.decode(msgspec.json.encode(event)), LambdaContext(function))
+                outcome = Outcome(msgspec.json.decode(msgspec.json.encode(answer)))
+            except Exception as error:  # noqa: BLE001 -- whatever a handler raises is the call's outcome, as in the service
+                outcome = Outcome(error=type(error).__name__, message=str(error))
+                self._tell(function, traceback.format_exc())
+        for call in calls:
+            self.seen[function.name].add(_as_seen(call))
+        return outcome
+
+    def _handler(self, function: Function) -> Any:
+        found = self._handlers.get(function.name)
+        if found is None:
+            with self._importing:
+                module, _, name = function.handler.rpartition(".")
+                context = contextvars.copy_context()
+                context.run(settings.environment.set, function.environment)
+                found = getattr(context.run(importlib.import_module, module), name)
+                if isinstance(found, Chalice) and not isinstance(found, LocalChalice):
+                    # A container serves one request at a time, so Chalice keeps the request on the app; here many threads
+                    # share the app, and Chalice's own local mode has the class that keeps it by thread.
+                    found.__class__ = LocalChalice
+                self._handlers[function.name] = found
+        return found
+
+    def _timed_out(self, function: Function) -> Outcome:
+        message = f"{uuid.uuid4()} Task timed out after {function.timeout_s}.00 seconds"
+        self._tell(function, message)
+        return Outcome(error="Sandbox.Timedout", message=message)
+
+    def _tell(self, function: Function, what: str) -> None:
+        self.failures.append(f"{function.logical}: {what.strip().splitlines()[-1]}")
+        del self.failures[:-200]
+        print(f"[{function.logical}] {what.strip()}", file=sys.stderr, flush=True)
+
+
+def _as_seen(call: observe.Call) -> SeenCall:
+    parameters = call.parameters
+    names = ("TableName", "QueueUrl", "SecretId", "FunctionName", "UserPoolId", "Bucket", "ConnectionId")
+    resource = next((str(parameters[name]) for name in names if name in parameters), "")
+    if not resource and parameters.get("TransactItems"):
+        tables = {str(operation["TableName"]) for entry in parameters["TransactItems"] for operation in entry.values()}
+        resource = ",".join(sorted(tables))
+    if not resource and parameters.get("RequestItems"):
+        resource = ",".join(sorted(parameters["RequestItems"]))
+    if call.operation == "Query" and "IndexName" in parameters:
+        resource = f"{resource}/index/{parameters['IndexName']}"
+    return SeenCall(call.service, call.operation, resource)
+
+
+_current: Runtime | None = None
+
+
+def answer_invocations(runtime: Runtime | None) -> None:
+    """Let moto's Lambda Invoke API call this runtime's functions (moto itself would start Docker)."""
+    global _current
+    _current = runtime
+    any_backend: Any = LambdaBackend
+    any_backend.invoke = _invoke
+
+
+def _invoke(
+    self: LambdaBackend, name: str, qualifier: str | None, body: Any, headers: Any, response_headers: dict[str, Any]
+) -> bytes:
+    self.get_function(function_name(name))  # raises the service's error for a function that is not there
+    if _current is None:
+        raise RuntimeError("no local stack runs in this process")
+    event = msgspec.json.decode(body) if body else {}
+    kind = headers.get("X-Amz-Invocation-Type", "RequestResponse")
+    response_headers["x-amzn-RequestId"] = secrets.token_hex(16)
+    if kind == "Event":
+        _current.call_later(name, event)
+        return b""
+    outcome = _current.run(_current.functions[function_name(name)], event)
+    if outcome.failed:
+        response_headers["x-amz-function-error"] = "Unhandled"
+    answer = outcome.as_json()
+    response_headers["Content-Length"] = str(len(answer))
+    return answer
