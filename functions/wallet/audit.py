@@ -1,7 +1,7 @@
-"""The proof: every chain is whole, every balance is its chain's, every gift is credited once, and no coin came or went.
+"""The proof: each chain is whole, each balance is its chain's, each gift is credited once, no coin came or went.
 
-``python -m functions.wallet.audit`` prints the report as JSON and fails on any difference. What is read is no snapshot, so
-whatever looks wrong at first is read again, one chain at a time and strongly consistent, before it is reported.
+``python -m functions.wallet.audit`` prints the report as JSON and fails on any difference. What is read is no snapshot,
+so whatever looks wrong at first is read again, one chain at a time and strongly consistent, before it is reported.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def audit(book: AuditedLedger, as_of_ms: int | None = None, segments: int = SEGM
     Parameters
     ----------
     as_of_ms : int | None
-        Chains are cut after this moment (ms since the Unix epoch); `YOUNG_MS` ago when None. Nothing may be written with
-        an earlier time any more.
+        Chains are cut after this moment (ms since the Unix epoch); `YOUNG_MS` ago when None. Nothing may be written
+        with an earlier time any more.
     segments : int
         How many parts of the table are read at once. Memory: about 0.5 GB a million transfers.
     """

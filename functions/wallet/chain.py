@@ -1,4 +1,4 @@
-"""One wallet's chain, verified: seals, links, versions, times, balances and remainders, and the head that it leads to."""
+"""One wallet's chain, verified: seals, links, versions, times, balances, remainders and the head it leads to."""
 
 from __future__ import annotations
 

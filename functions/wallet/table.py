@@ -16,7 +16,7 @@ from functions import storage
 from functions.rooms import table as rooms_table
 from functions.wallet import ledger
 from functions.wallet.ledger import LedgerError, MovedError, Posting, Receipt, TakenError, UncertainError
-from functions.wallet.model import Details, PastTransfer, Transfer, Wallet
+from functions.wallet.model import Details, GiftDetails, PastTransfer, Transfer, Wallet
 
 TABLE_SETTING: Final = "LEDGER_TABLE"
 WALLET_KEY: Final = "wallet"
@@ -234,7 +234,9 @@ class StoredLedger:
             with TransactWrite(connection=storage.connection()) as transaction:
                 transaction.save(transfer_item(posting), condition=TransferItem.pk.does_not_exist())
                 if posting.event is not None and posting.stream is not None:
-                    transaction.save(rooms_table.inbox_put(posting.stream, posting.event))
+                    given = posting.transfer.details
+                    owed = given.share_milli if isinstance(given, GiftDetails) else None
+                    transaction.save(rooms_table.inbox_put(posting.stream, posting.event, owed))
                 if posting.receipt is not None:
                     transaction.save(receipt_item(posting.receipt), condition=ReceiptItem.pk.does_not_exist())
                 settled: Action = TransferItem.unsettled_key.remove()
