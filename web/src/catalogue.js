@@ -1,0 +1,33 @@
+// The gift catalogue and coin packs: read once a page, shared by every screen.
+import { api } from "./api.js";
+
+let gifts;
+let packs;
+
+/** @returns {Promise<{ id: string, name: string, coins: number, emoji: string, tier: string }[]>} cheapest first */
+export function readGifts() {
+  gifts ??= read("/gifts", "coins").catch((error) => {
+    gifts = undefined; // the next to ask tries again
+    throw error;
+  });
+  return gifts;
+}
+
+export function readPacks() {
+  packs ??= read("/coin-packs", "coins").catch((error) => {
+    packs = undefined;
+    throw error;
+  });
+  return packs;
+}
+
+async function read(path, order) {
+  const { items } = await api.get(path);
+  return [...items].sort((a, b) => a[order] - b[order]);
+}
+
+/** Gifts by id; empty where the catalogue cannot be read: gifts then show with a general picture. */
+export const giftsById = () =>
+  readGifts()
+    .then((items) => new Map(items.map((gift) => [gift.id, gift])))
+    .catch(() => new Map());

@@ -1,0 +1,258 @@
+// <onair-comments>: lines that rise at the bottom and fade at the top. Stays at the newest unless the person scrolled up.
+import { LitElement, css, html } from "lit";
+import { repeat } from "lit/directives/repeat.js";
+import { icon } from "./icons.js";
+import { avatar, sheet } from "./style.js";
+import { t } from "./strings.js";
+
+const LINES_MAX = 150;
+/** Screen readers get a digest this often: one announcement a comment would never end in a busy room. */
+const SPOKEN_EVERY_MS = 6_000;
+const SPOKEN_MAX = 3;
+const AT_BOTTOM_PX = 40;
+
+/** Event types that are lines; others change the room or are for somebody else. */
+const SHOWN = new Set(["chat", "gift", "join", "follow", "share", "milestone"]);
+
+export class OnairComments extends LitElement {
+  static properties = {
+    lines: { state: true },
+    away: { state: true },
+    spoken: { state: true },
+    gifts: { attribute: false },
+    hint: {},
+  };
+
+  static styles = [
+    sheet,
+    css`
+      :host {
+        position: relative;
+        display: grid;
+        min-height: 0;
+      }
+      ol {
+        display: flex;
+        flex-direction: column;
+        gap: 4px;
+        min-height: 0;
+        margin: 0;
+        padding: 28px 0 2px;
+        overflow-y: auto;
+        overscroll-behavior: contain;
+        list-style: none;
+        scrollbar-width: none;
+        mask-image: linear-gradient(transparent, #000 30%);
+        -webkit-mask-image: linear-gradient(transparent, #000 30%);
+      }
+      ol::-webkit-scrollbar {
+        display: none;
+      }
+      li:first-child {
+        margin-top: auto;
+      }
+      li {
+        display: flex;
+        gap: 8px;
+        align-items: flex-start;
+        width: fit-content;
+        max-width: 100%;
+        padding: 3px 0;
+        font-size: 0.94rem;
+        line-height: 1.3;
+        color: #fff;
+        text-shadow: 0 1px 3px #000c, 0 0 1px #0009;
+        animation: rise 0.28s var(--ease);
+      }
+      @keyframes rise {
+        from {
+          transform: translateY(18px);
+          opacity: 0;
+        }
+      }
+      li .avatar {
+        margin-top: 1px;
+        text-shadow: none;
+      }
+      li p {
+        min-width: 0;
+        overflow-wrap: anywhere;
+      }
+      .who {
+        display: block;
+        color: #ffffffc7;
+        font-size: 0.82rem;
+        font-weight: 650;
+      }
+      .badge {
+        display: inline-block;
+        margin-left: 5px;
+        padding: 0 6px;
+        border-radius: 6px;
+        background: var(--sun);
+        color: var(--on-sun);
+        font-size: 0.68rem;
+        font-weight: 750;
+        line-height: 17px;
+        text-shadow: none;
+        vertical-align: 1px;
+      }
+      .badge.moderator {
+        background: #c9e7ff;
+        color: #0c2c45;
+      }
+      li.join,
+      li.follow,
+      li.share {
+        color: #ffffffc7;
+        font-size: 0.85rem;
+      }
+      li.join .who,
+      li.follow .who,
+      li.share .who {
+        display: inline;
+      }
+      li.gift {
+        padding: 5px 14px 5px 5px;
+        border-radius: 20px;
+        background: linear-gradient(90deg, #ff4f8bb8, #ff7a5c5c 70%, transparent);
+      }
+      li.gift .emoji {
+        font-size: 1.25em;
+        vertical-align: -3px;
+      }
+      li.gift b {
+        color: #ffe3a3;
+        font-variant-numeric: tabular-nums;
+      }
+      li.hint {
+        color: #ffffffd1;
+      }
+      .newest {
+        position: absolute;
+        inset: auto auto 6px 0;
+        display: inline-flex;
+        align-items: center;
+        gap: 4px;
+        min-height: var(--touch);
+        padding: 0 16px 0 10px;
+        border: 0;
+        border-radius: 22px;
+        background: #f7f3fb;
+        color: #1c1322;
+        font-size: 0.86rem;
+        font-weight: 650;
+      }
+      .newest .icon {
+        width: 20px;
+        height: 20px;
+      }
+    `,
+  ];
+
+  constructor() {
+    super();
+    this.gifts = new Map();
+    this.clear();
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    this.speaker = setInterval(() => this.#speak(), SPOKEN_EVERY_MS);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    clearInterval(this.speaker);
+  }
+
+  clear() {
+    this.lines = [];
+    this.unspoken = [];
+    this.away = false;
+  }
+
+  /** Takes an event of the room; those that are no line are left alone. */
+  add(event) {
+    if (event.type === "removed") {
+      this.lines = this.lines.filter(({ id }) => id !== event.event_id);
+      return;
+    }
+    if (!SHOWN.has(event.type) || this.lines.some(({ id }) => id === event.id)) return;
+    const last = this.lines.at(-1);
+    const sameRun = event.type === "gift" && event.combo && last?.combo === event.combo;
+    // One line a run of gifts; and arrivals replace each other, so that they do not push comments away.
+    const replaces = sameRun || (event.type === "join" && last?.type === "join");
+    const kept = replaces ? this.lines.slice(0, -1) : this.lines;
+    this.lines = [...kept, sameRun ? { ...event, key: last.key ?? last.id } : event].slice(-LINES_MAX);
+    if (event.type === "chat") this.unspoken.push(event);
+  }
+
+  #speak() {
+    if (this.unspoken.length === 0) return;
+    this.spoken = this.unspoken
+      .slice(-SPOKEN_MAX)
+      .map((event) => `${event.from?.name}: ${event.text}`)
+      .join(". ");
+    this.unspoken = [];
+  }
+
+  get list() {
+    return this.renderRoot.querySelector("ol");
+  }
+
+  #scrolled = () => {
+    const { scrollHeight, scrollTop, clientHeight } = this.list;
+    this.away = scrollHeight - scrollTop - clientHeight > AT_BOTTOM_PX;
+  };
+
+  #newest = () => {
+    this.list.scrollTop = this.list.scrollHeight;
+    this.away = false;
+  };
+
+  updated(changed) {
+    if (changed.has("lines") && !this.away) this.list.scrollTop = this.list.scrollHeight;
+  }
+
+  #who({ from }) {
+    const badge = ["host", "moderator"].find((each) => from?.badges?.includes(each));
+    return html`<span class="who"
+      >${from?.name ?? from?.handle}${badge ? html`<span class="badge ${badge}">${t(`badge.${badge}`)}</span>` : ""}</span
+    >`;
+  }
+
+  #line(event) {
+    const words = { chat: () => event.text, gift: () => this.#gift(event) }[event.type] ?? (() => t(`line.${event.type}`));
+    return html`<li class=${event.type} data-id=${event.id}>
+      ${event.type === "chat" || event.type === "gift" ? avatar(event.from, 30) : ""}
+      <p>${this.#who(event)} ${words()}</p>
+    </li>`;
+  }
+
+  #gift(event) {
+    const gift = this.gifts.get(event.gift_id);
+    const times = event.repeat_count ?? event.count;
+    return html`${t("line.gift", { gift: gift?.name ?? event.gift_id })} <span class="emoji">${gift?.emoji ?? "🎁"}</span>
+      ${times > 1 ? html`<b>×${times}</b>` : ""}`;
+  }
+
+  render() {
+    return html`
+      <ol tabindex="0" role="log" aria-live="off" aria-label=${t("watch.comments")} @scroll=${this.#scrolled}>
+        ${this.hint ? html`<li class="hint"><p>${this.hint}</p></li>` : ""}
+        ${repeat(
+          this.lines,
+          (event) => event.key ?? event.id,
+          (event) => this.#line(event),
+        )}
+      </ol>
+      ${this.away
+        ? html`<button class="newest" @click=${this.#newest}>${icon("down")}${t("watch.new_comments")}</button>`
+        : ""}
+      <div class="unseen" aria-live="polite">${this.spoken ?? ""}</div>
+    `;
+  }
+}
+
+customElements.define("onair-comments", OnairComments);

@@ -1,0 +1,382 @@
+// <onair-on-air>: the host's own glass while live: their picture, the room, what it earns, how the connection holds.
+import { LitElement, css, html } from "lit";
+import { api } from "./api.js";
+import { giftsById } from "./catalogue.js";
+import { icon } from "./icons.js";
+import { Room } from "./room.js";
+import { router } from "./router.js";
+import { session } from "./session.js";
+import { sheet } from "./style.js";
+import { clock, exact, short, t } from "./strings.js";
+import { refused } from "./toast.js";
+import { watchStyle } from "./watch_style.js";
+import "./comments.js";
+import "./gift_stage.js";
+import "./reactions.js";
+import "./sheet.js";
+
+/** Gifts are credited by settlement, a moment after they are seen. */
+const WALLET_EVERY_MS = 1_500;
+const WALLET_TRIES = 6;
+
+/** @fires ended - detail: the summary; @fires switch-camera */
+export class OnairOnAir extends LitElement {
+  static properties = {
+    stream: { attribute: false },
+    media: { attribute: false },
+    publisher: { attribute: false },
+    facing: {},
+    cameras: { type: Number },
+    micOn: { state: true },
+    cameraOn: { state: true },
+    asking: { state: true },
+    ending: { state: true },
+    diamonds: { state: true },
+    now: { state: true },
+    text: { state: true },
+  };
+
+  static styles = [
+    sheet,
+    watchStyle,
+    css`
+      .own {
+        position: absolute;
+        inset: 0;
+        width: 100%;
+        height: 100%;
+        object-fit: cover;
+      }
+      .own.mirror {
+        transform: scaleX(-1);
+      }
+      header {
+        flex-wrap: wrap;
+        gap: 8px;
+      }
+      .pill {
+        display: inline-flex;
+        align-items: center;
+        gap: 6px;
+        height: 36px;
+        padding: 0 13px 0 8px;
+        border-radius: 18px;
+        background: #120b1f99;
+        font-size: 0.9rem;
+        font-weight: 700;
+        font-variant-numeric: tabular-nums;
+      }
+      .pill .icon {
+        width: 18px;
+        height: 18px;
+      }
+      .pill.earned {
+        transition: background 0.4s;
+      }
+      .health {
+        padding-left: 11px;
+        font-weight: 600;
+        font-size: 0.84rem;
+      }
+      .health i {
+        width: 9px;
+        height: 9px;
+        border-radius: 50%;
+        background: #ffc46b;
+      }
+      .health.good i {
+        background: #5fe0a5;
+      }
+      .health.poor i,
+      .health.reconnecting i {
+        background: #ff8096;
+      }
+      .end {
+        min-height: var(--touch);
+        padding: 0 20px;
+        border: 0;
+        border-radius: 22px;
+        background: var(--live);
+        color: #fff;
+        font-weight: 750;
+      }
+      .row {
+        display: flex;
+        flex-basis: 100%;
+        flex-wrap: wrap;
+        gap: 8px;
+      }
+      .side {
+        top: calc(120px + var(--safe-top));
+      }
+      .off {
+        position: absolute;
+        inset: 0;
+        display: grid;
+        place-content: center;
+        justify-items: center;
+        gap: 12px;
+        background: #120c1c;
+        color: #ffffffd1;
+      }
+      .off .icon {
+        width: 52px;
+        height: 52px;
+      }
+      .round.glass[aria-pressed="true"] {
+        background: #f7f3fb;
+        color: #b3123f;
+      }
+      .mic-off {
+        color: #ffd9df;
+      }
+      .sheet-actions {
+        display: grid;
+        gap: 10px;
+        padding-top: 14px;
+      }
+      .sheet-text {
+        color: var(--muted);
+      }
+      onair-sheet {
+        color-scheme: dark light;
+      }
+      .words {
+        inset: 0 0 26%;
+      }
+    `,
+  ];
+
+  constructor() {
+    super();
+    this.micOn = this.cameraOn = true;
+    this.diamonds = 0;
+    this.gifts = new Map();
+    this.text = "";
+    this.now = Date.now();
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    this.ticker = setInterval(() => (this.now = Date.now()), 1000);
+    addEventListener("beforeunload", this.#unloading);
+    document.addEventListener("visibilitychange", this.#shown);
+    router.guard = () => this.#ask();
+    this.#stayAwake();
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    clearInterval(this.ticker);
+    clearTimeout(this.walletTimer);
+    removeEventListener("beforeunload", this.#unloading);
+    document.removeEventListener("visibilitychange", this.#shown);
+    router.guard = undefined;
+    this.wakeLock?.release();
+    this.room?.stop();
+    this.publisher?.stop();
+  }
+
+  firstUpdated() {
+    this.startedAt = this.stream.started_at ? new Date(this.stream.started_at).getTime() : Date.now();
+    for (const name of ["state", "health"]) this.publisher.addEventListener(name, this.#redraw);
+    const room = new Room({ api, streamId: this.stream.id });
+    this.room = room;
+    room.addEventListener("state", () => this.#roomChanged());
+    room.addEventListener("snapshot", ({ detail }) => detail.reset && this.comments?.clear());
+    room.addEventListener("line", ({ detail }) => this.#line(detail.event));
+    room.addEventListener("counts", this.#redraw);
+    room.addEventListener("taps", ({ detail }) => this.reactions.burst(detail));
+    room.addEventListener("ended", () => this.#end());
+    room.start();
+    giftsById().then((gifts) => {
+      this.gifts = gifts;
+      this.requestUpdate();
+    });
+    session.refreshWallet().then((wallet) => (this.diamondsBefore = wallet.diamonds), () => undefined);
+  }
+
+  #redraw = () => this.requestUpdate();
+
+  get comments() {
+    return this.renderRoot.querySelector("onair-comments");
+  }
+
+  get reactions() {
+    return this.renderRoot.querySelector("onair-reactions");
+  }
+
+  #unloading = (event) => {
+    event.preventDefault();
+    event.returnValue = t("live.leave_warning"); // browsers show their own words, but want some
+  };
+
+  #shown = () => {
+    if (document.hidden) return;
+    this.#stayAwake(); // the lock ends whenever the page is hidden
+    this.room?.check();
+  };
+
+  async #stayAwake() {
+    this.wakeLock = await navigator.wakeLock?.request("screen").catch(() => undefined);
+  }
+
+  #roomChanged() {
+    this.requestUpdate();
+    // Swept or ended elsewhere while the socket was away: the summary tells.
+    if (this.room.state === "stopped" && this.room.reason?.code === "not_live") this.#end();
+  }
+
+  #line(event) {
+    this.comments?.add(event);
+    if (event.type !== "gift") return;
+    this.renderRoot.querySelector("onair-gift-stage").show(event);
+    this.#readDiamonds(WALLET_TRIES);
+  }
+
+  /** Reads the wallet until the gift just seen is credited. */
+  #readDiamonds(tries) {
+    clearTimeout(this.walletTimer);
+    this.walletTimer = setTimeout(async () => {
+      const wallet = await session.refreshWallet().catch(() => undefined);
+      if (wallet && this.diamondsBefore === undefined) this.diamondsBefore = wallet.diamonds;
+      const earned = wallet ? wallet.diamonds - this.diamondsBefore : this.diamonds;
+      const rose = earned > this.diamonds;
+      this.diamonds = Math.max(this.diamonds, earned);
+      // Once more after a rise: gifts of one run settle in several sums.
+      if (tries > 1) this.#readDiamonds(rose ? 2 : tries - 1);
+    }, WALLET_EVERY_MS);
+  }
+
+  // --- acting ---------------------------------------------------------------------------------------------------
+
+  #toggle(kind) {
+    const on = kind === "audio" ? (this.micOn = !this.micOn) : (this.cameraOn = !this.cameraOn);
+    for (const track of this.media.getTracks()) if (track.kind === kind) track.enabled = on;
+  }
+
+  #ask() {
+    this.asking = true;
+    return Promise.resolve(false); // leaving goes through ending
+  }
+
+  #end = async () => {
+    if (this.ending) return;
+    this.ending = true;
+    try {
+      const summary = await api.post(`/streams/${this.stream.id}/end`);
+      router.guard = undefined;
+      this.dispatchEvent(new CustomEvent("ended", { detail: summary.summary ?? summary }));
+    } catch (error) {
+      this.ending = false;
+      refused(error);
+    }
+  };
+
+  #comment = async (event) => {
+    event.preventDefault();
+    const text = this.text.trim();
+    if (!text) return;
+    this.text = "";
+    try {
+      const ack = await this.room.chat(text);
+      const { id, handle, display_name } = session.me;
+      const from = { id, handle, name: display_name, badges: ["host"] };
+      if (!ack.shown) this.comments.add({ id: ack.event_id ?? ack.id, type: "chat", text, from });
+    } catch (error) {
+      if (!this.text) this.text = text;
+      refused(error);
+    }
+  };
+
+  // --- showing --------------------------------------------------------------------------------------------------
+
+  get health() {
+    const { state, health } = this.publisher;
+    return state === "live" ? (health?.level ?? "good") : state === "connecting" ? "connecting" : "reconnecting";
+  }
+
+  #words() {
+    const { state, reason } = this.publisher;
+    if (state === "refused") {
+      return html`<div class="words" role="alert">${icon("alert")}<p>${t("live.publish_refused", { reason: reason?.message ?? "" })}</p></div>`;
+    }
+    if (state === "live") return "";
+    return html`<div class="words" role="status">
+      <div class="spinner"></div>
+      <p>${t(`live.health.${this.health}`)}</p>
+      ${state === "reconnecting" ? html`<small>${t("live.reconnecting_hint")}</small>` : ""}
+    </div>`;
+  }
+
+  #head() {
+    const viewers = this.room?.viewers ?? 0;
+    return html`<header>
+      <span class="pill"><span class="live-badge">${t("live")}</span><span class="unseen">${t("live.elapsed")}</span
+        ><time>${clock((this.now - (this.startedAt ?? this.now)) / 1000)}</time></span>
+      <span class="pill viewers-now" aria-label=${t("watch.viewers_label", { n: viewers })}>${icon("eye")}${short(viewers)}</span>
+      <span class="spacer"></span>
+      <button class="end" @click=${() => (this.asking = true)}>${t("live.end")}</button>
+      <span class="row">
+        <span class="pill earned" aria-label="${t("live.diamonds")}: ${this.diamonds}" data-diamonds=${this.diamonds}
+          >${icon("diamond")}${exact(this.diamonds)}</span>
+        <span class="pill health ${this.health}" role="status"><i></i>${t(`live.health.${this.health}`)}</span>
+        ${this.micOn ? "" : html`<span class="pill mic-off">${icon("mic_off")}${t("live.mic_is_off")}</span>`}
+      </span>
+    </header>`;
+  }
+
+  #controls() {
+    return html`<div class="side">
+      ${this.cameras > 1
+        ? html`<button class="round glass" aria-label=${t("live.switch_camera")} @click=${() => this.dispatchEvent(new Event("switch-camera"))}>
+            ${icon("flip")}
+          </button>`
+        : ""}
+      <button class="round glass" aria-pressed=${this.micOn ? "false" : "true"} @click=${() => this.#toggle("audio")}
+        aria-label=${t(this.micOn ? "live.mute_mic" : "live.unmute_mic")}>${icon(this.micOn ? "mic" : "mic_off")}</button>
+      <button class="round glass" aria-pressed=${this.cameraOn ? "false" : "true"} @click=${() => this.#toggle("video")}
+        aria-label=${t(this.cameraOn ? "live.camera_off" : "live.camera_on")}>${icon(this.cameraOn ? "camera" : "camera_off")}</button>
+    </div>`;
+  }
+
+  #endSheet() {
+    return html`<onair-sheet heading=${t("live.end_title")} .open=${this.asking === true} @close=${() => (this.asking = false)}>
+      <p class="sheet-text">${t("live.end_hint")}</p>
+      <div class="sheet-actions">
+        <button class="button danger wide confirm-end" ?disabled=${this.ending} @click=${this.#end}>
+          ${t(this.ending ? "live.ending" : "live.end_confirm")}
+        </button>
+        <button class="button wide" @click=${() => (this.asking = false)}>${t("live.end_keep")}</button>
+      </div>
+    </onair-sheet>`;
+  }
+
+  render() {
+    return html`
+      <div class="stage">
+        <video class="own ${this.facing === "user" ? "mirror" : ""}" autoplay playsinline .muted=${true} .srcObject=${this.media}
+          aria-label=${t("live.preview")}></video>
+        ${this.cameraOn ? "" : html`<div class="off">${icon("camera_off")}${t("live.camera_is_off")}</div>`}
+        <div class="veil" aria-hidden="true"></div>
+        ${this.#words()}
+        <onair-reactions></onair-reactions>
+        <onair-gift-stage .gifts=${this.gifts}></onair-gift-stage>
+        ${this.#head()} ${this.#controls()}
+      </div>
+      <aside aria-label=${t("watch.comments")}>
+        <onair-comments .gifts=${this.gifts} .hint=${t("watch.replay_soon")}></onair-comments>
+        <form @submit=${this.#comment} autocomplete="off">
+          <div class="field-box glass">
+            <input aria-label=${t("live.comment")} placeholder=${t("live.comment")} maxlength="200" enterkeyhint="send"
+              .value=${this.text} @input=${(event) => (this.text = event.target.value)} />
+            ${this.text.trim() ? html`<button class="send" aria-label=${t("watch.send")}>${icon("send")}</button>` : ""}
+          </div>
+        </form>
+      </aside>
+      ${this.#endSheet()}
+    `;
+  }
+}
+
+customElements.define("onair-on-air", OnairOnAir);

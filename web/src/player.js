@@ -1,0 +1,331 @@
+// <onair-player>: live video. hls.js with low latency, or the system's own player on Safari. It never shows a frozen
+// picture without words: the last picture is kept, dimmed, and `state` says what is going on.
+import { LitElement, css, html } from "lit";
+import { icon } from "./icons.js";
+import { sheet } from "./style.js";
+import { t } from "./strings.js";
+
+/** No progress for this long is "buffering"; for longer, "reconnecting". */
+const BUFFERING_MS = 1_200;
+const RECONNECTING_MS = 4_000;
+/** Without progress for this long the source is loaded anew: a restarted relay has new names for everything. */
+const RELOAD_MS = 8_000;
+const RETRY_MIN_MS = 1_000;
+const RETRY_MAX_MS = 8_000;
+const WATCH_MS = 400;
+const SOUND_KEY = "onair.sound";
+
+const ownPlayer = () =>
+  /^Apple/.test(navigator.vendor) && document.createElement("video").canPlayType("application/vnd.apple.mpegurl") !== "";
+
+/**
+ * @fires state - whenever `state` or `muted` changes
+ * @fires refused - the playback address was refused (a new ticket is needed); set `src` again
+ */
+export class OnairPlayer extends LitElement {
+  static properties = {
+    src: {},
+    fit: { reflect: true },
+    label: {},
+    state: { reflect: true },
+    muted: { type: Boolean, reflect: true },
+    landscape: { type: Boolean, reflect: true },
+    blocked: { state: true },
+  };
+
+  static styles = [
+    sheet,
+    css`
+      :host {
+        position: absolute;
+        inset: 0;
+        display: block;
+        overflow: hidden;
+        background: #08050d;
+      }
+      video,
+      .still,
+      .backdrop {
+        position: absolute;
+        inset: 0;
+        width: 100%;
+        height: 100%;
+        object-fit: cover;
+      }
+      .backdrop {
+        filter: blur(34px) saturate(1.3) brightness(0.5);
+        transform: scale(1.25);
+      }
+      :host([fit="contain"]) video,
+      :host([fit="contain"]) .still {
+        object-fit: contain;
+      }
+      .still {
+        visibility: hidden;
+        filter: brightness(0.42) saturate(0.8);
+      }
+      :host([state="reconnecting"]) .still.taken {
+        visibility: visible;
+      }
+      :host([state="buffering"]) video {
+        filter: brightness(0.7);
+      }
+      video {
+        transition: filter 0.3s;
+      }
+      .play {
+        position: absolute;
+        inset: 0;
+        margin: auto;
+        width: 96px;
+        height: 96px;
+        border-radius: 50%;
+        border: 0;
+        background: var(--sun);
+        color: var(--on-sun);
+      }
+      .play svg {
+        width: 44px;
+        height: 44px;
+      }
+    `,
+  ];
+
+  constructor() {
+    super();
+    this.fit = "cover";
+    this.state = "connecting";
+    this.muted = localStorage.getItem(SOUND_KEY) !== "on";
+    this.landscape = false;
+    this.blocked = false;
+    this.retries = 0;
+  }
+
+  get video() {
+    return this.renderRoot?.querySelector("video");
+  }
+
+  render() {
+    return html`
+      <canvas class="backdrop" width="48" height="48" aria-hidden="true"></canvas>
+      <video
+        playsinline
+        disableremoteplayback
+        aria-label=${this.label ?? ""}
+        .muted=${this.muted}
+        @resize=${this.#sized}
+        @loadedmetadata=${this.#sized}
+        @ended=${() => this.#set("ended")}
+      ></video>
+      <canvas class="still" aria-hidden="true"></canvas>
+      ${this.blocked
+        ? html`<button class="play" @click=${this.#play} aria-label=${t("watch.tap_play")}>${icon("play")}</button>`
+        : ""}
+    `;
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    this.watch = setInterval(() => this.#look(), WATCH_MS);
+    addEventListener("online", this.#reloadSoon);
+    document.addEventListener("visibilitychange", this.#shown);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    clearInterval(this.watch);
+    clearTimeout(this.retry);
+    removeEventListener("online", this.#reloadSoon);
+    document.removeEventListener("visibilitychange", this.#shown);
+    this.#unload();
+  }
+
+  updated(changed) {
+    if (changed.has("src") && this.src) this.#load();
+    if (changed.has("state") || changed.has("muted")) this.dispatchEvent(new Event("state"));
+  }
+
+  /** Sound on, from a tap; remembered for the next broadcast. */
+  unmute() {
+    this.muted = false;
+    this.video.muted = false;
+    localStorage.setItem(SOUND_KEY, "on");
+    this.#play();
+  }
+
+  mute() {
+    this.muted = true;
+    localStorage.removeItem(SOUND_KEY);
+  }
+
+  stop() {
+    clearTimeout(this.retry);
+    this.#keepPicture();
+    this.src = undefined;
+    this.video?.pause();
+    this.#unload();
+  }
+
+  async #load() {
+    clearTimeout(this.retry);
+    this.#keepPicture();
+    this.#unload();
+    this.progressAt = performance.now();
+    this.loadedAt = this.progressAt;
+    const source = this.src;
+    const video = this.video;
+    if (ownPlayer()) {
+      video.src = source;
+      video.onerror = () => this.#failed();
+    } else {
+      const { default: Hls } = await import("hls.js");
+      if (source !== this.src || !this.isConnected) return;
+      if (!Hls.isSupported()) return this.#set("unsupported");
+      this.#attach(Hls, source, video);
+    }
+    this.#play();
+  }
+
+  #attach(Hls, source, video) {
+    const hls = new Hls({
+      lowLatencyMode: true,
+      // A little faster when behind keeps two seconds; more than this is heard.
+      maxLiveSyncPlaybackRate: 1.08,
+      backBufferLength: 10,
+      maxBufferLength: 12,
+      enableWorker: true,
+    });
+    this.hls = hls;
+    hls.on(Hls.Events.ERROR, (_, { fatal, type, response }) => {
+      if (hls !== this.hls) return;
+      if (response?.code === 401 || response?.code === 403) return this.#refused();
+      if (!fatal) return;
+      if (type === Hls.ErrorTypes.MEDIA_ERROR && !this.recovered) {
+        this.recovered = true; // once a load; a second time a new load is the better cure
+        hls.recoverMediaError();
+      } else {
+        this.#failed();
+      }
+    });
+    hls.loadSource(source);
+    hls.attachMedia(video);
+    this.recovered = false;
+  }
+
+  #unload() {
+    this.hls?.destroy();
+    this.hls = undefined;
+    if (this.video) this.video.onerror = null;
+    this.video?.removeAttribute("src");
+  }
+
+  #play = async () => {
+    const video = this.video;
+    if (!video) return;
+    video.muted = this.muted;
+    try {
+      await video.play();
+      this.blocked = false;
+    } catch (error) {
+      if (error.name !== "NotAllowedError") return; // a newer load replaced this one
+      if (video.muted) {
+        this.blocked = true; // battery savers refuse even silent video
+        return;
+      }
+      this.muted = true; // sound needs a tap first; the choice for the next time stays
+      video.muted = true;
+      await video.play().catch(() => (this.blocked = true));
+    }
+  };
+
+  #refused() {
+    this.#failed();
+    this.dispatchEvent(new Event("refused"));
+  }
+
+  #failed() {
+    if (this.state === "ended" || !this.src) return;
+    this.#keepPicture();
+    // "Connecting" turns into "reconnecting" only when there was a picture: a stream that has yet to start has none.
+    this.#set(this.pictured ? "reconnecting" : "connecting");
+    clearTimeout(this.retry);
+    const wait = Math.min(RETRY_MIN_MS * 1.5 ** this.retries, RETRY_MAX_MS) * (0.7 + 0.6 * Math.random());
+    this.retries += 1;
+    this.retry = setTimeout(() => this.src && this.#load(), wait);
+    this.hls?.stopLoad();
+  }
+
+  #reloadSoon = () => {
+    if (this.state === "reconnecting" || this.state === "connecting") {
+      this.retries = 0;
+      this.#failed();
+    }
+  };
+
+  #shown = () => {
+    if (document.hidden || !this.src) return;
+    this.progressAt = performance.now();
+    const edge = this.hls?.liveSyncPosition;
+    // The background pauses video: come back live, not where it was left.
+    if (edge && edge - this.video.currentTime > 4) this.video.currentTime = edge;
+    if (this.video.paused && !this.blocked) this.#play();
+  };
+
+  /** Runs a few times a second: is the picture moving? */
+  #look() {
+    const video = this.video;
+    if (!video || !this.src || document.hidden) return;
+    const now = performance.now();
+    if (video.currentTime !== this.lastTime && video.readyState >= 2 && !video.paused) {
+      this.lastTime = video.currentTime;
+      this.progressAt = now;
+      if (this.state !== "playing") {
+        this.retries = 0;
+        this.pictured = true;
+        this.#set("playing");
+      }
+      this.#paintBackdrop();
+      return;
+    }
+    if (this.state === "ended" || this.state === "unsupported" || this.blocked) return;
+    const still = now - this.progressAt;
+    if (this.pictured && still > RECONNECTING_MS) {
+      this.#keepPicture();
+      this.#set("reconnecting");
+    } else if (this.state === "playing" && still > BUFFERING_MS) {
+      this.#set("buffering");
+    }
+    if (still > RELOAD_MS && now - this.loadedAt > RELOAD_MS) {
+      this.loadedAt = now;
+      this.#failed();
+    }
+  }
+
+  #set(state) {
+    this.state = state;
+  }
+
+  #sized = () => {
+    const { videoWidth, videoHeight } = this.video;
+    if (videoWidth) this.landscape = videoWidth > videoHeight;
+  };
+
+  #paintBackdrop() {
+    if (this.fit !== "contain") return;
+    const canvas = this.renderRoot.querySelector(".backdrop");
+    canvas.getContext("2d").drawImage(this.video, 0, 0, canvas.width, canvas.height);
+  }
+
+  /** Loading anew blanks the video element: the last picture stays on a canvas above it. */
+  #keepPicture() {
+    const video = this.video;
+    const still = this.renderRoot?.querySelector(".still");
+    if (!still || !video || video.readyState < 2 || video.videoWidth === 0) return;
+    still.width = Math.min(video.videoWidth, 720);
+    still.height = Math.round((still.width * video.videoHeight) / video.videoWidth);
+    still.getContext("2d").drawImage(video, 0, 0, still.width, still.height);
+    still.classList.add("taken");
+  }
+}
+
+customElements.define("onair-player", OnairPlayer);

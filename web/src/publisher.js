@@ -1,0 +1,242 @@
+// WHIP publisher (RFC 9725): sends camera and microphone to the relay, prefers H.264, tells its health, and comes back
+// by itself when the network goes away.
+
+const BITRATE_MAX = 2_500_000;
+const FRAMERATE_MAX = 30;
+const GATHER_MS = 1_500;
+const CONNECT_MS = 10_000;
+/** ICE says "disconnected" for short dips too; a new session costs more than waiting this long. */
+const DIP_MS = 3_000;
+const RETRY_MIN_MS = 800;
+const RETRY_MAX_MS = 8_000;
+const STATS_MS = 2_000;
+/** Answers after which the same key will never work again. */
+const FINAL_STATUS = new Set([401, 403, 404]);
+
+/**
+ * Events: `state` — "connecting" | "live" | "reconnecting" | "refused" | "closed"; `health` — {level, bitrate, rtt_ms}.
+ */
+export class Publisher extends EventTarget {
+  state = "connecting";
+  /** @type {{ level: "good" | "fair" | "poor", bitrate: number, rtt_ms: number, loss: number } | undefined} */
+  health = undefined;
+  reason = undefined;
+
+  #peer = undefined;
+  #location = undefined;
+  #attempt = 0;
+  #last = undefined;
+
+  /**
+   * @param {{ whip_url: string, stream_key: string }} publish - as `start` answered it
+   * @param {MediaStream} media - tracks may be swapped later by `replace`
+   * @param {() => Promise<{ whip_url: string, stream_key: string }>} again - asks for a new key (409, revoked key)
+   */
+  constructor(publish, media, again) {
+    super();
+    this.publish = publish;
+    this.media = media;
+    this.again = again;
+  }
+
+  static get supported() {
+    return Boolean(globalThis.RTCPeerConnection && navigator.mediaDevices?.getUserMedia);
+  }
+
+  start() {
+    addEventListener("online", this.#online);
+    return this.#connect();
+  }
+
+  /** Ends the session at the relay too. */
+  async stop() {
+    removeEventListener("online", this.#online);
+    this.#setState("closed");
+    clearTimeout(this.retry);
+    await this.#hangUp();
+  }
+
+  /** Swaps the camera or microphone without a new session. */
+  async replace(track) {
+    const sender = this.#peer?.getSenders().find((each) => each.track?.kind === track.kind);
+    if (track.kind === "video") track.contentHint = "motion";
+    await sender?.replaceTrack(track);
+  }
+
+  async #connect() {
+    await this.#hangUp();
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.#peer = peer;
+    try {
+      for (const track of this.media.getTracks()) send(peer, track, this.media);
+      await peer.setLocalDescription(await peer.createOffer());
+      await gathered(peer);
+      const answer = await this.#post(peer.localDescription.sdp);
+      if (peer !== this.#peer) return;
+      await peer.setRemoteDescription({ type: "answer", sdp: answer });
+      this.#follow(peer);
+    } catch (error) {
+      if (peer === this.#peer) this.#failed(error);
+    }
+  }
+
+  async #post(sdp) {
+    const response = await fetch(this.publish.whip_url, {
+      method: "POST",
+      headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${this.publish.stream_key}` },
+      body: sdp,
+      signal: AbortSignal.timeout(CONNECT_MS),
+    });
+    if (response.status !== 201) {
+      const { error } = await response.json().catch(() => ({}));
+      throw Object.assign(new Error(error?.message ?? String(response.status)), { status: response.status, code: error?.code });
+    }
+    const location = response.headers.get("Location");
+    this.#location = location ? new URL(location, this.publish.whip_url).href : undefined;
+    return response.text();
+  }
+
+  #follow(peer) {
+    const deadline = setTimeout(() => peer.connectionState !== "connected" && lost(), CONNECT_MS);
+    let dip;
+    const lost = () => {
+      clearTimeout(deadline);
+      clearTimeout(dip);
+      if (peer === this.#peer) this.#failed(new Error(peer.connectionState));
+    };
+    peer.onconnectionstatechange = () => {
+      if (peer !== this.#peer) return;
+      clearTimeout(dip);
+      if (peer.connectionState === "connected") {
+        clearTimeout(deadline);
+        this.#attempt = 0;
+        this.#setState("live");
+        this.#measure(peer);
+      } else if (peer.connectionState === "disconnected") {
+        dip = setTimeout(lost, DIP_MS);
+      } else if (peer.connectionState === "failed") {
+        lost();
+      }
+    };
+  }
+
+  async #failed(error) {
+    if (this.state === "closed") return;
+    clearInterval(this.stats);
+    if (FINAL_STATUS.has(error.status) || error.status === 409) {
+      // The key was revoked, or another publisher holds the stream: its owner may ask for a new key, which replaces both.
+      try {
+        if (this.#attempt > 4) throw error;
+        this.publish = await this.again();
+      } catch (refusal) {
+        if (refusal.code !== "network" && refusal.status !== 503) {
+          this.reason = refusal;
+          this.#setState("refused");
+          return;
+        }
+      }
+    }
+    if (this.state === "closed") return;
+    this.#setState(this.state === "connecting" ? "connecting" : "reconnecting");
+    const wait = Math.min(RETRY_MIN_MS * 1.6 ** this.#attempt, RETRY_MAX_MS) * (0.7 + 0.6 * Math.random());
+    this.#attempt += 1;
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => this.#connect(), wait);
+  }
+
+  #online = () => {
+    if (this.state === "reconnecting" || this.state === "connecting") {
+      clearTimeout(this.retry);
+      this.#connect();
+    }
+  };
+
+  async #hangUp() {
+    clearInterval(this.stats);
+    const [peer, location] = [this.#peer, this.#location];
+    this.#peer = this.#location = undefined;
+    this.#last = undefined;
+    if (peer) peer.onconnectionstatechange = null;
+    peer?.close();
+    if (!location) return;
+    // Best effort: a relay that is gone has no session to end, and one that is there notices the silence itself.
+    await fetch(location, {
+      method: "DELETE",
+      headers: { Authorization: `Bearer ${this.publish.stream_key}` },
+      keepalive: true,
+      signal: AbortSignal.timeout(2_000),
+    }).catch(() => undefined);
+  }
+
+  #measure(peer) {
+    clearInterval(this.stats);
+    this.stats = setInterval(async () => {
+      const report = await peer.getStats();
+      if (peer !== this.#peer) return;
+      let video;
+      let remote;
+      report.forEach((entry) => {
+        if (entry.type === "outbound-rtp" && entry.kind === "video") video = entry;
+        if (entry.type === "remote-inbound-rtp" && entry.kind === "video") remote = entry;
+      });
+      if (!video) return;
+      const last = this.#last ?? video;
+      this.#last = video;
+      const seconds = (video.timestamp - last.timestamp) / 1000 || 1;
+      const bitrate = ((video.bytesSent - last.bytesSent) * 8) / seconds;
+      const rtt_ms = (remote?.roundTripTime ?? 0) * 1000;
+      const loss = remote?.fractionLost ?? 0;
+      this.health = { bitrate, rtt_ms, loss, level: level({ rtt_ms, loss, limited: video.qualityLimitationReason }) };
+      this.dispatchEvent(new Event("health"));
+    }, STATS_MS);
+  }
+
+  #setState(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.dispatchEvent(new Event("state"));
+  }
+}
+
+/** What a host can act on: find better network, or do not worry. */
+export function level({ rtt_ms, loss, limited }) {
+  if (loss > 0.08 || rtt_ms > 600) return "poor";
+  if (loss > 0.02 || rtt_ms > 250 || limited === "bandwidth") return "fair";
+  return "good";
+}
+
+function send(peer, track, media) {
+  const video = track.kind === "video";
+  if (video) track.contentHint = "motion";
+  const transceiver = peer.addTransceiver(track, {
+    direction: "sendonly",
+    streams: [media],
+    ...(video ? { sendEncodings: [{ maxBitrate: BITRATE_MAX, maxFramerate: FRAMERATE_MAX }] } : {}),
+  });
+  if (video) preferH264(transceiver);
+}
+
+/** The relay passes H.264 on as it is; anything else would have to be refused there. */
+function preferH264(transceiver) {
+  const codecs = RTCRtpSender.getCapabilities?.("video")?.codecs ?? [];
+  const h264 = codecs.filter(({ mimeType }) => /\/h264$/i.test(mimeType));
+  // Packetization mode 1 and constrained baseline first: what every viewer's decoder takes.
+  const rank = ({ sdpFmtpLine = "" }) =>
+    (/packetization-mode=1/.test(sdpFmtpLine) ? 0 : 2) + (/profile-level-id=42e0/i.test(sdpFmtpLine) ? 0 : 1);
+  h264.sort((a, b) => rank(a) - rank(b));
+  const repair = codecs.filter(({ mimeType }) => /\/(rtx|red|ulpfec)$/i.test(mimeType));
+  if (h264.length > 0) transceiver.setCodecPreferences?.([...h264, ...repair]);
+}
+
+/** The relay takes whole offers: wait for candidates, though not for ever. */
+function gathered(peer) {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const limit = setTimeout(resolve, GATHER_MS);
+    peer.addEventListener("icegatheringstatechange", () => {
+      if (peer.iceGatheringState !== "complete") return;
+      clearTimeout(limit);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,498 @@
+// <onair-watch>: someone else's broadcast: the picture over the whole glass, the room above it.
+import { LitElement, html } from "lit";
+import { api } from "./api.js";
+import { giftsById } from "./catalogue.js";
+import { readFollowing, toggleFollow } from "./host_card.js";
+import { icon } from "./icons.js";
+import { needAccount } from "./need_account.js";
+import { Room } from "./room.js";
+import { follow, router } from "./router.js";
+import { SessionController, session } from "./session.js";
+import { avatar, sheet } from "./style.js";
+import { clock, exact, short, t } from "./strings.js";
+import { refused, toast } from "./toast.js";
+import { watchStyle } from "./watch_style.js";
+import "./comments.js";
+import "./gift_stage.js";
+import "./gift_tray.js";
+import "./player.js";
+import "./reactions.js";
+import "./sheet.js";
+
+const HEART = "❤️";
+const DOUBLE_TAP_MS = 320;
+const DOUBLE_TAP_PX = 40;
+/** The room needs this long to be called away; shorter dips are not worth words. */
+const ROOM_WORDS_MS = 1_500;
+const KINDS_SHOWN = 5;
+const TEXT_MAX = 200;
+
+export class OnairWatch extends LitElement {
+  static properties = {
+    streamId: {},
+    stream: { state: true },
+    playback: { state: true },
+    playerState: { state: true },
+    roomState: { state: true },
+    roomAway: { state: true },
+    failure: { state: true },
+    ended: { state: true },
+    followed: { state: true },
+    sheet: { state: true },
+    fill: { state: true },
+    text: { state: true },
+  };
+
+  static styles = [sheet, watchStyle];
+
+  constructor() {
+    super();
+    new SessionController(this);
+    this.gifts = new Map();
+    this.fill = undefined;
+    this.text = "";
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    this.wide = matchMedia("(min-width: 900px), (orientation: landscape)");
+    this.wide.addEventListener("change", this.#redraw);
+    document.addEventListener("visibilitychange", this.#shown);
+    session.addEventListener("change", this.#accountChanged);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    this.wide.removeEventListener("change", this.#redraw);
+    document.removeEventListener("visibilitychange", this.#shown);
+    session.removeEventListener("change", this.#accountChanged);
+    this.#close();
+  }
+
+  willUpdate(changed) {
+    if (changed.has("streamId") && this.streamId) this.#open();
+  }
+
+  #redraw = () => this.requestUpdate();
+  #shown = () => document.hidden || this.room?.check();
+
+  get player() {
+    return this.renderRoot.querySelector("onair-player");
+  }
+
+  get comments() {
+    return this.renderRoot.querySelector("onair-comments");
+  }
+
+  get reactions() {
+    return this.renderRoot.querySelector("onair-reactions");
+  }
+
+  // --- coming and going -----------------------------------------------------------------------------------------
+
+  async #open() {
+    this.#close();
+    this.stream = this.playback = this.failure = this.ended = this.followed = undefined;
+    this.since = performance.now();
+    this.account = session.me?.id;
+    const room = new Room({ api, streamId: this.streamId });
+    this.room = room;
+    this.roomState = room.state;
+    room.addEventListener("state", () => this.#roomChanged(room));
+    room.addEventListener("ticket", ({ detail }) => this.#ticketed(detail));
+    room.addEventListener("snapshot", ({ detail }) => this.#snapshot(detail));
+    room.addEventListener("line", ({ detail }) => this.#line(detail.event));
+    room.addEventListener("counts", this.#redraw);
+    room.addEventListener("me", this.#redraw);
+    room.addEventListener("taps", ({ detail }) => this.reactions?.burst(detail));
+    room.addEventListener("ended", ({ detail }) => this.#finish(detail));
+    giftsById().then((gifts) => {
+      this.gifts = gifts;
+      this.requestUpdate();
+    });
+    // Title and host come with the room too: a visitor may not be let to read the stream itself.
+    api.get(`/streams/${this.streamId}`).then((stream) => this.#streamRead(room, stream), () => undefined);
+    await room.start();
+  }
+
+  #close() {
+    this.room?.stop();
+    this.room = undefined;
+    clearTimeout(this.awayTimer);
+  }
+
+  #streamRead(room, stream) {
+    if (room !== this.room) return;
+    this.stream = stream;
+    if (stream.state === "ended") this.#finish({ reason: stream.end_reason });
+    this.#readFollowing();
+  }
+
+  #readFollowing() {
+    if (session.me && this.host) readFollowing(this.host.handle).then((yes) => (this.followed = yes), () => undefined);
+  }
+
+  /** Signed in, or out: the room must know us by the right name. */
+  #accountChanged = () => {
+    if (session.me?.id === this.account) return;
+    this.account = session.me?.id;
+    this.followed = undefined;
+    this.room?.renew();
+    this.#readFollowing();
+  };
+
+  #roomChanged(room) {
+    if (room !== this.room) return;
+    this.roomState = room.state;
+    clearTimeout(this.awayTimer);
+    this.roomAway = this.roomAway && room.state === "reconnecting";
+    if (room.state === "reconnecting") this.awayTimer = setTimeout(() => (this.roomAway = true), ROOM_WORDS_MS);
+    if (room.state === "stopped" && room.reason) {
+      if (room.reason.code === "not_live") this.#finish({});
+      else if (room.reason.code === "unauthenticated") this.failure = { ...room.reason, message: room.reason.message, account: true };
+      else this.failure = room.reason;
+    }
+  }
+
+  #ticketed(ticket) {
+    // The address holds a token that ends: a player that runs keeps the one it has.
+    if (!this.playback || this.needsAddress) this.playback = ticket.playback_url;
+    this.needsAddress = false;
+  }
+
+  #addressRefused = () => {
+    this.needsAddress = true;
+    this.room?.renew();
+  };
+
+  #snapshot({ reset }) {
+    if (reset) this.comments?.clear();
+    this.requestUpdate();
+  }
+
+  #line(event) {
+    this.comments?.add(event);
+    if (event.type === "gift") this.renderRoot.querySelector("onair-gift-stage")?.show(event);
+    if (event.type === "share" || event.type === "follow") this.requestUpdate();
+  }
+
+  #finish({ reason }) {
+    if (this.ended) return;
+    this.ended = { reason, seconds: (performance.now() - this.since) / 1000, viewers: this.room?.viewers };
+    this.sheet = undefined;
+    this.player?.stop();
+    this.room?.stop();
+  }
+
+  get host() {
+    const host = this.stream?.host ?? this.room?.room?.host;
+    return host && { ...host, display_name: host.display_name ?? host.name };
+  }
+
+  // --- acting ---------------------------------------------------------------------------------------------------
+
+  #tapped = (event) => {
+    if (event.target.closest("button, a, input, form, ol, onair-comments")) return;
+    const { left, top } = this.reactions.getBoundingClientRect();
+    const [x, y, at] = [event.clientX - left, event.clientY - top, performance.now()];
+    const last = this.lastTap;
+    this.lastTap = { x, y, at };
+    if (last && at - last.at < DOUBLE_TAP_MS && Math.hypot(x - last.x, y - last.y) < DOUBLE_TAP_PX) {
+      this.#react(HEART, () => this.reactions.tapped(HEART, x, y));
+    } else if (this.player?.muted) {
+      this.player.unmute();
+    } else {
+      this.renderRoot.querySelector("form input")?.blur();
+    }
+  };
+
+  #react(kind, show = () => this.reactions.float(kind)) {
+    needAccount(this, "react", () => {
+      this.room?.react(kind);
+      show();
+      navigator.vibrate?.(8);
+    });
+  }
+
+  #comment = (event) => {
+    event.preventDefault();
+    const text = this.text.trim();
+    if (!text) return;
+    needAccount(this, "comment", () => this.#send(text));
+  };
+
+  async #send(text) {
+    const room = this.room;
+    if (!room) return;
+    this.text = "";
+    try {
+      const ack = await room.chat(text);
+      if (!ack.shown) this.#line({ id: ack.event_id ?? ack.id, type: "chat", text, from: this.#myself() });
+    } catch (error) {
+      if (error.code === "closed") return;
+      if (!this.text) this.text = text; // nothing typed is lost
+      refused(error.retryAfterMs ? { message: `${error.message} ${t("error.wait_s", { n: Math.ceil(error.retryAfterMs / 1000) })}` } : error);
+    }
+  }
+
+  #myself() {
+    const { id, handle, display_name, avatar_url } = session.me;
+    const badges = this.room.me?.role === "moderator" ? ["moderator"] : [];
+    return { id, handle, name: display_name, avatar_url, badges };
+  }
+
+  #openGifts = () => needAccount(this, "gift", () => (this.sheet = "gifts"));
+
+  #giftSent = ({ detail: { gift, ack, combo, times } }) => {
+    if (ack.shown) return;
+    this.#line({ id: ack.event_id ?? ack.id, type: "gift", gift_id: gift.id, count: 1, repeat_count: times, combo, from: this.#myself() });
+  };
+
+  #follow = () => needAccount(this, "follow", () => toggleFollow(this, this.host, this.followed));
+
+  #followChanged = ({ detail }) => {
+    this.followed = detail.following;
+    if (detail.following) toast(t("followed", { name: this.host.display_name }));
+  };
+
+  #share = async () => {
+    const url = new URL(`/watch/${this.streamId}`, api.config.web_url || location.origin).href;
+    const text = t("watch.share_text", { name: this.host?.display_name ?? "", title: this.title });
+    try {
+      if (navigator.share) await navigator.share({ title: "Onair", text, url });
+      else {
+        await navigator.clipboard.writeText(url);
+        toast(t("watch.shared"));
+      }
+    } catch (error) {
+      if (error.name !== "AbortError") this.sheet = "link"; // no right to the clipboard: show the link to copy
+    }
+  };
+
+  get title() {
+    return this.stream?.title ?? this.room?.room?.title ?? "";
+  }
+
+  // --- showing --------------------------------------------------------------------------------------------------
+
+  get fit() {
+    const contain = this.wide?.matches ?? false;
+    return this.fill === undefined ? (contain ? "contain" : "cover") : this.fill ? "cover" : "contain";
+  }
+
+  /** What stands over the picture, most important first; nothing while it plays. */
+  #words() {
+    const name = this.host?.display_name ?? "";
+    if (this.playerState === "unsupported") return { key: "failed", title: t("error.playback") };
+    if (this.playerState === "reconnecting") {
+      return this.room?.media === "lost"
+        ? { key: "lost", title: t("watch.host_lost", { name }), hint: t("watch.host_lost_hint"), busy: true }
+        : { key: "reconnecting", title: t("watch.reconnecting"), hint: t("watch.reconnecting_hint"), busy: true };
+    }
+    if (this.playerState === "playing") return undefined;
+    if (this.playerState === "buffering") return { key: "buffering", title: t("watch.buffering"), busy: true };
+    if (this.roomState === "open" && this.room.media === "waiting") {
+      return { key: "waiting", title: t("watch.waiting"), hint: t("watch.waiting_hint", { name }), busy: true };
+    }
+    return { key: "connecting", title: t(this.roomAway ? "watch.reconnecting" : "watch.connecting"), busy: true };
+  }
+
+  #overlay() {
+    const words = this.#words();
+    if (!words) return "";
+    return html`<div class="words ${words.key}" role="status">
+      ${words.busy ? html`<div class="spinner"></div>` : icon("alert")}
+      <p>${words.title}</p>
+      ${words.hint ? html`<small>${words.hint}</small>` : ""}
+    </div>`;
+  }
+
+  #head() {
+    const { host } = this;
+    return html`<header>
+      <div class="host glass">
+        <button class="who" aria-label=${host?.display_name ?? ""} @click=${() => host && (this.sheet = "host")}>
+          ${host ? avatar(host, 36) : html`<span class="avatar skeleton"></span>`}
+          <span class="names"><b>${host?.display_name ?? " "}</b><small>${this.title}</small></span>
+        </button>
+        ${host && host.handle !== session.me?.handle && !this.followed
+          ? html`<button class="follow" @click=${this.#follow}>${t("follow")}</button>`
+          : ""}
+      </div>
+      <span class="spacer"></span>
+      <span class="viewers" aria-label=${t("watch.viewers_label", { n: this.room?.viewers ?? 0 })}
+        ><span class="live-badge">${t("live")}</span>${icon("eye")}<b>${short(this.room?.viewers)}</b></span
+      >
+      <button class="round glass" aria-label=${t("watch.leave")} @click=${() => router.back()}>${icon("close")}</button>
+    </header>`;
+  }
+
+  #side() {
+    const landscape = this.player?.landscape;
+    return html`<div class="side">
+      ${landscape && !this.wide.matches
+        ? html`<button class="round glass" aria-label=${t(this.fit === "cover" ? "watch.fit" : "watch.fill")}
+            @click=${() => (this.fill = this.fit !== "cover")}>${icon("fit")}</button>`
+        : ""}
+      <button
+        class="round glass"
+        aria-label=${t(this.player?.muted ? "watch.unmute" : "watch.mute")}
+        @click=${() => (this.player.muted ? this.player.unmute() : this.player.mute())}
+      >
+        ${icon(this.player?.muted ? "muted" : "sound")}
+      </button>
+    </div>`;
+  }
+
+  #kinds() {
+    const kinds = this.room?.reactionKinds?.length ? this.room.reactionKinds : [HEART];
+    return html`<div class="kinds" role="group">
+      ${kinds.slice(0, KINDS_SHOWN).map(
+        (kind) => html`<button aria-label=${t("watch.react", { kind })} @click=${() => this.#react(kind)}>
+          <span class="emoji" aria-hidden="true">${kind}</span>
+        </button>`,
+      )}
+    </div>`;
+  }
+
+  #composer() {
+    const { room } = this;
+    const off = room?.room?.settings?.comments_on === false;
+    const muted = Boolean(room?.me?.muted_until && new Date(room.me.muted_until) > new Date());
+    const placeholder = off
+      ? t("watch.comments_off")
+      : muted
+        ? t("watch.muted_you")
+        : t(session.signedIn ? "watch.comment" : "watch.comment_sign_in");
+    const total = Object.values(room?.reactions ?? {}).reduce((sum, count) => sum + count, 0);
+    return html`<form @submit=${this.#comment} autocomplete="off">
+      <div class="field-box glass">
+        <input
+          aria-label=${t("watch.comment")}
+          placeholder=${placeholder}
+          maxlength=${TEXT_MAX}
+          enterkeyhint="send"
+          .value=${this.text}
+          ?disabled=${off || muted}
+          @input=${(event) => (this.text = event.target.value)}
+        />
+        ${this.text.trim()
+          ? html`<button class="send" aria-label=${t("watch.send")}>${icon("send")}</button>`
+          : ""}
+      </div>
+      <button type="button" class="round glass gift" aria-label=${t("watch.gift")} @click=${this.#openGifts}>
+        ${icon("gift")}
+      </button>
+      <button type="button" class="round glass share" aria-label=${t("watch.share")} @click=${this.#share}>${icon("share")}</button>
+      <button type="button" class="round glass heart" aria-label=${t("watch.react", { kind: HEART })} @click=${() => this.#react(HEART)}>
+        ${icon("heart_full")}${total > 0 ? html`<small>${short(total)}</small>` : ""}
+      </button>
+    </form>`;
+  }
+
+  #endedScreen() {
+    const name = this.host?.display_name ?? "";
+    return html`<section class="over" role="status">
+      ${this.host ? avatar(this.host, 96) : ""}
+      <h1>${t("watch.ended")}</h1>
+      ${name ? html`<p>${t("watch.ended_hint", { name })}</p>` : ""}
+      <dl>
+        <div><dd>${clock(this.ended.seconds)}</dd><dt>${t("watch.watched_for")}</dt></div>
+        ${this.ended.viewers ? html`<div><dd>${exact(this.ended.viewers)}</dd><dt>${t("summary.viewers_unique")}</dt></div>` : ""}
+      </dl>
+      ${this.host && !this.followed && this.host.handle !== session.me?.handle
+        ? html`<button class="button" @click=${this.#follow}>${t("follow")} ${name}</button>`
+        : ""}
+      <a class="button act" href="/" @click=${follow}>${t("watch.back_to_feed")}</a>
+    </section>`;
+  }
+
+  #failed() {
+    const { failure } = this;
+    return html`<section class="over" role="alert">
+      <div class="art">${icon(failure.code === "not_found" ? "alert" : "lock")}</div>
+      <h1>${failure.code === "not_found" ? t("not_found.title") : t("watch.ended_banned")}</h1>
+      <p>${failure.code === "not_found" ? t("watch.not_found") : failure.message}</p>
+      ${failure.account
+        ? html`<button class="button act" @click=${() => needAccount(this, undefined, () => this.#open())}>${t("sign_in.title")}</button>`
+        : ""}
+      <a class="button ${failure.account ? "" : "act"}" href="/" @click=${follow}>${t("watch.back_to_feed")}</a>
+    </section>`;
+  }
+
+  #sheets() {
+    return html`
+      <onair-sheet
+        clear
+        heading=${t("watch.gift")}
+        .open=${this.sheet === "gifts"}
+        @close=${(event) => event.target === event.currentTarget && (this.sheet = undefined)}
+      >
+        ${this.sheet === "gifts"
+          ? html`<onair-gift-tray .room=${this.room} @sent=${this.#giftSent}></onair-gift-tray>`
+          : ""}
+      </onair-sheet>
+      <onair-sheet .open=${this.sheet === "host"} @close=${() => (this.sheet = undefined)}>
+        ${this.sheet === "host"
+          ? html`<onair-host-card
+              .account=${this.host}
+              .following=${this.followed}
+            ></onair-host-card>`
+          : ""}
+      </onair-sheet>
+      <onair-sheet heading=${t("watch.share")} .open=${this.sheet === "link"} @close=${() => (this.sheet = undefined)}>
+        <label class="field"
+          >${t("watch.share")}<input readonly .value=${location.href} @focus=${(event) => event.target.select()}
+        /></label>
+      </onair-sheet>
+    `;
+  }
+
+  render() {
+    if (this.failure) return this.#failed();
+    const muted = this.player?.muted && !this.ended && ["playing", "buffering"].includes(this.playerState);
+    return html`
+      <div class="stage" @click=${this.#tapped} ?inert=${Boolean(this.ended)}>
+        <onair-player
+          .src=${this.playback}
+          .fit=${this.fit}
+          .label=${this.title}
+          @state=${() => {
+            this.playerState = this.player.state;
+            this.requestUpdate();
+          }}
+          @refused=${this.#addressRefused}
+        ></onair-player>
+        <div class="veil" aria-hidden="true"></div>
+        ${this.ended ? "" : this.#overlay()}
+        ${muted
+          ? html`<button class="tap-sound" @click=${() => this.player.unmute()}>${icon("muted")}${t("watch.tap_sound")}</button>`
+          : ""}
+        <onair-reactions></onair-reactions>
+        <onair-gift-stage .gifts=${this.gifts}></onair-gift-stage>
+        ${this.#head()} ${this.#side()}
+        ${this.roomAway && this.playerState === "playing"
+          ? html`<p class="room-away" role="status"><span class="spinner"></span>${t("watch.room_reconnecting")}</p>`
+          : ""}
+      </div>
+      <aside ?inert=${Boolean(this.ended)} aria-label=${t("watch.comments")}>
+        ${this.room?.room?.pinned
+          ? html`<p class="pinned">${icon("pin")}<span><b>${this.room.room.pinned.from?.name}</b> ${this.room.room.pinned.text}</span></p>`
+          : ""}
+        <onair-comments
+          .gifts=${this.gifts}
+          .hint=${this.host ? t("watch.says_hello", { name: this.host.display_name }) : ""}
+        ></onair-comments>
+        ${this.#kinds()} ${this.#composer()}
+      </aside>
+      ${this.ended ? this.#endedScreen() : ""} ${this.#sheets()}
+    `;
+  }
+
+  firstUpdated() {
+    // Follow from the head and from the ended screen bubbles to here.
+    this.addEventListener("followed", this.#followChanged);
+  }
+}
+
+customElements.define("onair-watch", OnairWatch);
