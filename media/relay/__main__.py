@@ -1,0 +1,52 @@
+"""`python -m media.relay`: read the environment, listen, end on SIGTERM or SIGINT within five seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+import uvloop
+from aiohttp import web
+
+from media.relay import app, settings
+
+_SHUTDOWN_S = 1.0
+_BACKLOG = 4_096
+
+
+async def serve(told: settings.Settings) -> None:
+    """Run until a signal comes."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    runner = web.AppRunner(app.make(told), access_log=None, shutdown_timeout=_SHUTDOWN_S, handle_signals=False)
+    await runner.setup()
+    site = web.TCPSite(runner, told.host, told.port, backlog=_BACKLOG)
+    await site.start()
+    logging.getLogger(__name__).info("relay listens on %s:%d", told.host, told.port)
+    await stopped.wait()
+    await runner.cleanup()
+
+
+def main() -> None:
+    """Entry point; exits with 2 and one sentence when the environment is wrong."""
+    logging.basicConfig(
+        level=os.environ.get("LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    # aioice and aiortc tell every check and packet at INFO.
+    for noisy in ("aioice", "aiortc"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        told = settings.read(os.environ)
+    except ValueError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
+    uvloop.run(serve(told))
+
+
+if __name__ == "__main__":
+    main()

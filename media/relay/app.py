@@ -1,0 +1,113 @@
+"""The relay as one aiohttp application: routes, errors in one shape, CORS, health, start and end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from media.relay import delivery, passthrough, whip
+from media.relay.control import Control
+from media.relay.errors import RelayError
+from media.relay.metrics import Metrics
+from media.relay.rights import Rights
+from media.relay.settings import Settings
+from media.relay.streams import Streams
+
+logger = logging.getLogger(__name__)
+
+STREAMS: Final = web.AppKey("streams", Streams)
+# Of the five seconds that ECS (and `make run`) wait after SIGTERM.
+_DRAIN_S: Final = 2.5
+_STATUS_CODES: Final = {400: "invalid_request", 404: "not_found", 405: "invalid_request", 413: "too_large"}
+_EXPOSED: Final = "Location, ETag, Link, Accept-Patch, Accept-Post, Date, Retry-After"
+
+
+def make(settings: Settings) -> web.Application:
+    """The application; its background work starts and ends with it."""
+    passthrough.install()
+    metrics = Metrics()
+    control = Control(settings, metrics)
+    streams = Streams(settings, control, metrics)
+    rights = Rights(settings.signing_secret, settings.playback_secret, settings.origin_secret)
+
+    async def healthz(request: web.Request) -> web.Response:
+        counts = {
+            "ok": not streams.draining,
+            "streams": len(streams.programs),
+            "publishers": len(streams.publishers),
+            "flowing": sum(program.state == "flowing" for program in streams.programs.values()),
+        }
+        # 503 while draining: load balancers stop sending anything new.
+        body = msgspec.json.encode(counts)
+        headers = {"Cache-Control": "no-store"}
+        status = 503 if streams.draining else 200
+        return web.Response(body=body, status=status, content_type="application/json", headers=headers)
+
+    async def prometheus(request: web.Request) -> web.Response:
+        return web.Response(body=metrics.text(), content_type="text/plain", headers={"Cache-Control": "no-store"})
+
+    @web.middleware
+    async def errors(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except RelayError as error:
+            refusal = error
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            code = _STATUS_CODES.get(error.status, "invalid_request" if error.status < 500 else "unavailable")
+            refusal = RelayError(code, f"{error.reason}.", error.status)
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            logger.exception("%s %s failed", request.method, request.rel_url.path)
+            refusal = RelayError("unavailable", "Something on our side failed. Try again in a moment.")
+        metrics.refusals.labels(refusal.code).inc()
+        response = web.Response(body=refusal.body(), status=refusal.status, content_type="application/json")
+        delivery.no_store(response)
+        if refusal.status == 401:
+            # RFC 9110 11.6.1: a 401 names the scheme.
+            response.headers["WWW-Authenticate"] = "Bearer"
+        if refusal.status == 503:
+            response.headers["Retry-After"] = "1"
+        return response
+
+    async def cors(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Access-Control-Allow-Origin"] = settings.allowed_origin
+        response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+
+    async def background(app: web.Application) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(streams.run()), asyncio.create_task(control.run())]
+        for task in tasks:
+            task.add_done_callback(_report_end)
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=1)
+
+    async def drain(app: web.Application) -> None:
+        await asyncio.gather(streams.drain(_DRAIN_S), control.drain(_DRAIN_S))
+
+    app = web.Application(middlewares=[errors], client_max_size=whip.SDP_BYTES_MAX)
+    app[STREAMS] = streams
+    app.add_routes(whip.Whip(streams, rights, settings, metrics).routes())
+    app.add_routes(delivery.Delivery(streams.programs, rights, settings, metrics).routes())
+    app.add_routes([web.get("/healthz", healthz), web.get("/metrics", prometheus)])
+    app.on_response_prepare.append(cors)
+    app.on_shutdown.append(drain)
+    app.cleanup_ctx.append(background)
+    return app
+
+
+def _report_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        # A relay that does not watch its streams is worse than none: end, and be started again.
+        logger.critical("background work failed", exc_info=error)
+        raise SystemExit(1)

@@ -1,0 +1,160 @@
+"""HTTP to viewers: playlists with blocking reload, parts, segments, previews; who may read and how long caches keep it.
+
+Section numbers are those of draft-pantos-hls-rfc8216bis-16. Everything that waits has a bound.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+from media.relay.errors import RelayError
+from media.relay.metrics import Metrics
+from media.relay.program import MEDIA_PLAYLIST, Program
+from media.relay.rights import Rights
+from media.relay.settings import Settings
+
+_PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
+_ORIGIN_HEADER: Final = "X-Onair-Origin"
+# Media never changes under its name. A playlist asked for by number is final for that number, so caches may keep it for the
+# time that viewers ask for it; without a number it is stale at once, but 0 would stop CloudFront from collapsing requests.
+_CACHE_MEDIA: Final = "public, max-age=31536000, immutable"
+_CACHE_BLOCKING: Final = "public, max-age=6"
+_CACHE_PLAYLIST: Final = "public, max-age=1"
+_CACHE_PREVIEW: Final = "public, max-age=5"
+_CACHE_NOTHING: Final = "no-store"
+# A viewer who comes before the first part waits this long; then the app tries again.
+_FIRST_PART_S: Final = 4.0
+# 6.2.5.2: a server that cannot answer within three target durations says 503.
+_BLOCKED_TARGETS: Final = 3
+_MSN_AHEAD_MAX: Final = 2
+_NUMBER: Final = re.compile(r"[0-9]{1,12}")
+_GZIP_LEVEL: Final = 5
+
+
+class Delivery:
+    """Handlers of `/live/…` and `/preview/…`."""
+
+    def __init__(self, programs: Mapping[str, Program], rights: Rights, settings: Settings, metrics: Metrics) -> None:
+        self._programs = programs
+        self._rights = rights
+        self._settings = settings
+        self._metrics = metrics
+        self._compressed: dict[str, tuple[bytes, bytes]] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        """What to register; three path segments carry a token, two come from CloudFront, which has checked and cut it."""
+        return [
+            web.get("/live/{token}/{stream}/{name}", self.by_token),
+            web.get("/live/{stream}/{name}", self.by_origin),
+            web.get("/preview/{stream}.jpg", self.preview),
+        ]
+
+    async def by_token(self, request: web.Request) -> web.Response:
+        """``/live/{token}/{stream}/{name}``: the playback token decides."""
+        self._rights.check_playback(request.match_info["token"], request.match_info["stream"])
+        return await self._answer(request)
+
+    async def by_origin(self, request: web.Request) -> web.Response:
+        """``/live/{stream}/{name}``: only with CloudFront's header."""
+        self._rights.check_origin(request.headers.get(_ORIGIN_HEADER))
+        return await self._answer(request)
+
+    async def preview(self, request: web.Request) -> web.Response:
+        """The newest preview picture (JPEG, at most 640 pixels wide), shown in feeds without a token."""
+        program = self._programs.get(request.match_info["stream"])
+        if program is None or program.preview is None:
+            raise RelayError("not_found", "There is no preview picture yet.")
+        headers = {"Cache-Control": _CACHE_PREVIEW}
+        return web.Response(body=program.preview, content_type="image/jpeg", headers=headers)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        program = self._programs.get(request.match_info["stream"])
+        if program is None:
+            raise RelayError("not_found", "This broadcast is not on air here.")
+        name = request.match_info["name"]
+        if name == "index.m3u8":
+            await self._wait_for_start(program)
+            return self._playlist(
+                request, program.multivariant_playlist(), _CACHE_PLAYLIST, f"{program.stream_id}/index"
+            )
+        if name == MEDIA_PLAYLIST:
+            return await self._media_playlist(request, program)
+        found = await program.media(name, self._settings.target_duration_s * _BLOCKED_TARGETS)
+        if found is None:
+            raise RelayError("not_found", "This part of the broadcast is gone, or never was.")
+        body, content_type = found
+        self._metrics.media_bytes.inc(len(body))
+        self._metrics.media_answers.inc()
+        return web.Response(body=body, content_type=content_type, headers={"Cache-Control": _CACHE_MEDIA})
+
+    async def _media_playlist(self, request: web.Request, program: Program) -> web.Response:
+        msn, part, skip = _directives(request.query)
+        if msn is None or not program.started:
+            await self._wait_for_start(program)
+        if msn is None:
+            cache = _CACHE_PLAYLIST
+        else:
+            self._check_not_ahead(program, msn, part)
+            deadline_s = self._settings.target_duration_s * _BLOCKED_TARGETS
+            if not await program.wait(lambda: program.holds(msn, part), deadline_s) and not program.ended:
+                raise RelayError("unavailable", "The broadcast is interrupted. Try again in a moment.")
+            cache = _CACHE_BLOCKING
+        key = f"{program.stream_id}/{'skip' if skip else 'media'}"
+        return self._playlist(request, program.media_playlist(skip), cache, key)
+
+    async def _wait_for_start(self, program: Program) -> None:
+        if not await program.wait(lambda: program.started, _FIRST_PART_S):
+            raise RelayError("not_found", "The broadcast has no picture yet. Try again in a moment.")
+
+    def _check_not_ahead(self, program: Program, msn: int, part: int | None) -> None:
+        """400 for what no honest client asks: over two segments or the advance part limit ahead (6.2.5.2)."""
+        if program.ended:
+            return
+        last_msn, last_part = program.last
+        part_target_s = self._settings.part_target_s
+        advance_parts = 3 if part_target_s >= 1 else int(3 / part_target_s)
+        if msn > last_msn + _MSN_AHEAD_MAX:
+            raise RelayError("invalid_request", "_HLS_msn is too far ahead of the playlist.")
+        if part is not None and msn >= last_msn and part > (last_part if msn == last_msn else -1) + advance_parts:
+            raise RelayError("invalid_request", "_HLS_part is too far ahead of the playlist.")
+
+    def _playlist(self, request: web.Request, text: bytes, cache: str, key: str) -> web.Response:
+        headers = {"Cache-Control": cache, "Vary": "Accept-Encoding"}
+        self._metrics.playlist_answers.inc()
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            # One compression a change, however many viewers were woken by it.
+            known = self._compressed.get(key)
+            if known is None or known[0] is not text:
+                known = (text, gzip.compress(text, _GZIP_LEVEL, mtime=0))
+                self._compressed[key] = known
+            headers["Content-Encoding"] = "gzip"
+            text = known[1]
+        return web.Response(body=text, content_type=_PLAYLIST_TYPE, headers=headers)
+
+    def forget(self, stream_id: str) -> None:
+        """Drop what is kept of a stream that is gone."""
+        for name in ("index", "skip", "media"):
+            self._compressed.pop(f"{stream_id}/{name}", None)
+
+
+def _directives(query: Mapping[str, str]) -> tuple[int | None, int | None, bool]:
+    """Delivery directives (6.2.5); 400 for what is malformed, other names are ignored."""
+    msn, part, skip = query.get("_HLS_msn"), query.get("_HLS_part"), query.get("_HLS_skip")
+    for name, value in (("_HLS_msn", msn), ("_HLS_part", part)):
+        if value is not None and not _NUMBER.fullmatch(value):
+            raise RelayError("invalid_request", f"{name} must be a whole number.")
+    if part is not None and msn is None:
+        raise RelayError("invalid_request", "_HLS_part needs _HLS_msn.")
+    if skip not in (None, "YES", "v2"):
+        raise RelayError("invalid_request", "_HLS_skip must be YES or v2.")
+    return None if msn is None else int(msn), None if part is None else int(part), skip is not None
+
+
+def no_store(response: web.StreamResponse) -> None:
+    """Errors are never cached: the next request may succeed."""
+    response.headers["Cache-Control"] = _CACHE_NOTHING

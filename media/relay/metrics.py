@@ -1,0 +1,42 @@
+"""What the relay measures of itself, as Prometheus reads it at `/metrics`."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+
+
+class Metrics:
+    """Counters and gauges of one relay; none is labelled by stream, so that their number is bounded."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.publishers = Gauge("onair_relay_publishers", "Publishers connected now", registry=registry)
+        self.streams = Gauge("onair_relay_streams", "Programs held now", registry=registry)
+        self.streams_flowing = Gauge("onair_relay_streams_flowing", "Programs with media now", registry=registry)
+        self.requests_blocked = Gauge("onair_relay_requests_blocked", "Requests waiting for media", registry=registry)
+        self.media_held_bytes = Gauge("onair_relay_media_held_bytes", "Bytes of media in memory", registry=registry)
+        self.loop_lateness_s = Gauge(
+            "onair_relay_loop_lateness_seconds", "How late the last 250 ms timer ran", registry=registry
+        )
+        self.parts = Counter("onair_relay_parts", "Parts cut", registry=registry)
+        self.frames_dropped = Counter(
+            "onair_relay_frames_dropped", "Access units dropped while waiting for a key frame", registry=registry
+        )
+        self.packets_lost = Counter("onair_relay_packets_lost", "RTP packets given up", registry=registry)
+        self.packets_repaired = Counter(
+            "onair_relay_packets_repaired", "RTP packets that came after being asked for again", registry=registry
+        )
+        self.playlist_answers = Counter("onair_relay_playlist_answers", "Playlists served", registry=registry)
+        self.media_answers = Counter(
+            "onair_relay_media_answers", "Parts, segments and init segments served", registry=registry
+        )
+        self.media_bytes = Counter("onair_relay_media_bytes", "Bytes of media served", registry=registry)
+        self.refusals = Counter("onair_relay_refusals", "Requests refused, by code", ["code"], registry=registry)
+        self.announcements = Counter("onair_relay_announcements", "Media states told to the queue", registry=registry)
+        self.control_errors = Counter("onair_relay_control_errors", "Failed calls to AWS", registry=registry)
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,96 @@
+"""Every knob of the relay, read once from the environment: what it does, its default and what turning it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the task is told. Names in the environment are given in `read`."""
+
+    # Where the HTTP server listens. The container listens on all interfaces, the local stack on loopback.
+    host: str = "127.0.0.1"
+    port: int = 8081
+    # The address that clients use (scheme, host, perhaps a path). `Location` of a WHIP resource starts with it.
+    public_url: str = ""
+    # Host candidates in SDP answers carry this address instead of the task's own (Fargate: private one, 1:1 NAT).
+    ice_public_address: str = ""
+    # STUN/TURN addresses told to publishers in `Link` headers, comma-separated; empty tells none.
+    ice_servers: tuple[str, ...] = ()
+
+    streams_table: str = ""
+    media_queue_url: str = ""
+    signing_secret: str = ""
+    playback_secret: str = ""
+    # CloudFront adds this in `X-Onair-Origin`; empty means that only playback tokens open playlists.
+    origin_secret: str = ""
+    # For `Access-Control-Allow-Origin`. `*` is right for media that a token guards.
+    allowed_origin: str = "*"
+
+    # Part target in ms. Latency is about 3 parts and a bit; requests a viewer a second are about 2000 ÷ part_ms.
+    part_ms: int = 333
+    # Segments are cut at the first key frame after about this long; the relay asks the publisher for one.
+    segment_s: int = 2
+    # Segments in a playlist: how far back a viewer may seek. ~0.6 MB a segment at 2.5 Mb/s, kept twice (RFC 8216bis 6.2.2).
+    window_segments: int = 12
+    # Publishers at once; one 720p30 stream takes about 5 % of a core, so 12 fill half a core with room for viewers.
+    publishers_max: int = 12
+    # No media for this long and the stream is `lost`; a publisher is alive only within it.
+    lost_after_s: float = 2.0
+    # A publisher that is silent for this long is disconnected (browsers reconnect their network within ~10 s).
+    silent_publisher_s: float = 30.0
+    # After its end a stream's playlist stays for viewers that are seconds behind.
+    ended_kept_s: float = 60.0
+    # A preview picture at most this often; decoding one key frame of 720p takes ~10 ms in a worker thread.
+    thumbnail_s: float = 10.0
+    thumbnail_width_px: int = 640
+    # AAC for HLS; Opus from browsers is 48 kHz stereo.
+    audio_bit_rate: int = 128_000
+    # How often the items of live streams are read: the longest that a revoked key or an ended stream goes on.
+    poll_s: float = 1.0
+
+    @property
+    def part_target_s(self) -> float:
+        """PART-TARGET: the part length rounded up by 1 ms, so that ten frames at 30 a second (333.3 ms) are one part."""
+        return (self.part_ms + 1) / 1000
+
+    @property
+    def target_duration_s(self) -> int:
+        """EXT-X-TARGETDURATION: one second above `segment_s`, room for a key frame that comes late."""
+        return self.segment_s + 1
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """Settings from environment variables; raises ``ValueError`` naming what is missing or out of range."""
+
+    def text(name: str, default: str = "") -> str:
+        return environment.get(name) or default
+
+    def number(name: str, default: int, low: int, high: int) -> int:
+        raw = text(name, str(default))
+        if not raw.lstrip("-").isdigit() or not low <= int(raw) <= high:
+            raise ValueError(f"{name}={raw!r}: expected a whole number from {low} to {high}")
+        return int(raw)
+
+    missing = [name for name in ("STREAMS_TABLE", "SIGNING_SECRET", "PLAYBACK_SECRET") if not environment.get(name)]
+    if missing:
+        raise ValueError(f"the relay needs {', '.join(missing)} in its environment")
+    return Settings(
+        host=text("RELAY_HOST", "127.0.0.1"),
+        port=number("RELAY_PORT", 8081, 0, 65535),
+        public_url=text("RELAY_PUBLIC_URL").rstrip("/"),
+        ice_public_address=text("RELAY_ICE_ADDRESS"),
+        ice_servers=tuple(part.strip() for part in text("ICE_SERVERS").split(",") if part.strip()),
+        streams_table=text("STREAMS_TABLE"),
+        media_queue_url=text("MEDIA_QUEUE_URL"),
+        signing_secret=text("SIGNING_SECRET"),
+        playback_secret=text("PLAYBACK_SECRET"),
+        origin_secret=text("ORIGIN_SECRET"),
+        allowed_origin=text("ALLOWED_ORIGIN", "*"),
+        part_ms=number("PART_MS", 333, 100, 2000),
+        segment_s=number("SEGMENT_S", 2, 1, 10),
+        window_segments=number("WINDOW_SEGMENTS", 12, 6, 600),
+        publishers_max=number("PUBLISHERS_MAX", 12, 1, 1000),
+    )

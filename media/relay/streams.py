@@ -1,0 +1,233 @@
+"""The streams of this task: one program each, who publishes it, and what the control plane says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol
+
+from media.relay.control import Control, MediaState, StreamItem
+from media.relay.errors import RelayError
+from media.relay.metrics import Metrics
+from media.relay.program import Program
+from media.relay.rights import StreamKey
+from media.relay.settings import Settings
+from media.relay.source import Source
+from media.relay.thumbnail import Thumbnailer
+
+logger = logging.getLogger(__name__)
+
+_TICK_S: Final = 0.25
+# Flowing is told again this often, so that a message lost beyond the queue is made good.
+_REANNOUNCE_S: Final = 30.0
+
+
+class Publisher(Protocol):
+    """Someone who sends media for a stream (a WHIP session, an RTMP connection)."""
+
+    key: StreamKey
+    source: Source
+
+    def request_key_frame(self) -> None:
+        """Ask for a key frame; may be called often."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect; safe to call again."""
+        ...
+
+
+class Streams:
+    """Programs by stream id, their publishers, and the loop that watches over both."""
+
+    def __init__(self, settings: Settings, control: Control, metrics: Metrics) -> None:
+        self.programs: dict[str, Program] = {}
+        self.publishers: dict[str, Publisher] = {}
+        self.draining = False
+        self._settings = settings
+        self._control = control
+        self._metrics = metrics
+        self._arriving: set[str] = set()
+        self._generations: dict[str, int] = {}
+        self._announced_s: dict[str, float] = {}
+        self._parts_seen: dict[str, int] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="thumbnail")
+
+    # ---- publishers ----
+
+    async def admit(self, key: StreamKey) -> None:
+        """Whether this key may publish now; reserves the place until `arrived` or `gave_up`.
+
+        Raises
+        ------
+        RelayError
+            ``not_found`` (no such stream, or not live), ``forbidden`` (revoked key), ``conflict`` (someone publishes),
+            ``unavailable`` (draining, full, or the control plane does not answer).
+        """
+        if self.draining:
+            raise RelayError("unavailable", "This relay is being replaced. Connect again in a moment.")
+        item = await self._control.read(key.stream_id)
+        _check_item(item, key)
+        present = self.publishers.get(key.stream_id)
+        if key.stream_id in self._arriving or (present is not None and self._holds_place(present, key)):
+            raise RelayError(
+                "conflict", "Someone is publishing this broadcast already. Take over with a new stream key."
+            )
+        if present is None and len(self.publishers) + len(self._arriving) >= self._settings.publishers_max:
+            raise RelayError("unavailable", "This relay is full. Try again in a moment.")
+        self._arriving.add(key.stream_id)
+
+    def gave_up(self, key: StreamKey) -> None:
+        """The publisher that was admitted did not come."""
+        self._arriving.discard(key.stream_id)
+
+    def program(self, stream_id: str) -> Program:
+        """The stream's program, made if there is none or the last one is over."""
+        present = self.programs.get(stream_id)
+        if present is None or present.ended:
+            present = self.programs[stream_id] = Program(stream_id, self._settings, self._announce)
+        return present
+
+    async def arrived(self, publisher: Publisher) -> None:
+        """The admitted publisher is connected: it replaces the one before, and its media feeds the program."""
+        stream_id = publisher.key.stream_id
+        self._arriving.discard(stream_id)
+        before = self.publishers.pop(stream_id, None)
+        self.publishers[stream_id] = publisher
+        self._generations[stream_id] = publisher.key.generation
+        program = self.program(stream_id)
+        thumbnailer = Thumbnailer(
+            self._executor, self._settings.thumbnail_s, self._settings.thumbnail_width_px, program.show_preview
+        )
+        publisher.source.on_key_frame = thumbnailer.offer
+        # Nothing of the one before reaches the program from here on: closing silences its inlets at once.
+        closing = None if before is None else asyncio.ensure_future(before.close())
+        await asyncio.sleep(0)
+        program.begin_source(publisher.request_key_frame)
+        if closing is not None:
+            await closing
+
+    async def left(self, publisher: Publisher) -> None:
+        """The publisher is gone; the program stays and says so."""
+        stream_id = publisher.key.stream_id
+        self._metrics.frames_dropped.inc(publisher.source.frames_dropped)
+        if self.publishers.get(stream_id) is publisher:
+            del self.publishers[stream_id]
+            program = self.programs.get(stream_id)
+            if program is not None:
+                program.lose()
+        await publisher.close()
+
+    def _holds_place(self, present: Publisher, key: StreamKey) -> bool:
+        alive = time.monotonic() - present.source.media_at_s < self._settings.lost_after_s
+        return alive and key.generation <= present.key.generation
+
+    # ---- watching ----
+
+    async def run(self) -> None:
+        """Look after every stream, for ever: lost media, silent publishers, ended streams, revoked keys, gauges."""
+        polled_s = 0.0
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(_TICK_S)
+            now = time.monotonic()
+            self._metrics.loop_lateness_s.set(max(0.0, now - before - _TICK_S))
+            for program in list(self.programs.values()):
+                self._watch(program, now)
+            self._measure()
+            if now - polled_s >= self._settings.poll_s and self.programs:
+                polled_s = now
+                items = await self._control.read_many(
+                    [stream_id for stream_id, program in self.programs.items() if not program.ended]
+                )
+                for stream_id, item in (items or {}).items():
+                    self._obey(stream_id, item)
+
+    def _watch(self, program: Program, now: float) -> None:
+        stream_id = program.stream_id
+        publisher = self.publishers.get(stream_id)
+        if program.ended:
+            if now - program.ended_at_s > self._settings.ended_kept_s:
+                self._forget(stream_id)
+            return
+        if program.state == "flowing" and now - program.media_at_s > self._settings.lost_after_s:
+            program.lose()
+            if publisher is not None:
+                publisher.source.lost()
+        if publisher is not None and now - publisher.source.media_at_s > self._settings.silent_publisher_s:
+            logger.info("publisher of %s is silent: disconnecting", stream_id)
+            self._later(self.left(publisher))
+        if program.state == "flowing" and now - self._announced_s.get(stream_id, 0.0) > _REANNOUNCE_S:
+            self._announce(program)
+
+    def _obey(self, stream_id: str, item: StreamItem | None) -> None:
+        program = self.programs.get(stream_id)
+        if program is None or program.ended:
+            return
+        publisher = self.publishers.get(stream_id)
+        if item is None or item.state != "live":
+            program.end()
+            if publisher is not None:
+                self._later(self.left(publisher))
+        elif publisher is not None and item.key_generation > publisher.key.generation:
+            logger.info("stream key of %s was revoked: disconnecting its publisher", stream_id)
+            self._later(self.left(publisher))
+
+    def _announce(self, program: Program) -> None:
+        self._announced_s[program.stream_id] = time.monotonic()
+        self._control.announce(
+            MediaState(
+                stream=program.stream_id,
+                generation=self._generations.get(program.stream_id, 0),
+                state=program.state,
+                at_ms=program.state_at_ms,
+                preview=program.preview is not None,
+            )
+        )
+
+    def _measure(self) -> None:
+        programs = self.programs.values()
+        self._metrics.publishers.set(len(self.publishers))
+        self._metrics.streams.set(len(self.programs))
+        self._metrics.streams_flowing.set(sum(program.state == "flowing" for program in programs))
+        self._metrics.requests_blocked.set(sum(program.waiting for program in programs))
+        self._metrics.media_held_bytes.set(sum(program.held_bytes() for program in programs))
+        for program in programs:
+            seen = self._parts_seen.get(program.stream_id, 0)
+            self._metrics.parts.inc(max(0, program.parts_cut - seen))
+            self._parts_seen[program.stream_id] = program.parts_cut
+
+    def _forget(self, stream_id: str) -> None:
+        for kept in (self.programs, self._generations, self._announced_s, self._parts_seen):
+            kept.pop(stream_id, None)
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    # ---- the end ----
+
+    async def drain(self, deadline_s: float) -> None:
+        """Take no more publishers, end every playlist, disconnect everyone; returns within ``deadline_s``."""
+        self.draining = True
+        for program in self.programs.values():
+            program.end()
+        closing = [asyncio.ensure_future(publisher.close()) for publisher in self.publishers.values()]
+        if closing:
+            await asyncio.wait(closing, timeout=deadline_s)
+        self.publishers.clear()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _check_item(item: StreamItem | None, key: StreamKey) -> None:
+    if item is None:
+        raise RelayError("not_found", "There is no such broadcast.")
+    if item.state != "live":
+        raise RelayError("not_found", "This broadcast is not live. Start it, then publish.")
+    if key.generation != item.key_generation:
+        raise RelayError("forbidden", "This stream key was replaced by a newer one.")

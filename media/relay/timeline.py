@@ -1,0 +1,96 @@
+"""Time of a publisher's tracks: RTP timestamps without wrap, audio placed on the video's timeline, wall clock of a picture.
+
+Pure: arrival times and sender reports come in. Times are seconds unless a name says ticks.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from media.relay.passthrough import SenderReport
+
+_WRAP: Final = 1 << 32
+_FLOOR_WINDOW_S: Final = 5.0
+# Placement of audio moves by at most 10 ms a second: below what an ear notices, faster than any crystal drifts (200 ppm).
+_SLEW_S_PER_S: Final = 0.010
+# Sender reports that put audio this far from where it arrives come from a sender with two clocks: not believed.
+_REPORT_TRUST_S: Final = 2.0
+
+
+class TrackClock:
+    """Unwraps one track's timestamps and keeps what relates them to our clock and to the sender's."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._last: int | None = None
+        self._floor_now = float("inf")
+        self._floor_before = float("inf")
+        self._floor_since = 0.0
+        self._report: float | None = None
+
+    def ticks(self, timestamp: int) -> int:
+        """The timestamp without wrap, 0 for the first one; may go back (B-frames, overtaken packets)."""
+        if self._last is None:
+            self._first = self._last = timestamp
+        near = (timestamp - self._last) % _WRAP
+        unwrapped = self._last + (near if near < _WRAP // 2 else near - _WRAP)
+        self._last = max(self._last, unwrapped)
+        return unwrapped - self._first
+
+    def arrived(self, ticks: int, arrival_s: float) -> None:
+        """Note an arrival: the earliest in 5–10 s tells how far this track's time lies from our monotonic clock."""
+        if arrival_s - self._floor_since > _FLOOR_WINDOW_S:
+            self._floor_before, self._floor_now, self._floor_since = self._floor_now, float("inf"), arrival_s
+        self._floor_now = min(self._floor_now, arrival_s - ticks / self._rate)
+
+    def reported(self, report: SenderReport) -> None:
+        """Note a sender report: how far this track's time lies from the sender's wall clock."""
+        if self._last is not None:
+            self._report = report.wall_s - self.ticks(report.timestamp) / self._rate
+
+    @property
+    def to_arrival_s(self) -> float | None:
+        """Monotonic clock minus track time, by arrival; None before the first packet."""
+        floor = min(self._floor_now, self._floor_before)
+        return None if floor == float("inf") else floor
+
+    @property
+    def to_sender_s(self) -> float | None:
+        """Sender's wall clock minus track time; None before the first sender report."""
+        return self._report
+
+
+class Alignment:
+    """What to add to audio time to get video time: by sender reports when both tracks have them, before by arrival."""
+
+    def __init__(self, video: TrackClock, audio: TrackClock) -> None:
+        self._video = video
+        self._audio = audio
+        self._applied: float | None = None
+        self._moved_at = 0.0
+
+    @property
+    def target_s(self) -> float | None:
+        """Where audio belongs by what is known now; None while one track has not arrived."""
+        audio_arrival, video_arrival = self._audio.to_arrival_s, self._video.to_arrival_s
+        if audio_arrival is None or video_arrival is None:
+            return None
+        by_arrival = audio_arrival - video_arrival
+        audio_sender, video_sender = self._audio.to_sender_s, self._video.to_sender_s
+        if audio_sender is None or video_sender is None:
+            return by_arrival
+        by_report = audio_sender - video_sender
+        return by_report if abs(by_report - by_arrival) < _REPORT_TRUST_S else by_arrival
+
+    def offset_s(self, now: float) -> float | None:
+        """The offset to apply now: the target at first, then following it slowly so that no step is heard."""
+        target = self.target_s
+        if target is None:
+            return None
+        if self._applied is None:
+            self._applied = target
+        else:
+            step = _SLEW_S_PER_S * max(0.0, now - self._moved_at)
+            self._applied += max(-step, min(step, target - self._applied))
+        self._moved_at = now
+        return self._applied
