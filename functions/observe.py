@@ -82,6 +82,13 @@ def watch(session: Any) -> None:
     session.register("provide-client-params.*.*", _seen, unique_id="onair-observe")
 
 
+def count(service: str, operation: str, **parameters: Any) -> None:
+    """Count a call that does not go through a botocore client (posts to sockets)."""
+    listener = _listener.get()
+    if listener is not None:
+        listener(Call(service, operation, parameters))
+
+
 def _seen(params: dict[str, Any], model: Any, **_: Any) -> None:
     listener = _listener.get()
     if listener is not None:

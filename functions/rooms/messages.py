@@ -61,6 +61,12 @@ class PingMessage(Struct, frozen=True):
     """I am still here."""
 
 
+class AnyMessage(Struct, frozen=True):
+    """What no route knows."""
+
+    action: str | None = None
+
+
 # --- people and settings -----------------------------------------------------------------------------------------
 
 

@@ -58,6 +58,10 @@ CONNECTIONS_AN_ACCOUNT_MAX: Final = 3
 JOIN_EVENTS_VIEWERS_MAX: Final = 50
 RESUME_FRAMES_MAX: Final = 3_000
 RECENT_FRAMES_MAX: Final = 30
+# More than a room's 300 events a second leave in a tick; what is beyond waits for the next read.
+INBOX_READ_MAX: Final = 500
+# The sequencer waits out the tick within its own time limit; rooms that would need longer are the stadium's.
+TICK_MS_MAX: Final = 2_000
 
 _RECENT_BYTES: Final = 12
 _VARIATION: Final = "\ufe0f"
@@ -206,14 +210,23 @@ class GiftAnswer(Struct, frozen=True):
 # --- rules -------------------------------------------------------------------------------------------------------
 
 
-def check_settings(room: Room, role: Role) -> None:
-    """Refuse a comment that the host's settings do not allow for this role."""
+def check_room(room: Room | None, role: Role, *, joined: bool) -> Room:
+    """The room, where this role may comment in it now.
+
+    Raises
+    ------
+    OnairError
+        ``not_found``, ``not_live``, ``conflict`` (this connection has not joined) or ``forbidden`` (comments are off).
+    """
+    if room is None:
+        raise OnairError("not_found")
     if not room.live:
         raise OnairError("not_live")
-    if role in ("host", "moderator"):
-        return
-    if not room.settings.comments_on:
+    if not joined:
+        raise OnairError("conflict", "Join this room first.")
+    if not room.settings.comments_on and role not in ("host", "moderator"):
         raise OnairError("forbidden", "Comments are off in this room.")
+    return room
 
 
 def remembered(member: Member, client_id: str, content: str) -> bool:
@@ -294,7 +307,7 @@ def tick_ms(viewers: int, limits: Limits) -> int:
     """Time between two frames: one slot up to 200 viewers, growing to 1 s at 1,000, then as `posts_budget` allows."""
     grown = round((viewers - 200) / 800 * (1000 - limits.slot_ms))
     eased = limits.slot_ms + max(0, min(grown, 1000 - limits.slot_ms))
-    return max(eased, viewers * 1000 // limits.posts_budget)
+    return min(max(eased, viewers * 1000 // limits.posts_budget), TICK_MS_MAX)
 
 
 def slot_of(at_ms: int, limits: Limits) -> int:
@@ -315,11 +328,3 @@ def evicted(open_connections: list[Connection], now_s: int) -> list[Connection]:
     """
     by_age = sorted(open_connections, key=lambda one: (one.expires_s > now_s, one.joined_ms, one.id))
     return by_age[: max(0, len(by_age) + 1 - CONNECTIONS_AN_ACCOUNT_MAX)]
-
-
-def check_gift(room: RoomView, sender: Sender) -> None:
-    """Refuse a gift to a room that is not live, or to oneself."""
-    if not room.live:
-        raise OnairError("not_live")
-    if room.host_id == sender.id:
-        raise OnairError("forbidden", "You cannot send a gift to yourself.")

@@ -80,6 +80,6 @@ class Sockets(Protocol):
         """Say ``bye`` with each connection's ``closing`` code, then close it."""
         ...
 
-    def deliver(self, stream_id: str, shard: int, bodies: Sequence[str], closing: str | None) -> None:
-        """Have another function post to one shard, without waiting for it."""
+    def deliver(self, stream_id: str, shard: int, bodies: Sequence[str], told: int | None, closing: str | None) -> None:
+        """Have another function post to one shard, without waiting for it; ``told`` is the shard's last count."""
         ...

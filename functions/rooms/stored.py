@@ -43,6 +43,7 @@ from functions.rooms.items import (
 )
 from functions.rooms.messages import RoomEvent
 from functions.rooms.model import (
+    INBOX_READ_MAX,
     REACTIONS,
     Connection,
     InboxEntry,
@@ -53,8 +54,6 @@ from functions.rooms.model import (
 )
 from functions.rooms.port import Desk, Registration
 
-# More than a room's 300 events a second leave in a tick; what is beyond waits for the next read.
-INBOX_READ_MAX: Final = 500
 CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 _lock = threading.Lock()

@@ -1,0 +1,41 @@
+"""Lambda: posts frames to one shard of a big room. Nobody retries it: what it cannot deliver, resume makes good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from functions import clock, observe
+from functions.rooms.limits import limits
+from functions.rooms.model import tick_ms
+from functions.rooms.posts import sockets
+from functions.rooms.sequencing import POST_MS_MIN, dismiss
+from functions.rooms.stored import StoredRooms
+
+
+class Delivery(Struct, frozen=True):
+    """What to post to whom; ``told`` is the shard's last count, ``closing`` the code of the `bye` that ends it."""
+
+    room: str
+    shard: int
+    bodies: list[str]
+    told: int | None = None
+    closing: str | None = None
+
+
+@observe.tracer.capture_lambda_handler(capture_response=False)
+def handle(event: dict[str, Any], _context: Any) -> None:
+    """Post, forget who is gone, and tell how many are left."""
+    delivery = msgspec.convert(event, Delivery)
+    rooms = StoredRooms()
+    everyone = rooms.connections(delivery.room, delivery.shard)
+    now_s = clock.now_ms() // 1000
+    live = [one for one in everyone if one.expires_s > now_s and one.closing is None]
+    within_ms = max(POST_MS_MIN, tick_ms(len(live), limits()))
+    gone = sockets().post(delivery.bodies, live, within_ms) if delivery.bodies else []
+    dismiss(rooms, sockets(), delivery.room, everyone, gone, delivery.closing)
+    left = 0 if delivery.closing else len(live) - len(gone)
+    if left != delivery.told:
+        rooms.tell_shard(delivery.room, delivery.shard, left)

@@ -1,0 +1,148 @@
+"""Lambda of the route `join`: registers first and reads then, so that every frame is either read here or posted.
+
+The same socket may say it again at any time, to be told what it missed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from functions import clock, ids
+from functions.errors import OnairError
+from functions.rooms.answer import Caller, route
+from functions.rooms.limits import limits
+from functions.rooms.messages import Joined, JoinEvent, JoinMessage, Me, RoomSnapshot
+from functions.rooms.model import (
+    JOIN_EVENTS_VIEWERS_MAX,
+    REACTIONS,
+    Connection,
+    Limits,
+    Member,
+    Room,
+    StoredFrame,
+    evicted,
+)
+from functions.rooms.port import Registration, Rooms
+from functions.rooms.resume import FRAMES_BYTES_MAX, page
+from functions.rooms.stored import StoredRooms
+from functions.tokens import TICKET_LIFETIME_S
+
+# Kept twice the ticket's life, for clocks that differ.
+NONCE_S: Final = 2 * TICKET_LIFETIME_S
+# `bye` code for a connection that made way for a newer one of its account.
+EVICTED_CODE: Final = "conflict"
+
+
+class _Known(Struct, frozen=True):
+    """What there was before this join."""
+
+    connections: list[tuple[str, Connection]]
+    member: Member | None
+    viewers: int
+
+
+def join(rooms: Rooms, who: Caller, message: JoinMessage, limits: Limits) -> Joined:
+    """Come into the room, or ask again for what was missed.
+
+    Raises
+    ------
+    OnairError
+        ``not_found``, ``not_live``, ``banned``, ``unauthenticated`` (the ticket was used by another socket).
+    """
+    visitor = who.role == "visitor"
+    connections: list[tuple[str, Connection]]
+    member: Member | None
+    head: StoredFrame | None
+    connections, member, head = rooms.together(
+        lambda: rooms.account_connections(who.account),
+        lambda: None if visitor else rooms.member(who.stream_id, who.account),
+        lambda: rooms.head(who.stream_id),
+    )
+    if member is not None and member.banned:
+        raise OnairError("banned")
+    known = _Known(connections, member, head.viewers if head else 0)
+    if not any(one.id == who.connection_id and stream == who.stream_id for stream, one in connections):
+        _register(rooms, who, known, limits)
+    state = rooms.state(who.stream_id)
+    if state is None:
+        raise OnairError("not_found")
+    room = state.room
+    if not room.live:
+        raise OnairError("not_live")
+    frames = page(
+        rooms, who.stream_id, room.epoch, asked=message.epoch, after=message.after, bytes_max=FRAMES_BYTES_MAX
+    )
+    now_ms = clock.now_ms()
+    muted_ms = member.muted_until_ms if member is not None else 0
+    return Joined(
+        epoch=room.epoch,
+        seq=frames.seq,
+        server_time=clock.rfc3339(now_ms),
+        ping_s=limits.ping_s,
+        react_interval_ms=limits.react_interval_ms,
+        reconnect_spread_ms=limits.reconnect_spread_ms,
+        reaction_kinds=tuple(REACTIONS),
+        room=RoomSnapshot(
+            title=room.title,
+            host=room.host,
+            settings=room.settings,
+            viewers=max(state.viewers or 0, known.viewers, 1),
+            reactions=state.reactions,
+            pinned=None,
+            seats=(),
+            media=room.media,
+        ),
+        me=Me(who.role, clock.rfc3339(muted_ms) if muted_ms > now_ms else None),
+        frames=frames.frames,
+        resumed=frames.resumed,
+        more=frames.more,
+    )
+
+
+def _register(rooms: Rooms, who: Caller, known: _Known, limits: Limits) -> Room:
+    now_ms = clock.now_ms()
+    visitor = who.role == "visitor"
+    first_time = known.member is None
+    room = rooms.count_join(who.stream_id, unique=first_time)
+    if room is None:
+        state = rooms.state(who.stream_id)
+        raise OnairError("not_found" if state is None else "not_live")
+    connection = Connection(
+        id=who.connection_id,
+        account=who.account,
+        shard=room.shards(limits.shard_size) - 1,
+        expires_s=now_ms // 1000 + limits.connection_ttl_s,
+        joined_ms=now_ms,
+    )
+    others = {one.id: stream for stream, one in known.connections}
+    going = evicted([one for _, one in known.connections], now_ms // 1000)
+    event = None
+    if first_time and not visitor and known.viewers < JOIN_EVENTS_VIEWERS_MAX:
+        event = JoinEvent(
+            id=ids.derived("join", who.stream_id, room.epoch, who.account),
+            at=clock.rfc3339(now_ms),
+            sender=who.sender,
+        )
+    registered = rooms.register(
+        Registration(
+            stream_id=who.stream_id,
+            nonce=who.nonce,
+            nonce_expires_s=now_ms // 1000 + NONCE_S,
+            connection=connection,
+            evicted=tuple((others[one.id], replace(one, closing=EVICTED_CODE)) for one in going),
+            new_member=Member(account=who.account) if first_time and not visitor else None,
+            event=event,
+        )
+    )
+    if not registered:
+        raise OnairError("unauthenticated", "This ticket was used before. Ask for a new one.")
+    rooms.ring(who.stream_id)
+    return room
+
+
+@route(JoinMessage, visitors=True)
+def handle(who: Caller, message: JoinMessage) -> Joined:
+    return join(StoredRooms(), who, message, limits())

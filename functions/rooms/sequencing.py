@@ -1,0 +1,257 @@
+"""How a room's inbox becomes frames, exactly once, whatever crashes: the order of reads and writes is the whole point.
+
+The head frame is read before the inbox. What the head holds already is only deleted, what is left is folded into frame
+*n+1*, which is put on the condition that it does not exist; then it is posted, and only then are its events deleted
+from the inbox. So wherever a run dies, head and inbox tell the next one what is left to do: events of the head still in
+the inbox mean that it may not have been posted either, and it is posted again (clients drop what they have, by seq).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from functions import clock
+from functions.rooms.fold import fold
+from functions.rooms.model import (
+    INBOX_READ_MAX,
+    Connection,
+    InboxEntry,
+    Limits,
+    RoomState,
+    StoredFrame,
+    slot_over_ms,
+)
+from functions.rooms.port import Rooms, Sockets
+
+# A slow connection costs its room at most this long in a frame.
+POST_MS_MIN: Final = 500
+ATTEMPTS_MAX: Final = 5
+
+
+class Outcome(Struct, frozen=True):
+    """What a run came to: frames made, events in them, and whether the ring had been dealt with before."""
+
+    frames: int = 0
+    events: int = 0
+    covered: bool = False
+
+
+class Audience(Struct, frozen=True):
+    """Who is there: the shards that may hold someone, viewers in all, and, of a single shard, its connections."""
+
+    shards: tuple[int, ...]
+    viewers: int
+    connections: list[Connection] | None
+
+
+def sequence(
+    rooms: Rooms, sockets: Sockets, stream_id: str, slot: int, *, first_try: bool, limits: Limits, deadline_ms: int
+) -> Outcome:
+    """Deal with one ring: wait until its slot is over everywhere and the room's tick has passed, then make frames.
+
+    Parameters
+    ----------
+    slot : int
+        The slot that was rung for.
+    first_try : bool
+        False when the ring was delivered before: then its run may have died halfway, and nothing is skipped.
+    deadline_ms : int
+        When to stop; the room is rung again where something is left.
+    """
+    head = rooms.head(stream_id)
+    over_ms = slot_over_ms(slot, limits)
+    if first_try and head is not None and head.read_ms >= over_ms:
+        return Outcome(covered=True)
+    tick_over_ms = head.at_ms + head.tick_ms if head else 0
+    # Never past the deadline: another host's clock may be far ahead, and its frame's time with it.
+    clock.sleep_ms(min(max(over_ms, tick_over_ms), deadline_ms) - clock.now_ms())
+    done = Outcome()
+    failed = 0
+    while clock.now_ms() <= deadline_ms and failed < ATTEMPTS_MAX:
+        step = _Step(rooms, sockets, stream_id, limits)
+        made = step.run(head)
+        if made is None:
+            return done
+        frame, waiting = made
+        if frame is None:
+            # Another sequencer was faster: its frame is the head now, and may hold what we read.
+            failed += 1
+            head = rooms.head(stream_id)
+            continue
+        head = frame
+        done = replace(done, frames=done.frames + 1, events=done.events + len(frame.event_ids))
+        if not waiting:
+            return done
+    rooms.ring(stream_id)
+    return done
+
+
+class _Step:
+    """One frame, from reading to deleting."""
+
+    def __init__(self, rooms: Rooms, sockets: Sockets, stream_id: str, limits: Limits) -> None:
+        self.rooms = rooms
+        self.sockets = sockets
+        self.stream_id = stream_id
+        self.limits = limits
+
+    def run(self, head: StoredFrame | None) -> tuple[StoredFrame | None, bool] | None:
+        """Frame and whether more waits; (None, True) when another made it; None when nothing changed."""
+        rooms, stream_id = self.rooms, self.stream_id
+        read_ms = clock.now_ms()
+        inbox: list[InboxEntry]
+        state: RoomState | None
+        first_shard: list[Connection]
+        inbox, state, first_shard = rooms.together(
+            lambda: rooms.inbox(stream_id), lambda: rooms.state(stream_id), lambda: rooms.connections(stream_id, 0)
+        )
+        if state is None:
+            return None
+        full = len(inbox) >= INBOX_READ_MAX
+        audience = self._audience(state, first_shard)
+        if head is not None:
+            held = set(head.event_ids)
+            left = [entry.event_id for entry in inbox if entry.event_id in held]
+            if left:
+                self._post(head, state, audience)
+            if held and (left or full):
+                # Of a full read, the head's events may lie beyond it: all go, or frame n+2 would hold them again.
+                rooms.delete_inbox(stream_id, head.event_ids if full else left)
+                inbox = [entry for entry in inbox if entry.event_id not in held]
+
+        def folded(viewers: int) -> tuple[StoredFrame, int] | None:
+            made = fold(
+                head,
+                state,
+                inbox,
+                viewers=viewers,
+                read_ms=read_ms,
+                now_ms=clock.now_ms(),
+                limits=self.limits,
+            )
+            return None if made is None else (made.frame, made.waiting)
+
+        made = folded(audience.viewers)
+        if made is None:
+            audience = self._recount(state, audience)
+            made = folded(audience.viewers)
+        if made is None:
+            self._tell(state, audience.viewers)
+            self._send_away(state, audience)
+            return None
+        frame, waiting = made
+        more = full or waiting > 0
+        if more:
+            # A ring for what was left behind must not take this frame as its answer.
+            frame = replace(frame, read_ms=0)
+        if not rooms.put_frame(stream_id, frame):
+            return None, True
+        self._post(frame, state, audience)
+        if frame.event_ids:
+            rooms.delete_inbox(stream_id, frame.event_ids)
+        self._tell(state, frame.viewers)
+        return frame, more
+
+    # --- who is there
+
+    def _live(self, connections: list[Connection]) -> list[Connection]:
+        now_s = clock.now_ms() // 1000
+        return [one for one in connections if one.expires_s > now_s and one.closing is None]
+
+    def _audience(self, state: RoomState, first_shard: list[Connection]) -> Audience:
+        newest = state.room.shards(self.limits.shard_size) - 1
+        if newest == 0:
+            return Audience((0,), len(self._live(first_shard)), first_shard)
+        # A shard that told 0 stays empty, since only the newest takes anyone in. The others' numbers come from those
+        # who post to them; the newest is counted, or nobody who comes in would ever be noticed.
+        told = state.shard_viewers
+        shards = tuple(n for n in range(newest + 1) if n == newest or told.get(n) != 0)
+        unknown = [n for n in shards if n == newest or n not in told]
+        counted = self._count(unknown)
+        return Audience(shards, sum(counted.get(n, told.get(n, 0)) for n in shards), None)
+
+    def _recount(self, state: RoomState, audience: Audience) -> Audience:
+        """The same, with every shard counted: nothing else changed, so someone left one of them, or nobody did."""
+        if audience.connections is not None:
+            return audience
+        counted = self._count(list(audience.shards))
+        for shard, viewers in counted.items():
+            if state.shard_viewers.get(shard) != viewers:
+                self.rooms.tell_shard(self.stream_id, shard, viewers)
+        return Audience(audience.shards, sum(counted.values()), None)
+
+    def _count(self, shards: list[int]) -> dict[int, int]:
+        now_s = clock.now_ms() // 1000
+
+        def counter(shard: int) -> Callable[[], int]:
+            return lambda: self.rooms.count_connections(self.stream_id, shard, now_s)
+
+        return dict(zip(shards, self.rooms.together(*(counter(shard) for shard in shards)), strict=True))
+
+    def _tell(self, state: RoomState, viewers: int) -> None:
+        if (state.viewers or 0) != viewers:
+            self.rooms.tell_viewers(self.stream_id, viewers)
+
+    # --- posting
+
+    def _post(self, frame: StoredFrame, state: RoomState, audience: Audience) -> None:
+        closing = "not_live" if frame.ended else None
+        if audience.connections is None:
+            for shard in audience.shards:
+                self.sockets.deliver(self.stream_id, shard, [frame.body], state.shard_viewers.get(shard), closing)
+            return
+        within_ms = max(POST_MS_MIN, frame.tick_ms)
+        early = self._live(audience.connections)
+        # Who registered after the first read and before the put has read frames without this one: a second read after
+        # the put finds them, while the first are being served.
+        gone: list[Connection]
+        everyone: list[Connection]
+        gone, everyone = self.rooms.together(
+            lambda: self.sockets.post([frame.body], early, within_ms),
+            lambda: self.rooms.connections(self.stream_id, 0),
+        )
+        served = {one.id for one in early}
+        late = [one for one in self._live(everyone) if one.id not in served]
+        if late:
+            gone = gone + self.sockets.post([frame.body], late, within_ms)
+        self._dismiss(everyone, gone, closing)
+
+    def _send_away(self, state: RoomState, audience: Audience) -> None:
+        # A room that ended while its last run died still has people in it.
+        closing = None if state.room.live else "not_live"
+        if audience.connections is not None:
+            self._dismiss(audience.connections, [], closing)
+        elif closing is not None and audience.viewers:
+            for shard in audience.shards:
+                self.sockets.deliver(self.stream_id, shard, [], state.shard_viewers.get(shard), closing)
+
+    def _dismiss(self, everyone: list[Connection], gone: list[Connection], closing: str | None) -> None:
+        if dismiss(self.rooms, self.sockets, self.stream_id, everyone, gone, closing) and closing is None:
+            # Fewer are here than the frame said.
+            self.rooms.ring(self.stream_id)
+
+
+def dismiss(
+    rooms: Rooms,
+    sockets: Sockets,
+    stream_id: str,
+    everyone: list[Connection],
+    gone: list[Connection],
+    closing: str | None,
+) -> bool:
+    """Forget who is gone, see off who is to go (all with ``closing``, or those marked). True when anyone was gone."""
+    gone_ids = {one.id for one in gone}
+    going = [
+        replace(one, closing=one.closing or closing)
+        for one in everyone
+        if one.id not in gone_ids and (closing is not None or one.closing is not None)
+    ]
+    if going:
+        sockets.close(going, POST_MS_MIN)
+    if gone or going:
+        rooms.forget_connections(stream_id, [*gone, *going])
+    return bool(gone)
