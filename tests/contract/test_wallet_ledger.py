@@ -284,7 +284,10 @@ def test_statement_amounts_are_signed_and_lead_to_the_balance(book: Book) -> Non
     buy(book)
     give(book, "1", "heart")
     items = routes.statement(book, "viewer", parse.Page()).items
-    assert [(each.amount, each.balance_after, each.unit) for each in items] == [(-5, 6995, "coins"), (7000, 7000, "coins")]
+    assert [(each.amount, each.balance_after, each.unit) for each in items] == [
+        (-5, 6995, "coins"),
+        (7000, 7000, "coins"),
+    ]
     assert items[0].previous_hash == items[1].hash
 
 

@@ -1,8 +1,8 @@
 """The ledger in memory: the port's contract without a service, and the same with the service's faults and races.
 
-`MemoryLedger` keeps the contract that tests/contract holds it to. `FaultyLedger` does to it what DynamoDB may do: refuse
-with a conflict or a throttle, lose the answer before or after the commit, commit later than it said, lag in its index; and
-between any two of its calls it lets somebody else act, or the function die.
+`MemoryLedger` keeps the contract that tests/contract holds it to. `FaultyLedger` does to it what DynamoDB may do:
+refuse with a conflict or a throttle, lose the answer before or after the commit, commit later than it said, lag in its
+index; and between any two of its calls it lets somebody else act, or the function die.
 """
 
 from __future__ import annotations
