@@ -109,7 +109,8 @@ def _refusal(error: OnairError) -> Response:
     if error.status >= 500:
         observe.logger.error("refused", code=error.code, exc_info=error)
     else:
-        observe.logger.info("refused", code=error.code, details=error.details)
+        # Details stay out of the log: those of `not_eligible` tell a person's age.
+        observe.logger.info("refused", code=error.code)
     return error_answer(error, _accept_language())
 
 

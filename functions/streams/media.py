@@ -15,10 +15,6 @@ from functions.rooms import table as rooms
 from functions.streams import model, table
 from functions.streams.model import MediaReport
 
-# One stream's reports fail together, so that their order holds; others of the batch go on.
-_processor = SqsFifoPartialProcessor(skip_group_on_error=True)
-
-
 def take(report: MediaReport) -> bool:
     """Store a report and tell the room, unless the stream knows better; True when it was taken.
 
@@ -52,4 +48,6 @@ def _record(record: Any) -> None:
 @observe.tracer.capture_lambda_handler(capture_response=False)
 def handle(event: dict[str, Any], context: Any) -> Any:
     """A batch of the Media queue; answers the messages that must come again."""
-    return process_partial_response(event=event, record_handler=_record, processor=_processor, context=context)
+    # One stream's reports fail together, so that their order holds; others of the batch go on.
+    processor = SqsFifoPartialProcessor(skip_group_on_error=True)
+    return process_partial_response(event=event, record_handler=_record, processor=processor, context=context)
