@@ -13,8 +13,8 @@ PROTOCOL: Final = 1
 PASSWORD: Final = "Onair-demo-1"
 DEMO_ACCOUNTS: Final[Mapping[str, str]] = {
     "demo_host": "may go live",
-    "demo_viewer": "watches, with 10,000 coins",
-    "demo_viewer2": "watches, with 10,000 coins",
+    "demo_viewer": "watches, with 10,500 coins",
+    "demo_viewer2": "watches, with 10,500 coins",
     "demo_newcomer": "may not go live yet: too few followers, and too young; the page says so",
     "demo_studio": "hosts the demo broadcast",
 }

@@ -371,5 +371,3 @@ def _mock_answer(integration: Mapping[str, Any]) -> declared.MockAnswer:
     templates: dict[str, str] = response.get("ResponseTemplates", {})
     body = templates.get("application/json", "")
     return declared.MockAnswer(int(response["StatusCode"]), headers, "" if "#" in body or "$" in body else body)
-
-

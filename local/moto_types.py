@@ -63,7 +63,12 @@ def _forget_model_maps() -> None:
 
 def _register(kind: str, maker: Maker) -> None:
     def create(
-        cls: type[Any], resource_name: str, cloudformation_json: dict[str, Any], account_id: str, region_name: str, **rest: Any
+        cls: type[Any],
+        resource_name: str,
+        cloudformation_json: dict[str, Any],
+        account_id: str,
+        region_name: str,
+        **rest: Any,
     ) -> Any:
         logical = str(rest.get("LogicalId", resource_name))
         reference, attributes = maker(logical, cloudformation_json.get("Properties") or {}, account_id, region_name)
@@ -138,11 +143,18 @@ def _user_pool(logical: str, properties: dict[str, Any], account: str, region: s
     config = {key: value for key, value in properties.items() if key != "UserPoolTags"}
     made = cognitoidp_backends[account][region].create_user_pool(properties.get("UserPoolName", logical), config)
     provider = f"cognito-idp.{region}.amazonaws.com/{made.id}"
-    attributes = {"Arn": made.arn, "UserPoolId": made.id, "ProviderName": provider, "ProviderURL": f"https://{provider}"}
+    attributes = {
+        "Arn": made.arn,
+        "UserPoolId": made.id,
+        "ProviderName": provider,
+        "ProviderURL": f"https://{provider}",
+    }
     return made.id, attributes
 
 
-def _user_pool_client(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+def _user_pool_client(
+    logical: str, properties: dict[str, Any], account: str, region: str
+) -> tuple[str, Mapping[str, str]]:
     config = {"ClientName": logical, **properties}
     pool = str(config.pop("UserPoolId"))
     secret = bool(config.pop("GenerateSecret", False))
@@ -150,7 +162,9 @@ def _user_pool_client(logical: str, properties: dict[str, Any], account: str, re
     return made.id, {"ClientId": made.id, "Name": str(config["ClientName"])}
 
 
-def _user_pool_group(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+def _user_pool_group(
+    logical: str, properties: dict[str, Any], account: str, region: str
+) -> tuple[str, Mapping[str, str]]:
     backend = cognitoidp_backends[account][region]
     name = str(properties.get("GroupName", logical))
     backend.create_group(
@@ -171,7 +185,9 @@ def _secret(logical: str, properties: dict[str, Any], account: str, region: str)
         alphabet = string.ascii_letters + string.digits
         if not generate.get("ExcludePunctuation"):
             alphabet += string.punctuation
-        alphabet = "".join(character for character in alphabet if character not in generate.get("ExcludeCharacters", ""))
+        alphabet = "".join(
+            character for character in alphabet if character not in generate.get("ExcludeCharacters", "")
+        )
         text = "".join(secrets.choice(alphabet) for _ in range(int(generate.get("PasswordLength", 32))))
     backend: Any = secretsmanager_backends[account][region]
     made = backend.create_secret(

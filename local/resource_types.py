@@ -146,4 +146,6 @@ def summary(lines: Iterable[Line]) -> str:
     totals: Counter[str] = Counter()
     for line in lines:
         totals[line.fate] += line.count
-    return " · ".join(f"{totals[name]} {name}" for name in ("made", "run", "inert", "left out", "unlisted") if totals[name])
+    return " · ".join(
+        f"{totals[name]} {name}" for name in ("made", "run", "inert", "left out", "unlisted") if totals[name]
+    )

@@ -35,7 +35,9 @@ class Schedules:
 
     def __init__(self, schedules: Sequence[Schedule], runtime: Runtime) -> None:
         self._runtime = runtime
-        self._due = {schedule: next_ms(schedule.expression, clock.now_ms()) for schedule in schedules if schedule.enabled}
+        self._due = {
+            schedule: next_ms(schedule.expression, clock.now_ms()) for schedule in schedules if schedule.enabled
+        }
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:

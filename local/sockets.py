@@ -231,7 +231,10 @@ class SocketGateway:
         if not all(isinstance(value, str | int | float | bool) for value in context.values()):
             return web.json_response({"message": None}, status=500)
         # Values arrive as text, whatever the authorizer gave.
-        given = {name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in context.items()}
+        given = {
+            name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+            for name, value in context.items()
+        }
         connection.authorizer = {**given, "principalId": payload.get("principalId"), "integrationLatency": 1}
         return None
 

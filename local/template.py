@@ -23,6 +23,15 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 CACHE: Final = ROOT / ".cache"
 SYNTH_TIMEOUT_S: Final = 180
+# How this stack differs from a deployment's defaults. The page and the relay's image are not packed, since both run from
+# the source tree; purchases take the sandbox's receipts.
+LOCAL_CONTEXT: Final[Mapping[str, str]] = {
+    "sandbox_purchases": "true",
+    "removal": "destroy",
+    "deletion_protection": "false",
+    "relay_image": "local/relay:none",
+    "web_dist": str(Path("local")),
+}
 # Templates kept: enough to switch between a few branches without a new synthesis.
 KEPT: Final = 5
 

@@ -67,7 +67,12 @@ def verify(header: str | None, guard: Guard, keys: KeySet) -> dict[str, str]:
             key,
             algorithms=["RS256"],
             issuer=f"https://cognito-idp.{REGION}.amazonaws.com/{guard.pool}",
-            options={"verify_aud": False, "verify_exp": False, "verify_iat": False, "require": ["exp", "iss", "token_use"]},
+            options={
+                "verify_aud": False,
+                "verify_exp": False,
+                "verify_iat": False,
+                "require": ["exp", "iss", "token_use"],
+            },
         )
     except (jwt.InvalidTokenError, KeyError):
         raise RefusedTokenError from None
