@@ -24,7 +24,7 @@ from infra.relay import Relay
 from infra.rooms import STAGE as SOCKET_STAGE
 from infra.rooms import Rooms
 from infra.storage import index_arn
-from infra.streams import FEED_INDEX, HOST_INDEX, Streams
+from infra.streams import FEED_INDEX, Streams
 from infra.wallet import STATEMENT_INDEX, Wallet
 from infra.web import Web
 
@@ -150,8 +150,8 @@ class Api(Construct):
         items = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
         may = self.handler.may
         may([*items, "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:BatchGetItem"], on=[accounts.table.table_arn])
-        may([*items, "dynamodb:BatchGetItem"], on=[streams.table.table_arn])
-        may(["dynamodb:Query"], on=[index_arn(streams.table, FEED_INDEX), index_arn(streams.table, HOST_INDEX)])
+        may([*items, "dynamodb:DeleteItem", "dynamodb:BatchGetItem"], on=[streams.table.table_arn])
+        may(["dynamodb:Query"], on=[index_arn(streams.table, FEED_INDEX)])
         may([*items, "dynamodb:Query", "dynamodb:BatchGetItem"], on=[rooms.table.table_arn])
         may(list(items), on=[wallet.table.table_arn])
         may(["dynamodb:Query"], on=[index_arn(wallet.table, STATEMENT_INDEX)])

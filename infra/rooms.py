@@ -68,16 +68,14 @@ class Rooms(Construct):
         """What a function needs to put an event into a room and ring."""
         return {**self._reader_environment(), "RING_QUEUE_URL": self.ring.queue.queue_url}
 
-    def let_write_events(self, handler: Handler) -> None:
-        """Let ``handler`` look whether a room is open, put an event into its inbox, and ring."""
-        handler.may(["dynamodb:GetItem", "dynamodb:PutItem"], on=[self.table.table_arn])
+    def let_tell_media(self, handler: Handler) -> None:
+        """Let ``handler`` tell a live room how its picture is, and ring."""
+        handler.may(["dynamodb:UpdateItem"], on=[self.table.table_arn])
         self.let_ring(handler)
 
     def let_close(self, handler: Handler) -> None:
         """Let ``handler`` close rooms (event ``ended``, room no longer live) and read their totals."""
-        handler.may(
-            [*READ, "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], on=[self.table.table_arn]
-        )
+        handler.may([*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"], on=[self.table.table_arn])
         self.let_ring(handler)
 
     def let_ring(self, handler: Handler) -> None:

@@ -55,7 +55,7 @@ class Streams(Construct):
             environment={"STREAMS_TABLE": self.table.table_name, **rooms.writer_environment()},
         )
         told.may(["dynamodb:GetItem", "dynamodb:UpdateItem"], on=[self.table.table_arn])
-        rooms.let_write_events(told)
+        rooms.let_tell_media(told)
         told.add_event_source(sources.SqsEventSource(self.media.queue, batch_size=10, report_batch_item_failures=True))
 
         self.sweep = Handler(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -36,12 +37,24 @@ class PageMissingError(RuntimeError):
 def page_fingerprint() -> str:
     """A hash of everything that the page is built from."""
     digest = hashlib.sha256()
-    for path in sorted(PAGE.rglob("*")):
-        inside = path.relative_to(PAGE)
-        if path.is_file() and not NOT_SOURCES.intersection(inside.parts):
-            digest.update(f"\0{inside}\0".encode())
-            digest.update(path.read_bytes())
+    for path in _sources():
+        digest.update(f"\0{path.relative_to(PAGE)}\0".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _sources() -> list[Path]:
+    found: list[Path] = []
+    # Not rglob: it would walk through node_modules first.
+    for folder, folders, files in os.walk(PAGE):
+        folders[:] = sorted(set(folders) - NOT_SOURCES)
+        found += [Path(folder) / name for name in sorted(files)]
+    return found
+
+
+def _newest_source() -> float:
+    # Someone else (make run) may have built the page since: then it is newer than all that it is made from.
+    return max(path.stat().st_mtime for path in _sources())
 
 
 def built_page() -> Path:
@@ -60,7 +73,9 @@ def built_page() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wanted = page_fingerprint()
         have = PAGE_STAMP.read_text() if PAGE_STAMP.is_file() else ""
-        if (dist / "index.html").is_file() and have == wanted:
+        index = dist / "index.html"
+        if index.is_file() and (have == wanted or index.stat().st_mtime > _newest_source()):
+            PAGE_STAMP.write_text(wanted)
             return dist
         npm = shutil.which("npm")
         if npm is None:

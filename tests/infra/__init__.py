@@ -1,0 +1,1 @@
+"""Assertions on the template that is really deployed, and on the bundle that really runs."""

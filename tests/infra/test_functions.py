@@ -1,0 +1,162 @@
+"""Functions of the template: what each is told, what starts it, and what it may do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.infra.reading import Cloud, listed, text
+
+EVERY = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
+LIMITS = {
+    "SLOT_MS",
+    "SKEW_GUARD_MS",
+    "POSTS_BUDGET",
+    "STADIUM_VIEWERS",
+    "REACT_INTERVAL_MS",
+    "RECONNECT_SPREAD_MS",
+    "PING_S",
+    "SHARD_SIZE",
+}
+ROOM = {"ROOMS_TABLE", *LIMITS}
+RINGS = {*ROOM, "RING_QUEUE_URL"}
+SETTLES = {"LEDGER_TABLE", "SETTLE_QUEUE_URL"}
+TOLD: dict[str, set[str]] = {
+    "api.app": {
+        *RINGS, "ACCOUNTS_TABLE", "STREAMS_TABLE", "LEDGER_TABLE", "SOCKET_URL", "SOCKET_CALLBACK_URL", "USER_POOL_ID",
+        "USER_POOL_CLIENT_ID", "JWKS_URL", "TOKEN_ISSUER", "SIGNING_SECRET_ARN", "PLAYBACK_SECRET_ARN", "RELAY_URL",
+        "PLAYBACK_URL", "RTMP_URL", "WEB_URL", "SANDBOX_PURCHASES",
+    },
+    "rooms.authorize": {"SIGNING_SECRET_ARN"},
+    "rooms.join": RINGS,
+    "rooms.chat": RINGS,
+    "rooms.react": RINGS,
+    "rooms.gift": {*RINGS, *SETTLES, "CREATOR_SHARE_PERMILLE"},
+    "rooms.ping": ROOM,
+    "rooms.disconnect": RINGS,
+    "rooms.unknown": {"ROOMS_TABLE"},
+    "rooms.sequence": {*RINGS, "SOCKET_CALLBACK_URL", "DELIVER_FUNCTION"},
+    "rooms.deliver": {*ROOM, "SOCKET_CALLBACK_URL"},
+    "rooms.ring_live": {*LIMITS, "STREAMS_TABLE", "RING_QUEUE_URL"},
+    "wallet.settle": SETTLES,
+    "wallet.ring_unsettled": SETTLES,
+    "streams.media": {*RINGS, "STREAMS_TABLE"},
+    "streams.sweep": {*RINGS, "STREAMS_TABLE", "ACCOUNTS_TABLE"},
+}  # fmt: skip
+TABLES = {
+    "ACCOUNTS_TABLE": "Accounts",
+    "STREAMS_TABLE": "Streams",
+    "ROOMS_TABLE": "Rooms",
+    "LEDGER_TABLE": "WalletLedger",
+}
+
+
+def test_every_function_is_in_this_list(cloud: Cloud) -> None:
+    assert set(cloud.functions) == set(TOLD)
+
+
+@pytest.mark.parametrize("name", sorted(TOLD))
+def test_function_is_told_what_it_needs_and_nothing_else(cloud: Cloud, name: str) -> None:
+    variables: dict[str, Any] = cloud.functions[name][1]["Environment"]["Variables"]
+    assert set(variables) == TOLD[name] | EVERY
+    for variable, table in TABLES.items():
+        if variable in variables:
+            assert variables[variable]["Ref"][:-8] == table
+
+
+@pytest.mark.parametrize("name", sorted(TOLD))
+def test_function_runs_the_shared_bundle_on_arm_with_tracing_and_its_own_log(cloud: Cloud, name: str) -> None:
+    _, properties = cloud.functions[name]
+    assert properties["Runtime"] == "python3.13"
+    assert properties["Architectures"] == ["arm64"]
+    assert properties["TracingConfig"] == {"Mode": "Active"}
+    log = properties["LoggingConfig"]["LogGroup"]["Ref"]
+    assert cloud.resources[log]["Properties"]["RetentionInDays"] == 30
+    assert properties["Code"] == cloud.functions["api.app"][1]["Code"]
+
+
+def test_sequencer_and_delivery_have_a_whole_core(cloud: Cloud) -> None:
+    assert cloud.functions["rooms.deliver"][1]["MemorySize"] == 1792
+
+
+@pytest.mark.parametrize("name", sorted(TOLD))
+def test_function_may_do_no_action_by_pattern_and_nothing_to_everything(cloud: Cloud, name: str) -> None:
+    for statement in cloud.statements(name):
+        actions = listed(statement["Action"])
+        assert not [action for action in actions if "*" in action]
+        if "*" in listed(statement["Resource"]):
+            assert set(actions) == {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+
+
+@pytest.mark.parametrize("name", sorted(TOLD))
+def test_function_may_touch_only_tables_and_queues_that_it_is_told_of(cloud: Cloud, name: str) -> None:
+    variables: dict[str, Any] = cloud.functions[name][1]["Environment"]["Variables"]
+    told = text(variables)
+    for action, where in cloud.rights(name):
+        if action.startswith("dynamodb:"):
+            table = where.split("/")[0]
+            assert any(variables.get(variable, {}).get("Ref", "")[:-8] == table for variable in TABLES), where
+        elif action == "sqs:SendMessage":
+            assert f'"{where}' in told, where
+
+
+@pytest.mark.parametrize(
+    ("name", "queue", "batch"),
+    [
+        ("rooms.sequence", "RoomsRingQueue", 1),
+        ("wallet.settle", "WalletSettleQueue", 10),
+        ("streams.media", "StreamsMediaQueue", 10),
+    ],
+)
+def test_queue_starts_its_function_and_takes_back_what_failed(cloud: Cloud, name: str, queue: str, batch: int) -> None:
+    logical, _ = cloud.functions[name]
+    found = [
+        each["Properties"]
+        for each in cloud.of("AWS::Lambda::EventSourceMapping").values()
+        if each["Properties"]["FunctionName"] == {"Ref": logical}
+    ]
+    assert len(found) == 1
+    assert found[0]["EventSourceArn"]["Fn::GetAtt"][0][:-8] == queue
+    assert found[0]["BatchSize"] == batch
+    assert found[0]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_three_functions_start_each_minute(cloud: Cloud) -> None:
+    started = {
+        target["Arn"]["Fn::GetAtt"][0]
+        for rule in cloud.of("AWS::Events::Rule").values()
+        if rule["Properties"]["ScheduleExpression"] == "rate(1 minute)"
+        for target in rule["Properties"]["Targets"]
+    }
+    wanted = {cloud.functions[name][0] for name in ("rooms.ring_live", "wallet.ring_unsettled", "streams.sweep")}
+    assert started == wanted
+
+
+def test_delivery_is_never_repeated(cloud: Cloud) -> None:
+    _, config = cloud.one("AWS::Lambda::EventInvokeConfig")
+    assert config["FunctionName"] == {"Ref": cloud.functions["rooms.deliver"][0]}
+    assert config["MaximumRetryAttempts"] == 0
+
+
+def test_only_sequencer_and_delivery_post_to_sockets(cloud: Cloud) -> None:
+    posting = {
+        name
+        for name in cloud.functions
+        if any(action == "execute-api:ManageConnections" for action, _ in cloud.rights(name))
+    }
+    assert posting == {"rooms.sequence", "rooms.deliver"}
+
+
+def test_each_dead_letter_queue_and_each_function_has_an_alarm_that_tells_someone(cloud: Cloud) -> None:
+    alarms = cloud.of("AWS::CloudWatch::Alarm")
+    topic, _ = cloud.one("AWS::SNS::Topic")
+    assert all(each["Properties"]["AlarmActions"] == [{"Ref": topic}] for each in alarms.values())
+    watched = text([each["Properties"] for each in alarms.values()])
+    for name in cloud.of("AWS::SQS::Queue"):
+        if "DeadLetters" in name:
+            assert f'"{name}"' in watched
+    for logical, _ in cloud.functions.values():
+        assert f'"{logical}"' in watched
+    for metric in ("ApproximateAgeOfOldestMessage", "5XXError", "HealthyHostCount", "ThrottledRequests", "Throttles"):
+        assert metric in watched
