@@ -20,13 +20,14 @@ RUN_MS_MAX: Final = 3_000
 RETRY_S_MAX: Final = 3
 
 
-def _deal(seen: SQSRecord) -> None:
-    record: dict[str, Any] = seen.raw_event
-    attributes: dict[str, str] = record.get("attributes") or {}
+def _deal(record: SQSRecord) -> None:
+    # The batch processor calls with the keyword `record`: the name is its.
+    seen: dict[str, Any] = record.raw_event
+    attributes: dict[str, str] = seen.get("attributes") or {}
     tries = int(attributes.get("ApproximateReceiveCount", "1"))
     started_ms = clock.now_ms()
     try:
-        ring = msgspec.json.decode(record["body"], type=Ring)
+        ring = msgspec.json.decode(seen["body"], type=Ring)
         outcome = sequence(
             StoredRooms(),
             sockets(),
@@ -38,17 +39,17 @@ def _deal(seen: SQSRecord) -> None:
         )
     except Exception:
         observe.logger.exception("sequence failed", extra={"tries": tries})
-        _give_back(record, tries)
+        _give_back(seen, tries)
         raise
     observe.logger.debug("sequenced", extra={"room": ring.room, "outcome": outcome, "ms": clock.now_ms() - started_ms})
 
 
-def _give_back(record: dict[str, Any], tries: int) -> None:
+def _give_back(seen: dict[str, Any], tries: int) -> None:
     # A room stands still until its message is seen again: at once the first time, then a little later each time, so
     # that a short outage does not use up the five tries before the dead-letter queue.
     aws.client("sqs").change_message_visibility(
         QueueUrl=settings.required("RING_QUEUE_URL"),
-        ReceiptHandle=record["receiptHandle"],
+        ReceiptHandle=seen["receiptHandle"],
         VisibilityTimeout=min(tries - 1, RETRY_S_MAX),
     )
 
