@@ -26,23 +26,6 @@ const pageWriter = {
   },
 };
 
-/**
- * Renames the emoji font, so that a system which has it does not download it (a web font hides a local one of the
- * same name), and keeps woff2 only.
- */
-const emojiFont = {
-  name: "emoji-font",
-  setup(build) {
-    build.onLoad({ filter: /noto-color-emoji[\\/]400\.css$/ }, async ({ path: file }) => ({
-      contents: (await readFile(file, "utf8"))
-        .replaceAll("'Noto Color Emoji'", "'Onair Emoji'")
-        .replaceAll(/, url\([^)]+\.woff\) format\('woff'\)/g, ""),
-      loader: "css",
-      resolveDir: path.dirname(file),
-    }));
-  },
-};
-
 /** @type {esbuild.BuildOptions} */
 const options = {
   absWorkingDir: root,
@@ -58,7 +41,7 @@ const options = {
   loader: { ".woff2": "file" },
   legalComments: "none",
   metafile: true,
-  plugins: [emojiFont, pageWriter],
+  plugins: [pageWriter],
 };
 
 await rm(dist, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 // <onair-app>: reads config.json, resumes the session, shows the screen of the address, the tab bar, and sign-in over
 // whatever asked for it.
-import { LitElement, css, html } from "lit";
+import { LitElement, css, html, nothing } from "lit";
 import { api } from "./api.js";
 import { icon, logo } from "./icons.js";
 import { follow, router } from "./router.js";
@@ -25,6 +25,7 @@ export class OnairApp extends LitElement {
     failed: { state: true },
     route: { state: true },
     wanted: { state: true },
+    creating: { state: true },
   };
 
   static styles = [
@@ -65,7 +66,7 @@ export class OnairApp extends LitElement {
         justify-items: center;
         align-content: center;
         gap: 3px;
-        min-height: 58px;
+        min-height: 60px;
         color: var(--muted);
         font-size: 0.72rem;
         font-weight: 600;
@@ -80,9 +81,9 @@ export class OnairApp extends LitElement {
       nav a.create .plus {
         display: grid;
         place-items: center;
-        width: 54px;
-        height: 36px;
-        border-radius: 13px;
+        width: 48px;
+        height: 30px;
+        border-radius: 11px;
         background: var(--sun);
         color: var(--on-sun);
       }
@@ -182,6 +183,7 @@ export class OnairApp extends LitElement {
     });
     // Any component may ask for an account: `detail` names the act and goes on with it after signing in.
     this.addEventListener("need-account", (event) => {
+      this.creating = false;
       this.wanted = event.detail;
     });
     this.#start();
@@ -227,7 +229,7 @@ export class OnairApp extends LitElement {
   }
 
   #tab(screen, href, name, symbol) {
-    return html`<a href=${href} @click=${follow} aria-current=${this.route.screen === screen ? "page" : null}
+    return html`<a href=${href} @click=${follow} aria-current=${this.route.screen === screen ? "page" : nothing}
       >${symbol ?? icon(name)}<span>${t(`tab.${name}`)}</span></a
     >`;
   }
@@ -263,10 +265,13 @@ export class OnairApp extends LitElement {
           </nav>`}
       <onair-sheet
         .open=${this.wanted !== undefined}
-        .heading=${this.wanted?.act ? t("sign_in.to_act", { act: t(`act.${this.wanted.act}`) }) : t("sign_in.title")}
+        .heading=${this.creating ? t("sign_up.title") : this.wanted?.act ? t("sign_in.to_act", { act: t(`act.${this.wanted.act}`) }) : t("sign_in.title")}
         @close=${(event) => event.target === event.currentTarget && this.wanted && (this.wanted = undefined)}
       >
-        ${this.wanted ? html`<onair-sign-in @signed-in=${this.#signedIn}></onair-sign-in>` : ""}
+        ${this.wanted ? html`<onair-sign-in
+              @signed-in=${this.#signedIn}
+              @creating=${({ detail }) => (this.creating = detail)}
+            ></onair-sign-in>` : ""}
       </onair-sheet>
     `;
   }

@@ -1,5 +1,7 @@
 // The page's entry: defines the app and the toast.
 import "./app.js";
 import "./toast.js";
+import { provideEmoji } from "./emoji_font.js";
 
+provideEmoji();
 document.body.append(document.createElement("onair-toast"));

@@ -9,7 +9,7 @@ import { locale, t } from "./strings.js";
 /** Markets that have rules of their own (functions/accounts/markets.json). */
 const MARKETS = "US CA GB IE DE FR ES IT NL PT BR MX JP KR IN ID TH AU".split(" ");
 
-/** @fires signed-in */
+/** @fires signed-in; @fires creating - detail: whether a new account is being made */
 export class OnairSignIn extends LitElement {
   static properties = { creating: { state: true }, busy: { state: true }, refusal: { state: true } };
 
@@ -194,6 +194,7 @@ export class OnairSignIn extends LitElement {
         @click=${() => {
           this.creating = !this.creating;
           this.refusal = undefined;
+          this.dispatchEvent(new CustomEvent("creating", { detail: this.creating }));
         }}
       >
         ${this.creating ? t("sign_in.have_account") : t("sign_in.no_account")}

@@ -223,7 +223,7 @@ export const sheet = css`
     }
   }
   .skeleton {
-    background: linear-gradient(100deg, var(--surface) 35%, var(--raised) 50%, var(--surface) 65%) 0 0 / 300% 100%;
+    background: linear-gradient(100deg, var(--surface) 32%, color-mix(in srgb, var(--raised), var(--text) 7%) 50%, var(--surface) 68%) 0 0 / 300% 100%;
     animation: sweep 1.5s infinite;
   }
   @keyframes sweep {

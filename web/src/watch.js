@@ -312,7 +312,7 @@ export class OnairWatch extends LitElement {
     return html`<header>
       <div class="host glass">
         <button class="who" aria-label=${host?.display_name ?? ""} @click=${() => host && (this.sheet = "host")}>
-          ${host ? avatar(host, 36) : html`<span class="avatar skeleton"></span>`}
+          <span class="ring">${host ? avatar(host, 36) : html`<span class="avatar skeleton"></span>`}</span>
           <span class="names"><b>${host?.display_name ?? " "}</b><small>${this.title}</small></span>
         </button>
         ${host && host.handle !== session.me?.handle && !this.followed
@@ -321,7 +321,7 @@ export class OnairWatch extends LitElement {
       </div>
       <span class="spacer"></span>
       <span class="viewers" aria-label=${t("watch.viewers_label", { n: this.room?.viewers ?? 0 })}
-        ><span class="live-badge">${t("live")}</span>${icon("eye")}<b>${short(this.room?.viewers)}</b></span
+        >${icon("eye")}<b>${short(this.room?.viewers)}</b></span
       >
       <button class="round glass" aria-label=${t("watch.leave")} @click=${() => router.back()}>${icon("close")}</button>
     </header>`;
@@ -365,7 +365,7 @@ export class OnairWatch extends LitElement {
         ? t("watch.muted_you")
         : t(session.signedIn ? "watch.comment" : "watch.comment_sign_in");
     const total = Object.values(room?.reactions ?? {}).reduce((sum, count) => sum + count, 0);
-    return html`<form @submit=${this.#comment} autocomplete="off">
+    return html`<form class=${this.text ? "typing" : ""} @submit=${this.#comment} autocomplete="off">
       <div class="field-box glass">
         <input
           aria-label=${t("watch.comment")}
@@ -424,7 +424,7 @@ export class OnairWatch extends LitElement {
     return html`
       <onair-sheet
         clear
-        heading=${t("watch.gift")}
+        heading=${this.host ? `${t("watch.gift")} ${t("gifts.to", { name: this.host.display_name })}` : t("watch.gift")}
         .open=${this.sheet === "gifts"}
         @close=${(event) => event.target === event.currentTarget && (this.sheet = undefined)}
       >

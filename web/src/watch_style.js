@@ -48,7 +48,7 @@ export const watchStyle = css`
     display: flex;
     align-items: center;
     min-width: 0;
-    max-width: 66%;
+    max-width: 72%;
     border-radius: 26px;
   }
   .who {
@@ -63,7 +63,15 @@ export const watchStyle = css`
     background: none;
     text-align: left;
   }
-  .who > .avatar.skeleton {
+  .ring {
+    position: relative;
+    display: grid;
+    flex: none;
+    padding: 2px;
+    border-radius: 50%;
+    box-shadow: 0 0 0 2px #ff3d6e;
+  }
+  .who .avatar.skeleton {
     width: 36px;
     height: 36px;
   }
@@ -104,7 +112,7 @@ export const watchStyle = css`
     align-items: center;
     gap: 4px;
     height: 34px;
-    padding: 0 12px 0 6px;
+    padding: 0 12px 0 8px;
     border-radius: 17px;
     background: #120b1f99;
     font-size: 0.86rem;
@@ -172,11 +180,22 @@ export const watchStyle = css`
     font-weight: 700;
     white-space: nowrap;
     box-shadow: 0 10px 40px #0008;
-    animation: beckon 2.2s ease-in-out infinite;
+  }
+  .tap-sound::after {
+    content: "";
+    position: absolute;
+    inset: 0;
+    border-radius: inherit;
+    pointer-events: none;
+    animation: beckon 2.2s ease-out infinite;
   }
   @keyframes beckon {
-    50% {
-      transform: scale(1.045);
+    from {
+      box-shadow: 0 0 0 0 #f7f3fb99;
+    }
+    70%,
+    to {
+      box-shadow: 0 0 0 22px #f7f3fb00;
     }
   }
   .room-away {
@@ -202,7 +221,7 @@ export const watchStyle = css`
     right: 0;
     bottom: 0;
     display: grid;
-    grid-template-rows: auto minmax(0, 1fr) auto auto;
+    grid-template: auto minmax(0, 1fr) auto auto / minmax(0, 1fr);
     height: min(44%, 380px);
     padding: 0 max(10px, var(--safe-right)) calc(10px + var(--safe-bottom)) max(12px, var(--safe-left));
     pointer-events: none;
@@ -261,6 +280,10 @@ export const watchStyle = css`
     align-items: center;
     gap: 8px;
   }
+  form.typing .share,
+  form.typing .heart {
+    display: none;
+  }
   .field-box {
     display: flex;
     flex: 1;
@@ -316,7 +339,7 @@ export const watchStyle = css`
   .round.heart small {
     position: absolute;
     top: -7px;
-    right: -3px;
+    right: -4px;
     padding: 0 6px;
     border-radius: 9px;
     background: #f7f3fb;
