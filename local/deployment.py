@@ -43,7 +43,8 @@ def make(template: Mapping[str, Any], addresses: Addresses) -> declared.Declared
     made = client.create_stack(StackName=STACK, TemplateBody=json.dumps(prepared))
     stack: Any = cloudformation_backends[ACCOUNT][REGION].get_stack(made["StackId"])
     reader = _Reader(prepared, stack.resource_map, addresses)
-    found = reader.read({output.key: str(output.value) for output in stack.stack_outputs})
+    outputs = {str(name): str(stack.output_map[name].value) for name in prepared["Outputs"]}
+    found = reader.read(outputs)
     for table in found.tables:
         _switch_on(table)
     return found
@@ -58,13 +59,16 @@ def prepare(template: Mapping[str, Any]) -> dict[str, Any]:
     gone = {name for name, resource in resources.items() if resource_types.fate(resource["Type"])[0] == "left out"}
     for name in gone:
         del resources[name]
-    for resource in resources.values():
+    for logical, resource in resources.items():
         depends = resource.get("DependsOn", [])
         depends = [depends] if isinstance(depends, str) else depends
         resource["DependsOn"] = [name for name in depends if name not in gone]
         if resource["Type"] == "AWS::Lambda::Function":
             # The handler runs from the source tree; moto wants some code to keep.
             resource["Properties"]["Code"] = {"ZipFile": "# runs from the source tree"}
+        if resource["Type"] == "AWS::SQS::Queue" and resource["Properties"].get("FifoQueue"):
+            # CloudFormation ends the name that it gives a FIFO queue with .fifo, as the service demands; moto does not.
+            resource["Properties"].setdefault("QueueName", f"{STACK}-{logical}"[:75] + ".fifo")
         if resource["Type"] == "AWS::S3::Bucket":
             # Notifications, lifecycle and logging settings of a bucket: moto takes them by API only.
             for name in ("LifecycleConfiguration", "CorsConfiguration", "LoggingConfiguration"):

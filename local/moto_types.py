@@ -10,7 +10,7 @@ import json
 import secrets
 import string
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from moto.cloudformation import parsing
 from moto.cognitoidp.models import cognitoidp_backends
@@ -21,6 +21,8 @@ from local import resource_types
 
 # (logical name, properties, account, region) → (what Ref gives, attributes for Fn::GetAtt)
 Maker = Callable[[str, dict[str, Any], str, str], tuple[str, Mapping[str, str]]]
+# Types whose Ref gives an ARN.
+_REF_IS_ARN: Final = ("AWS::ElasticLoadBalancingV2::", "AWS::ECS::Service", "AWS::ECS::TaskDefinition")
 _models: dict[str, type[CloudFormationModel]] = {}
 
 
@@ -44,7 +46,7 @@ def install() -> None:
         _register(kind, maker)
     for kind in [*resource_types.RUN, *resource_types.INERT]:
         if kind not in _models:
-            _register(kind, _stand_in)
+            _register(kind, _named_by_arn if kind.startswith(_REF_IS_ARN) else _stand_in)
     _forget_model_maps()
 
 
@@ -98,7 +100,17 @@ def _register(kind: str, maker: Maker) -> None:
 
 
 def _stand_in(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
-    return logical, {"Arn": f"arn:aws:local:{region}:{account}:{logical}"}
+    return logical, {"Arn": _stand_in_arn(logical, account, region)}
+
+
+def _named_by_arn(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+    arn = _stand_in_arn(logical, account, region)
+    return arn, {"Arn": arn}
+
+
+def _stand_in_arn(logical: str, account: str, region: str) -> str:
+    # As many parts as the longest real one (a listener's): templates take ARNs apart at their slashes.
+    return f"arn:aws:local:{region}:{account}:stand-in/app/{logical}/0123456789abcdef/fedcba9876543210"
 
 
 def _identifier(length: int = 10) -> str:

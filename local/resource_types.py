@@ -94,6 +94,7 @@ INERT: Final[Mapping[str, str]] = {
     "AWS::ElasticLoadBalancingV2::ListenerRule": _BALANCER,
     "AWS::ElasticLoadBalancingV2::LoadBalancer": _BALANCER,
     "AWS::ElasticLoadBalancingV2::TargetGroup": _BALANCER,
+    "AWS::Lambda::LayerVersion": "only the function that fills the page's bucket has one, and it never runs here",
     "AWS::Lambda::Permission": _NOBODY,
     "AWS::S3::BucketPolicy": _NOBODY,
     "AWS::SNS::Subscription": "alarms tell nothing here",
@@ -104,7 +105,6 @@ INERT: Final[Mapping[str, str]] = {
 # Not created at all: nothing refers to them, or what they do happens another way.
 LEFT_OUT: Final[Mapping[str, str]] = {
     "AWS::CDK::Metadata": "tells AWS which constructs were used",
-    "AWS::Lambda::LayerVersion": "only custom resources use one here",
     "Custom::AWS": "sets up what only a deployment has",
     "Custom::CDKBucketDeployment": "the gateway serves web/dist itself",
     "Custom::S3AutoDeleteObjects": "state is memory and ends with the process",

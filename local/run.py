@@ -62,7 +62,7 @@ def main() -> int:
         stack.start()
     except Exception as failed:  # noqa: BLE001 -- whatever kept it from starting is told in one sentence
         print(f"The local stack did not start: {type(failed).__name__}: {failed}", file=sys.stderr)
-        if os.environ.get("LOG_LEVEL") == "DEBUG":
+        if os.environ.get("ONAIR_DEBUG") == "1":
             raise
         return EXIT_START
     _tell(stack, made)
