@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-import msgspec
 from chalice.app import Blueprint, Response
 from msgspec import UNSET, Struct, UnsetType
 
@@ -15,7 +14,7 @@ from functions.errors import OnairError
 from functions.wallet import catalogue, ledger, purchases
 from functions.wallet.ledger import Ledger, LedgerError
 from functions.wallet.model import CoinPack, Gift, PastTransfer, Unit, Wallet
-from functions.wallet.purchases import PurchaseRequest
+from functions.wallet.purchases import PurchaseRequest, WalletAnswer
 from functions.wallet.table import StoredLedger
 
 routes = Blueprint(__name__)
@@ -59,39 +58,39 @@ class Statement(Struct, frozen=True):
 
 
 @routes.route("/gifts", methods=["GET"])
-def list_gifts() -> Any:
+def list_gifts() -> Gifts:
     """The gift catalogue."""
-    return msgspec.to_builtins(Gifts(list(catalogue.gifts().values())))
+    return Gifts(list(catalogue.gifts().values()))
 
 
 @routes.route("/coin-packs", methods=["GET"])
-def list_coin_packs() -> Any:
+def list_coin_packs() -> CoinPacks:
     """What coins cost."""
-    return msgspec.to_builtins(CoinPacks(list(catalogue.coin_packs().values())))
+    return CoinPacks(list(catalogue.coin_packs().values()))
 
 
 @routes.route("/wallet", methods=["GET"], authorizer=security.cognito)
-def read_wallet() -> Any:
+def read_wallet() -> WalletAnswer:
     """Balances; zeros before the first coin."""
     who = parse.identity(routes.current_request)
     wallet = _tried(lambda: StoredLedger().wallet(who.account)) or Wallet(who.account)
-    return msgspec.to_builtins(purchases.wallet_answer(wallet))
+    return purchases.wallet_answer(wallet)
 
 
 @routes.route("/wallet/statement", methods=["GET"], authorizer=security.cognito)
-def read_statement() -> Any:
+def read_statement() -> Statement:
     """The wallet's chain, newest first."""
     who = parse.identity(routes.current_request)
     page = parse.query(routes.current_request, parse.Page)
-    return msgspec.to_builtins(statement(StoredLedger(), who.account, page))
+    return statement(StoredLedger(), who.account, page)
 
 
 @routes.route("/purchases", methods=["POST"], authorizer=security.cognito)
-def buy() -> Any:
+def buy() -> Response:
     """Coins against a provider's proof. The proof itself makes this safe to send again, for ever."""
     who = parse.identity(routes.current_request)
     request = parse.body(routes.current_request, PurchaseRequest)
-    return Response(msgspec.to_builtins(purchases.purchase(StoredLedger(), who.account, request)), status_code=201)
+    return Response(purchases.purchase(StoredLedger(), who.account, request), status_code=201)
 
 
 def statement(book: Ledger, account: str, page: parse.Page) -> Statement:

@@ -26,7 +26,9 @@ SLOT_MS: Final = 1000
 # A ring that deduplication swallowed belongs to a slot that is still open: read only after its end, and after the time
 # that clocks differ and that the index usually needs to show a gift.
 GUARD_MS: Final = 300
-ROUNDS_MAX: Final = 20
+# A ring does this many transactions and rings again for the rest, so that a batch of ten stays within the function's
+# time.
+ROUNDS_MAX: Final = 10
 
 
 class Ring(Struct, frozen=True):

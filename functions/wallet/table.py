@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
+from botocore.exceptions import ClientError
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
 from pynamodb.expressions.update import Action
@@ -337,7 +338,7 @@ def _put_wallet(transaction: TransactWrite, before: Wallet | None, after: Wallet
 
 
 def _write_failed(error: TransactWriteError) -> LedgerError | TransactWriteError:
-    code = error.cause_response_code
+    code = _code(error)
     if code is None or code in _UNCERTAIN:
         return UncertainError(str(error))
     if code == "TransactionCanceledException":
@@ -354,10 +355,15 @@ def _write_failed(error: TransactWriteError) -> LedgerError | TransactWriteError
 
 
 def _read_failed(error: PynamoDBException) -> LedgerError | PynamoDBException:
-    code = error.cause_response_code
+    code = _code(error)
     if code is None or code in _UNCERTAIN:
         return UncertainError(str(error))
     return MovedError(str(error)) if code in _BUSY else error
+
+
+def _code(error: PynamoDBException) -> str | None:
+    # Not `cause_response_code`: botocore's time-outs carry a `response` of None, on which it fails.
+    return error.cause.response.get("Error", {}).get("Code") if isinstance(error.cause, ClientError) else None
 
 
 def _account(pk: str) -> str:

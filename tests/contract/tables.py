@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+KEY = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+TEXT = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
 
-def create(client: Any, ledger: str, rooms: str) -> None:
-    """Make an empty Ledger and an empty Rooms table under these names."""
-    key = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
-    text = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
+
+def create_ledger(client: Any, name: str) -> None:
+    """Make an empty Ledger table."""
     client.create_table(
-        TableName=ledger,
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        KeySchema=key,
+        KeySchema=KEY,
         AttributeDefinitions=[
-            *text,
+            *TEXT,
             {"AttributeName": "unsettled_key", "AttributeType": "S"},
             {"AttributeName": "version", "AttributeType": "N"},
             {"AttributeName": "at", "AttributeType": "N"},
@@ -22,7 +23,7 @@ def create(client: Any, ledger: str, rooms: str) -> None:
         LocalSecondaryIndexes=[
             {
                 "IndexName": "by_version",
-                "KeySchema": [key[0], {"AttributeName": "version", "KeyType": "RANGE"}],
+                "KeySchema": [KEY[0], {"AttributeName": "version", "KeyType": "RANGE"}],
                 "Projection": {"ProjectionType": "ALL"},
             }
         ],
@@ -37,4 +38,8 @@ def create(client: Any, ledger: str, rooms: str) -> None:
             }
         ],
     )
-    client.create_table(TableName=rooms, BillingMode="PAY_PER_REQUEST", KeySchema=key, AttributeDefinitions=text)
+
+
+def create_rooms(client: Any, name: str) -> None:
+    """Make an empty Rooms table."""
+    client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", KeySchema=KEY, AttributeDefinitions=TEXT)
