@@ -1,9 +1,9 @@
-"""`python -m media.test_source WHIP_URL STREAM_KEY`: a moving picture with a clock and a tone, published over WHIP like any other.
+"""`python -m media.test_source WHIP_URL STREAM_KEY`: a moving picture with a clock and a tone, published over WHIP.
 
-The picture is 1280x720. Its top 80 rows are a bar code of the wall clock: 32 cells of 40 pixels, the milliseconds since the
-Unix epoch modulo 2^32, most significant bit first, white is 1; a player that reads it back knows the delay from glass to glass.
-Below stand the time in digits and bars that move. A beep of 100 ms marks each second. Drawing copies rows, so that nearly all
-of its processor time is x264's. Reconnects for ever, at most every two seconds; SIGTERM ends it.
+The picture is 1280x720. Its top 80 rows are a bar code of the wall clock: 32 cells of 40 pixels, the milliseconds since
+the Unix epoch modulo 2^32, most significant bit first, white is 1; a player that reads it back knows the delay from
+glass to glass. Below stand the time in digits and bars that move. A beep of 100 ms marks each second. Drawing copies
+rows, so that nearly all of its time is x264's. Reconnects for ever, at most every two seconds; SIGTERM ends it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, Final
+from urllib.parse import urljoin
 
 import aiohttp
 import av
@@ -116,6 +117,7 @@ class PictureTrack(MediaStreamTrack):
         self._rate = rate
         self._number = 0
         self._started_s: float | None = None
+        kilobits = bit_rate // 1000
         encoder = av.CodecContext.create("libx264", "w")
         encoder.width, encoder.height, encoder.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         encoder.time_base = Fraction(1, rate)
@@ -128,7 +130,7 @@ class PictureTrack(MediaStreamTrack):
             "tune": "zerolatency",
             # A key frame each second, because packets that are encoded already cannot answer a request for one.
             "g": str(rate),
-            "x264-params": f"scenecut=0:vbv-maxrate={bit_rate * 3 // 2000}:vbv-bufsize={bit_rate // 1000}:repeat-headers=1",
+            "x264-params": f"scenecut=0:vbv-maxrate={kilobits * 3 // 2}:vbv-bufsize={kilobits}:repeat-headers=1",
         }
         self._encoder = encoder
 
@@ -228,7 +230,7 @@ class Publisher:
         headers = {**self._headers, "Content-Type": "application/sdp"}
         async with aiohttp.ClientSession(raise_for_status=True) as session:
             async with session.post(self._url, data=self.peer.localDescription.sdp, headers=headers) as response:
-                self._location = str(response.url.join(aiohttp.client.URL(response.headers["Location"])))
+                self._location = urljoin(str(response.url), response.headers["Location"])
                 answer = await response.text()
         await self.peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
@@ -276,9 +278,9 @@ def _tone(hertz: int, amplitude: int) -> bytes:
     return samples.tobytes()
 
 
-def _padded(data: bytes | bytearray, line_size: int, width: int, height: int) -> bytes | bytearray:
+def _padded(data: bytes | bytearray, line_size: int, width: int, height: int) -> bytes:
     if line_size == width:
-        return data
+        return bytes(data)
     gap = bytes(line_size - width)
     return b"".join([bytes(data[row * width : (row + 1) * width]) + gap for row in range(height)])
 

@@ -107,8 +107,7 @@ class AacTranscoder:
                 block: Any = self._graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return made
-            for packet in self._encoder.encode(block):
-                made.append(self._sample(bytes(packet)))
+            made.extend(self._sample(bytes(packet)) for packet in self._encoder.encode(block))
 
     def _sample(self, data: bytes) -> AudioSample:
         assert self._start is not None

@@ -35,7 +35,7 @@ def make(settings: Settings) -> web.Application:
     streams = Streams(settings, control, metrics)
     rights = Rights(settings.signing_secret, settings.playback_secret, settings.origin_secret)
 
-    async def healthz(request: web.Request) -> web.Response:
+    async def healthz(_request: web.Request) -> web.Response:
         counts = {
             "ok": not streams.draining,
             "streams": len(streams.programs),
@@ -48,7 +48,7 @@ def make(settings: Settings) -> web.Application:
         status = 503 if streams.draining else 200
         return web.Response(body=body, status=status, content_type="application/json", headers=headers)
 
-    async def prometheus(request: web.Request) -> web.Response:
+    async def prometheus(_request: web.Request) -> web.Response:
         return web.Response(body=metrics.text(), content_type="text/plain", headers={"Cache-Control": "no-store"})
 
     @web.middleware
@@ -79,11 +79,11 @@ def make(settings: Settings) -> web.Application:
             response.headers["Retry-After"] = "1"
         return response
 
-    async def cors(request: web.Request, response: web.StreamResponse) -> None:
+    async def cors(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Access-Control-Allow-Origin"] = settings.allowed_origin
         response.headers["Access-Control-Expose-Headers"] = _EXPOSED
 
-    async def background(app: web.Application) -> AsyncIterator[None]:
+    async def background(_app: web.Application) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(streams.run()), asyncio.create_task(control.run())]
         for task in tasks:
             task.add_done_callback(_report_end)
@@ -92,7 +92,7 @@ def make(settings: Settings) -> web.Application:
             task.cancel()
         await asyncio.wait(tasks, timeout=1)
 
-    async def drain(app: web.Application) -> None:
+    async def drain(_app: web.Application) -> None:
         await asyncio.gather(streams.drain(_DRAIN_S), control.drain(_DRAIN_S))
 
     app = web.Application(middlewares=[errors], client_max_size=whip.SDP_BYTES_MAX)

@@ -1,4 +1,4 @@
-"""Boxes of fragmented MP4 as LL-HLS plays them: an init segment and one `moof` + `mdat` a part. Pure: bytes in, bytes out.
+"""Boxes of fragmented MP4 as LL-HLS plays them: an init segment, and one `moof` + `mdat` a part. Pure.
 
 Own writer because no kept library flushes a fragment when it is told to (docs/decisions). Box layouts are those of
 ISO/IEC 14496-12 (base), 14496-15 (avc1, avcC), 14496-14 (mp4a, esds) and 23000-19 (CMAF brands).

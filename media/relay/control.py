@@ -1,6 +1,6 @@
 """The control plane as the relay sees it: items of the Streams table, and media states told to a queue.
 
-AWS may be away: publishing then is refused, but what is on air stays on air, and states wait to be told (newest a stream).
+AWS may be away: publishing then is refused, what is on air stays on air, and states wait to be told (newest a stream).
 """
 
 from __future__ import annotations
@@ -70,14 +70,12 @@ class Control:
         except (BotoCoreError, ClientError) as error:
             self._metrics.control_errors.inc()
             logger.warning("cannot read stream %s: %s", stream_id, error)
-            raise RelayError(
-                "unavailable", "The broadcast cannot be checked just now. Try again in a moment."
-            ) from None
+            raise RelayError("unavailable", "The broadcast cannot be checked now. Try again in a moment.") from None
         item = answer.get("Item")
         return None if item is None else _item(item)
 
     async def read_many(self, stream_ids: Iterable[str]) -> dict[str, StreamItem | None] | None:
-        """Items of streams on air (None: no such item); None altogether when AWS does not answer: nothing is concluded."""
+        """Items of streams on air (None: no such item); None altogether when AWS does not answer."""
         wanted = list(stream_ids)
         found: dict[str, StreamItem | None] = dict.fromkeys(wanted)
         try:

@@ -20,8 +20,8 @@ from media.relay.settings import Settings
 
 _PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
 _ORIGIN_HEADER: Final = "X-Onair-Origin"
-# Media never changes under its name. A playlist asked for by number is final for that number, so caches may keep it for the
-# time that viewers ask for it; without a number it is stale at once, but 0 would stop CloudFront from collapsing requests.
+# Media never changes under its name. A playlist asked for by number is final for it, so caches keep it while viewers
+# ask for it; without a number it is stale at once, but 0 would stop CloudFront from collapsing requests.
 _CACHE_MEDIA: Final = "public, max-age=31536000, immutable"
 _CACHE_BLOCKING: Final = "public, max-age=6"
 _CACHE_PLAYLIST: Final = "public, max-age=1"
@@ -47,7 +47,7 @@ class Delivery:
         self._compressed: dict[str, tuple[bytes, bytes]] = {}
 
     def routes(self) -> list[web.RouteDef]:
-        """What to register; three path segments carry a token, two come from CloudFront, which has checked and cut it."""
+        """What to register; CloudFront has checked and cut the token where there is none."""
         return [
             web.get("/live/{token}/{stream}/{name}", self.by_token),
             web.get("/live/{stream}/{name}", self.by_origin),

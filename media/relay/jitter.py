@@ -1,7 +1,7 @@
 """RTP packets in any order → whole access units in order, with a deadline: what is missing too long is given up.
 
-Pure: time comes in, what to ask of the sender comes out. A picture is complete at its marker bit (RFC 6184 5.1), so nothing
-waits for the next one. Missing packets are asked for at once and again each round trip (RFC 4585 6.2.1).
+Pure: time comes in, what to ask of the sender comes out. A picture is complete at its marker bit (RFC 6184 5.1), so
+nothing waits for the next one. Missing packets are asked for at once and again each round trip (RFC 4585 6.2.1).
 """
 
 from __future__ import annotations

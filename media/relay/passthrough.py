@@ -3,11 +3,11 @@
 aiortc decodes what it receives and hides packet timestamps, sender reports and feedback. The touches below put our
 `FrameBuffer` (jitter.py) in the place of its jitter buffer, which also means that no decoder ever runs:
 
-1. ``RTCRtpReceiver.__jitter_buffer``: replaced by a `_Tap` that hands on each packet (after RTX was undone) and returns no frame.
+1. ``RTCRtpReceiver.__jitter_buffer``: replaced by a `_Tap` that hands on each packet (RTX undone) and returns no frame.
 2. ``RTCRtpReceiver.__nack_generator``: removed; ours asks again on a timer.
 3. ``RTCRtpReceiver._handle_rtcp_packet``: wrapped, to see sender reports.
 4. ``RTCRtpReceiver._send_rtcp_nack`` and ``_send_rtcp_pli``: called.
-5. ``aiortc.codecs.CODECS``: Main and High profile are added, which passthrough can take and aiortc's decoder list leaves out.
+5. ``aiortc.codecs.CODECS``: Main and High profile are added, which aiortc's decoder list leaves out.
 
 aiortc is pinned exactly and tests/relay/test_passthrough.py fails when one of these changes.
 """

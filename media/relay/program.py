@@ -1,7 +1,7 @@
 """What viewers see of one stream: a bounded window of segments and parts, who waits for the next, and the media state.
 
-Publishers come and go; the program goes on. Each new one continues the timeline after a discontinuity, so that players keep
-playing (RFC 8216bis 4.4.4.3). Knows neither HTTP nor where media comes from.
+Publishers come and go; the program goes on. Each new one continues the timeline after a discontinuity, so that players
+keep playing (RFC 8216bis 4.4.4.3). Knows neither HTTP nor where media comes from.
 """
 
 from __future__ import annotations
@@ -105,10 +105,12 @@ class Program:
         self.parts_cut = 0
         self.request_key_frame: Callable[[], None] = _nobody
         self._on_change = on_change
-        # Names carry a random prefix per run, so no cache ever mixes two runs. Segment numbers and the discontinuity
-        # count start at the clock (a segment lasts over a second): they rise also across a restart of the relay.
+        # Names carry a random prefix per run, so no cache ever mixes two runs. Segment numbers start at the clock (a
+        # segment lasts over a second), so that they rise also across a restart of the relay. The discontinuity count
+        # must stay small: hls.js keeps an array as long as it and freezes on one of billions.
         self._run = secrets.token_hex(4)
-        self._next_msn = self._discontinuities = int(time.time())
+        self._next_msn = int(time.time())
+        self._discontinuities = 0
         self._segments: deque[HeldSegment] = deque()
         self._inits: dict[int, tuple[Formats, bytes]] = {}
         self._init_number = -1
@@ -295,7 +297,7 @@ class Program:
         return playlist.multivariant([variant]).encode()
 
     async def media(self, name: str, deadline_s: float) -> tuple[bytes, str] | None:
-        """Bytes and content type of what a playlist named; a hinted part is waited for (6.2.5.2 ff.), None if unknown."""
+        """Bytes and content type of what a playlist named, None if unknown; a hinted part is waited for."""
         match = _NAME.fullmatch(name)
         if match is None or match[1] != self._run:
             return None

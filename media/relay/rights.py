@@ -25,7 +25,7 @@ class StreamKey(msgspec.Struct, frozen=True):
 
 
 class Rights:
-    """Verifies keys and tokens; remembers playback tokens already verified, since each viewer sends theirs 6 times a second."""
+    """Verifies keys and tokens; remembers verified playback tokens, since each viewer sends theirs 6 times a second."""
 
     def __init__(self, signing_secret: str, playback_secret: str, origin_secret: str) -> None:
         self._signing_secret = signing_secret
@@ -34,7 +34,7 @@ class Rights:
         self._verified: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
     def stream_key(self, authorization: str | None, stream_id: str) -> StreamKey:
-        """The key in an ``Authorization`` header (RFC 9725 section 4.6); raises ``unauthenticated`` or ``forbidden``."""
+        """The key in an ``Authorization`` header (RFC 9725); raises ``unauthenticated`` or ``forbidden``."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise RelayError("unauthenticated", "Send the stream key as a bearer token in the Authorization header.")
@@ -48,9 +48,7 @@ class Rights:
         claims = _claims(token, "publish", self._signing_secret, ["sub", "gen"])
         generation: Any = claims.get("gen") if claims else None
         if claims is None or not isinstance(generation, int) or isinstance(generation, bool):
-            raise RelayError(
-                "unauthenticated", "This stream key is not valid. Get a new one by starting the broadcast again."
-            )
+            raise RelayError("unauthenticated", "This stream key is not valid. Start the broadcast again to get one.")
         return StreamKey(stream_id=str(claims["sub"]), generation=generation)
 
     def check_playback(self, token: str, stream_id: str) -> None:
@@ -79,7 +77,7 @@ class Rights:
 
 
 def _claims(token: str, audience: str, secret: str, required: list[str]) -> dict[str, Any] | None:
-    """Claims of a token with a valid signature, audience and claims; expiry of playback tokens is checked by the caller."""
+    """Claims of a token with a valid signature and audience; the caller checks expiry."""
     if len(token) > _TOKEN_BYTES_MAX:
         return None
     try:

@@ -1,7 +1,8 @@
 """Cuts access units and audio into parts and segments. Pure: no clock, no bytes of boxes but through `cmaf.fragment`.
 
 Rules of draft-pantos-hls-rfc8216bis: a part is at most PART-TARGET long and at least 85 % of it unless a segment ends
-(4.4.4.9), a segment rounds to at most TARGETDURATION (4.4.3.1). Times here are ticks of 1/90,000 s on the program's timeline.
+(4.4.4.9), a segment rounds to at most TARGETDURATION (4.4.3.1).
+Times are ticks of 1/90,000 s, on the program's timeline.
 """
 
 from __future__ import annotations

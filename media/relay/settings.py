@@ -33,7 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     part_ms: int = 333
     # Segments are cut at the first key frame after about this long; the relay asks the publisher for one.
     segment_s: int = 2
-    # Segments in a playlist: how far back a viewer may seek. ~0.6 MB a segment at 2.5 Mb/s, kept twice (RFC 8216bis 6.2.2).
+    # Segments in a playlist: how far back a viewer may seek. 0.6 MB each at 2.5 Mb/s, kept twice (RFC 8216bis 6.2.2).
     window_segments: int = 12
     # Publishers at once; one 720p30 stream takes about 5 % of a core, so 12 fill half a core with room for viewers.
     publishers_max: int = 12
@@ -53,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def part_target_s(self) -> float:
-        """PART-TARGET: the part length rounded up by 1 ms, so that ten frames at 30 a second (333.3 ms) are one part."""
+        """PART-TARGET: part_ms and 1 ms, so that ten frames at 30 a second (333.3 ms) are one part."""
         return (self.part_ms + 1) / 1000
 
     @property

@@ -1,4 +1,4 @@
-"""One publisher's media made plain: access units with decode times and formats, AAC on the same timeline, key frame gate.
+"""One publisher's media made plain: access units with decode times and formats, AAC on the same timeline.
 
 In come frames of RTP tracks (passthrough.py); out go `AccessUnit` and `AudioSample` to a program, both counted from the
 first picture. Knows nothing of parts, playlists or HTTP.
@@ -22,7 +22,7 @@ from media.relay.timeline import Alignment, TrackClock
 # Audio may trail the picture by this much (transcoding and reordering take ~0.1 s) before silence takes its place.
 _AUDIO_LATE_S: Final = 0.5
 _AUDIO_FILLED_TO_S: Final = 0.25
-# A camera that is switched off sends nothing while the microphone goes on: the last key frame stands in, twice a second.
+# A camera switched off sends nothing while the microphone goes on: the last key frame stands in, twice a second.
 _PICTURE_LATE_S: Final = 1.0
 _STILL_INTERVAL_S: Final = 0.5
 # Offered video that never comes: after this long the broadcast starts with sound alone.
@@ -33,7 +33,7 @@ _NOT_IN_SAMPLES: Final = frozenset((h264.NAL_SPS, h264.NAL_PPS, h264.NAL_AUD, h2
 
 
 class AccessUnit(msgspec.Struct, frozen=True):
-    """One encoded picture. ``dts`` and ``pts`` in 1/90,000 s from the publisher's first picture; ``data`` length-prefixed."""
+    """One encoded picture: times in 1/90,000 s from the publisher's first one, ``data`` length-prefixed."""
 
     dts: int
     pts: int
@@ -137,7 +137,7 @@ class Source:
             self._program.configure(None, self._transcoder.format)
         self._send_audio(self._transcoder.feed(frame.data, pts), frame.arrival_s)
         if not self._sound_alone and frame.arrival_s - self._last_picture_s > _PICTURE_LATE_S:
-            self._stand_in(pts, frame.arrival_s)
+            self._stand_in(pts)
 
     def lost(self) -> None:
         """Media stopped: what comes next must begin with a key frame."""
@@ -165,7 +165,7 @@ class Source:
                     self._pps.clear()
                 self._pps[nal] = None
             elif kind == h264.NAL_IDR and len(nal) > 1 and nal[1] & 0x80:
-                # first_mb_in_slice is 0 (one bit, 7.3.3): the first slice is here, so the picture is not cut off in front.
+                # first_mb_in_slice is 0 (one bit, 7.3.3): the first slice is here, the picture is not cut off in front.
                 key = True
         return key
 
@@ -205,7 +205,7 @@ class Source:
             until = self._transcoder.end + behind - int(_AUDIO_FILLED_TO_S * AUDIO_TIMESCALE)
             self._send_audio(self._transcoder.fill(until), arrival_s)
 
-    def _stand_in(self, audio_pts: int, now: float) -> None:
+    def _stand_in(self, audio_pts: int) -> None:
         still = self._last_key
         dts = (audio_pts - int(_AUDIO_FILLED_TO_S * AUDIO_TIMESCALE)) * VIDEO_TIMESCALE // AUDIO_TIMESCALE
         if still is None or dts - self._last_dts < _STILL_INTERVAL_S * VIDEO_TIMESCALE:

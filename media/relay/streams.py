@@ -74,9 +74,7 @@ class Streams:
         _check_item(item, key)
         present = self.publishers.get(key.stream_id)
         if key.stream_id in self._arriving or (present is not None and self._holds_place(present, key)):
-            raise RelayError(
-                "conflict", "Someone is publishing this broadcast already. Take over with a new stream key."
-            )
+            raise RelayError("conflict", "Someone publishes this broadcast already. Take over with a new stream key.")
         if present is None and len(self.publishers) + len(self._arriving) >= self._settings.publishers_max:
             raise RelayError("unavailable", "This relay is full. Try again in a moment.")
         self._arriving.add(key.stream_id)

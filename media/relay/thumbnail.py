@@ -1,4 +1,4 @@
-"""One key frame each few seconds becomes a JPEG: the preview in feeds. Decoded in a worker thread, never on the event loop."""
+"""One key frame each few seconds becomes a JPEG, the preview in feeds; decoded in a thread, never on the event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time of a publisher's tracks: RTP timestamps without wrap, audio placed on the video's timeline, wall clock of a picture.
+"""Time of a publisher's tracks: RTP timestamps without wrap, audio placed on the timeline of the video.
 
 Pure: arrival times and sender reports come in. Times are seconds unless a name says ticks.
 """
@@ -11,7 +11,7 @@ from media.relay.passthrough import SenderReport
 
 _WRAP: Final = 1 << 32
 _FLOOR_WINDOW_S: Final = 5.0
-# Placement of audio moves by at most 10 ms a second: below what an ear notices, faster than any crystal drifts (200 ppm).
+# Placement of audio moves by at most 10 ms a second: no ear notices, and no crystal drifts as fast (200 ppm).
 _SLEW_S_PER_S: Final = 0.010
 # Sender reports that put audio this far from where it arrives come from a sender with two clocks: not believed.
 _REPORT_TRUST_S: Final = 2.0

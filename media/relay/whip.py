@@ -29,9 +29,10 @@ _OFFER_TYPE: Final = "application/sdp"
 _FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"
 _NEGOTIATION_S: Final = 5.0
 _CLOSE_S: Final = 2.0
-# How long after the answer media may take to come before the place is given up: ICE and DTLS take under a second.
 _CODECS_OFFERED_MAX: Final = 200
 _CANDIDATES_MAX: Final = 100
+# What aiortc raises on text that is no SDP, for want of an exception of its own.
+_NOT_SDP: Final = (ValueError, IndexError, KeyError, AttributeError, AssertionError, TypeError)
 _HOST_CANDIDATE: Final = re.compile(r"^(a=candidate:\S+ \d+ \S+ \d+ )(\S+)( \d+ typ host.*)$", re.MULTILINE)
 
 
@@ -154,7 +155,7 @@ class Whip:
             web.delete(resource, self.stop),
         ]
 
-    async def options(self, request: web.Request) -> web.Response:
+    async def options(self, _request: web.Request) -> web.Response:
         """CORS preflight, and what may be posted here (4.2)."""
         headers = {
             "Access-Control-Allow-Methods": "POST, PATCH, DELETE, OPTIONS",
@@ -255,7 +256,7 @@ def _read_offer(offer: str) -> SessionDescription:
     """The offer parsed, with its limits checked; 400 for what is no SDP, 406 for media that the relay does not take."""
     try:
         description = SessionDescription.parse(offer)
-    except (ValueError, IndexError, KeyError, AttributeError, AssertionError, TypeError):
+    except _NOT_SDP:
         raise RelayError("invalid_request", "The body is not an SDP offer.") from None
     kinds = [media.kind for media in description.media]
     if not kinds:

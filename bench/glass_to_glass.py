@@ -1,0 +1,104 @@
+"""How old is the picture that a viewer sees? Test source → relay → hls.js in Chromium, by the bar code in the picture.
+
+`python -m bench.glass_to_glass [seconds]` prints p50, p95 and stalls over that time (default 60), after 5 s to settle.
+Exits with 1 when p95 is over 2 s or playback stalled. The player is hls.js with its low-latency settings, as in web/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from playwright.async_api import async_playwright
+
+from tests.relay.stack import Stack, free_port
+
+_CHROMIUM = "/usr/bin/chromium"
+_HLS_JS = Path("web/node_modules/hls.js/dist/hls.min.js")
+_SETTLE_S = 5
+_LIMIT_P95_MS = 2_000
+_PAGE = """<!doctype html><video id=v muted playsinline width=640></video><script src=/hls.js></script><script>
+const video = document.getElementById('v');
+const seen = window.seen = {delays: [], stalls: 0, errors: [], first: 0, latency: []};
+const opened = performance.now();
+const hls = new Hls({lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1});
+hls.loadSource(new URLSearchParams(location.search).get('url'));
+hls.attachMedia(video);
+hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
+hls.on(Hls.Events.ERROR, (_, data) => {
+  if (/STALL/i.test(data.details)) seen.stalls++; else seen.errors.push([data.details, data.fatal]);
+});
+video.addEventListener('playing', () => { seen.first = seen.first || performance.now() - opened; });
+const canvas = document.createElement('canvas'); canvas.width = 1280; canvas.height = 80;
+const pen = canvas.getContext('2d', {willReadFrequently: true});
+setInterval(() => {
+  if (video.readyState < 2 || video.paused) return;
+  pen.drawImage(video, 0, 0, 1280, 80, 0, 0, 1280, 80);
+  let shown = 0;
+  for (let bar = 0; bar < 32; bar++) {
+    const [red, green, blue] = pen.getImageData(bar * 40 + 20, 40, 1, 1).data;
+    shown = shown * 2 + (red + green + blue > 384 ? 1 : 0);
+  }
+  const delay = Date.now() % 4294967296 - shown;
+  if (delay > 0 && delay < 60000) seen.delays.push(delay);
+  seen.latency.push(hls.latency);
+}, 250);
+</script>"""
+
+
+async def watch(url: str, seconds: int) -> dict[str, Any]:
+    """Play ``url`` in Chromium; returns what the page saw after it settled."""
+    app = web.Application()
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=_PAGE, content_type="text/html")
+
+    async def script(_: web.Request) -> web.FileResponse:
+        return web.FileResponse(_HLS_JS)
+
+    app.add_routes([web.get("/", page), web.get("/hls.js", script)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    flags = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
+    try:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=flags)
+            tab = await browser.new_page()
+            await tab.goto(f"http://127.0.0.1:{port}/?url={url}")
+            await tab.wait_for_function("seen.delays.length > 0", timeout=20_000)
+            await asyncio.sleep(_SETTLE_S)
+            await tab.evaluate("() => { seen.delays.length = 0; seen.stalls = 0; seen.errors.length = 0 }")
+            await asyncio.sleep(seconds)
+            seen: dict[str, Any] = await tab.evaluate("() => seen")
+            await browser.close()
+            return seen
+    finally:
+        await runner.cleanup()
+
+
+def main() -> int:
+    """Entry point; the exit code says whether the limit was kept."""
+    parser = argparse.ArgumentParser(description="Measure the delay from glass to glass.")
+    parser.add_argument("seconds", nargs="?", type=int, default=60)
+    parser.add_argument("--part-ms", default="333")
+    arguments = parser.parse_args()
+    with Stack(PART_MS=arguments.part_ms) as stack:
+        stack.put_stream("bench")
+        stack.start_source("bench")
+        seen = asyncio.run(watch(stack.live_url("bench"), arguments.seconds))
+    delays = sorted(seen["delays"])
+    p50, p95 = delays[len(delays) // 2], delays[int(len(delays) * 0.95)]
+    print(f"glass to glass over {arguments.seconds} s, parts of {arguments.part_ms} ms, {len(delays)} readings:")
+    print(f"p50 {p50 / 1000:.2f} s   p95 {p95 / 1000:.2f} s   max {delays[-1] / 1000:.2f} s   stalls {seen['stalls']}")
+    print(f"first picture after {seen['first']:.0f} ms   errors {seen['errors'] or 'none'}")
+    return 0 if p95 <= _LIMIT_P95_MS and seen["stalls"] == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
