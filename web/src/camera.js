@@ -54,14 +54,13 @@ export async function cameraCount() {
 export class LevelMeter {
   #context = new AudioContext();
   #analyser = this.#context.createAnalyser();
+  #samples;
 
   constructor(media) {
     this.#analyser.fftSize = 1024;
     this.#samples = new Float32Array(this.#analyser.fftSize);
     this.#context.createMediaStreamSource(media).connect(this.#analyser);
   }
-
-  #samples;
 
   read() {
     if (this.#context.state === "suspended") this.#context.resume();

@@ -327,7 +327,7 @@ export class OnairFeed extends LitElement {
   #why(stream) {
     const { why } = stream;
     if (!why) return "";
-    return html`<span class="why">${t(`why.${why.code ?? why}`, {}, why.message ?? String(why))}</span>`;
+    return html`<span class="why">${t(`why.${why}`)}</span>`;
   }
 
   #card(stream, nth) {

@@ -17,6 +17,8 @@ const TOPICS = ["talk", "music", "gaming", "cooking", "fitness", "art", "travel"
 const TOPICS_MAX = 3;
 const COUNTDOWN_FROM = 3;
 const METER_BARS = 14;
+/** Requirements that one gets nearer to: a bar shows how far it is. */
+const GROWING = new Set(["followers", "account_age"]);
 const SUMMARY = ["viewers_unique", "viewers_peak", "comments", "reactions", "gifts", "diamonds", "new_followers"];
 
 export class OnairLive extends LitElement {
@@ -306,7 +308,7 @@ export class OnairLive extends LitElement {
         <b>${t(`requirement.${code}`, {}, code)}<span class="unseen">, ${t(met ? "requirement.met" : "requirement.unmet")}</span></b>
         ${counted ? html`<small>${t("live.need", { needed })} · ${t("live.have", { actual })}</small>` : ""}
         ${met ? "" : html`<p>${device ? t(`live.device_${device}`) : fix}</p>`}
-        ${counted && !met && needed > 0
+        ${counted && !met && GROWING.has(code)
           ? html`<progress max=${needed} value=${Math.min(actual, needed)} aria-label=${t(`requirement.${code}`, {}, code)}></progress>`
           : ""}
       </div>

@@ -119,6 +119,7 @@ export const liveStyle = css`
   .checks li div {
     flex: 1;
     min-width: 0;
+    align-self: center;
   }
   .checks li b {
     display: block;

@@ -181,7 +181,7 @@ export class OnairSignIn extends LitElement {
             name="password"
             type="password"
             required
-            minlength=${this.creating ? 8 : 1}
+            minlength=${this.creating ? 10 : 1}
             autocomplete=${this.creating ? "new-password" : "current-password"}
           />${this.creating ? html`<small>${t("sign_up.password_hint")}</small>` : ""}</label
         >

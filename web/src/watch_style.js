@@ -57,7 +57,7 @@ export const watchStyle = css`
     gap: 8px;
     min-width: 0;
     min-height: 48px;
-    padding: 4px 12px 4px 6px;
+    padding: 4px 8px 4px 6px;
     border: 0;
     border-radius: 26px;
     background: none;
@@ -87,7 +87,7 @@ export const watchStyle = css`
     white-space: nowrap;
   }
   .names b {
-    font-size: 0.92rem;
+    font-size: 0.88rem;
     font-weight: 700;
   }
   .names small {
@@ -98,7 +98,7 @@ export const watchStyle = css`
     flex: none;
     min-height: var(--touch);
     margin: 2px 3px 2px 0;
-    padding: 0 16px;
+    padding: 0 12px;
     border: 0;
     border-radius: 23px;
     background: var(--sun);
