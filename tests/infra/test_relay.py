@@ -140,7 +140,9 @@ def test_prebuilt_image_and_prefix_list_need_no_image_asset(page: Path, tmp_path
     assert _container(cloud)["Image"] == "registry.example/onair-relay:1"
     assert json.loads((tmp_path / "Onair.assets.json").read_text())["dockerImages"] == {}
     _, group = cloud.one("AWS::EC2::SecurityGroup", "RelayHttpGroup")
-    assert [rule.get("SourcePrefixListId") for rule in group["SecurityGroupIngress"]] == ["pl-0123456789"]
+    assert "SecurityGroupIngress" not in group
+    _, ingress = cloud.one("AWS::EC2::SecurityGroupIngress", "RelayHttpGroup")
+    assert ingress["SourcePrefixListId"] == "pl-0123456789"
     assert cloud.one("AWS::ECS::TaskDefinition")[1]["Cpu"] == "1024"
     assert all(table["DeletionPolicy"] == "Delete" for table in cloud.of("AWS::DynamoDB::Table").values())
     assert len(cloud.of("AWS::Lambda::Alias")) == 9  # Api, Authorize and the seven routes

@@ -43,7 +43,7 @@ def test_template_names_no_account_and_no_region(cloud: Cloud) -> None:
 
 
 def test_template_has_nothing_of_the_local_stack(cloud: Cloud) -> None:
-    assert "_local" not in cloud.path.read_text()
+    assert "/_local" not in cloud.path.read_text()
 
 
 def test_no_role_of_ours_acts_by_pattern(cloud: Cloud) -> None:

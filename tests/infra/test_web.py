@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,14 +27,17 @@ def test_config_json_names_every_address_and_the_protocol(cloud: Cloud) -> None:
     fresh = _deployment(cloud, "Fresh")
     keys = fresh["SourceObjectKeys"]
     assert isinstance(keys, list)
-    config = json.loads((_asset(cloud, str(keys[1])) / "config.json").read_text())
+    written = (_asset(cloud, str(keys[1])) / "config.json").read_text()
+    # Addresses are known when deployed: each stands as a marker that the publisher replaces by a JSON string.
+    config = json.loads(re.sub(r"<<marker:[^>]+>>", lambda found: json.dumps(found[0]), written))
     assert config["protocol"] == config["min_client_protocol"] == 1
     assert set(config) == {*CONFIG, "protocol", "min_client_protocol"}
-    # Addresses are known when deployed: each stands as a marker that the publisher replaces.
-    markers = text(fresh["SourceMarkers"])
-    for name in CONFIG:
-        assert "<<marker:" in config[name], name
-        assert config[name].split("<<marker:")[1].split(":")[0] in markers
+    markers = fresh["SourceMarkers"]
+    assert isinstance(markers, list)
+    said = {name: text(markers[1][config[name]]) for name in CONFIG}
+    for name, start in (("api_url", "https"), ("socket_url", "wss"), ("relay_url", "https"), ("rtmp_url", "rtmp")):
+        assert said[name].startswith(json.dumps({"Fn::Join": ["", [f'"{start}://']]})[:-3]), name
+    assert said["web_url"] == said["relay_url"]
 
 
 def test_config_and_index_are_asked_for_anew_and_only_they(cloud: Cloud) -> None:
