@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -52,10 +53,11 @@ def give(
     live: bool,
     permille: int = model.CREATOR_SHARE_PERMILLE,
     rng: random.Random | None = None,
+    new_id: Callable[[], str] = ids.new,
 ) -> GiftAnswer:
     """`send_gift` over any ledger. A resent message is answered before anything else is looked at that may have changed
     since: balance, whether the room is live, the catalogue."""
-    event_id = ids.new()
+    event_id = new_id()
     for _ in ledger.attempts(rng or random.Random()):
         try:
             before = book.wallet(sender.id)

@@ -1,0 +1,185 @@
+"""Who is in the simulated room: viewers that lose their connection and come back, senders that send until acked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from functions.errors import OnairError
+from functions.rooms.answer import Caller
+from functions.rooms.chat import comment
+from functions.rooms.join import join
+from functions.rooms.messages import ChatMessage, JoinMessage, ReactMessage, Sender
+from functions.rooms.react import react
+from functions.rooms.resume import page
+from tests.simulation.rooms.world import EPOCH, STREAM, CrashError, World
+
+GAP_MS = 2_000
+PING_MS = 3_000
+PAGE_BYTES = 4_000
+
+
+@dataclass
+class Client:
+    """A client of the room as protocol.md has it: keeps early frames, drops those seen, joins again on a gap."""
+
+    world: World
+    name: str
+    connection: str = ""
+    serial: int = 0
+    seq: int | None = None
+    first: int | None = None
+    waiting: bool = True
+    kept: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
+    applied: list[int] = field(default_factory=list[int])
+    events: list[str] = field(default_factory=list[str])
+
+    @property
+    def caller(self) -> Caller:
+        sender = Sender(self.name, self.name, self.name)
+        return Caller(self.connection, STREAM, "h", "viewer", f"nonce-{self.connection}", sender)
+
+    @property
+    def joined(self) -> bool:
+        return self.connection in self.world.sockets.mailboxes and not self.waiting
+
+    def connect(self) -> None:
+        self.serial += 1
+        self.connection = f"{self.name}-{self.serial}"
+        self.world.sockets.mailboxes[self.connection] = []
+        self.waiting = True
+
+    def disconnect(self) -> None:
+        self.world.sockets.mailboxes.pop(self.connection, None)
+        self.waiting = True
+        if self.world.rng.random() < 0.5:
+            return  # the service's own word: `$disconnect` is best effort
+        try:
+            rooms = self.world.rooms
+            mine = [one for _, one in rooms.account_connections(self.name) if one.id == self.connection]
+            rooms.forget_connections(STREAM, mine)
+            rooms.ring(STREAM)
+        except CrashError:
+            return
+
+    def join(self) -> bool:
+        """Join on the open socket; False when no answer came."""
+        self.waiting = True
+        resume = JoinMessage() if self.seq is None else JoinMessage(EPOCH, self.seq)
+        try:
+            answer = json.loads(msgspec.json.encode(join(self.world.rooms, self.caller, resume, self.world.limits)))
+            frames, seq, more = answer["frames"], answer["seq"], answer.get("more", False)
+            if self.seq is None:
+                self.seq = frames[0]["seq"] - 1 if frames else seq
+                self.first = self.seq
+            self.apply(frames)
+            while more:
+                found = page(self.world.rooms, STREAM, EPOCH, asked=EPOCH, after=self.seq, bytes_max=PAGE_BYTES)
+                self.apply([json.loads(bytes(raw)) for raw in found.frames])
+                more = self.seq < seq
+        except CrashError:
+            return False
+        assert self.seq >= seq, f"{self.name} was told {seq} and has {self.seq}"
+        self.waiting = False
+        self.take()
+        return True
+
+    def apply(self, frames: list[dict[str, Any]]) -> None:
+        for frame in sorted(frames, key=lambda frame: frame["seq"]):
+            assert self.seq is not None
+            if frame["seq"] <= self.seq:
+                continue
+            assert frame["seq"] == self.seq + 1, f"{self.name} has {self.seq} and storage skipped to {frame['seq']}"
+            self.seq = frame["seq"]
+            self.applied.append(frame["seq"])
+            self.events += [event["id"] for event in frame["events"]]
+
+    def take(self) -> bool:
+        """Apply what came; True when there is a gap before what is kept."""
+        mailbox = self.world.sockets.mailboxes.get(self.connection, [])
+        while mailbox:
+            frame = json.loads(mailbox.pop(0))
+            self.kept[frame["seq"]] = frame
+        if self.waiting:
+            return False
+        assert self.seq is not None
+        while self.seq + 1 in self.kept:
+            self.apply([self.kept.pop(self.seq + 1)])
+        self.kept = {seq: frame for seq, frame in self.kept.items() if seq > self.seq}
+        return bool(self.kept)
+
+    def run(self) -> None:
+        rng = self.world.rng
+        while True:
+            if self.connection not in self.world.sockets.mailboxes:
+                self.connect()
+            if not self.join():
+                if rng.random() < 0.5:
+                    self.disconnect()
+                self.world.sleep_ms(rng.random() * 500)
+                continue
+            self.stay()
+
+    def stay(self) -> None:
+        """Read until the connection is lost, or a gap or a ping tells that something is missing."""
+        rng = self.world.rng
+        leave_ms = self.world.now + 300 + rng.random() * 6_000
+        ping_ms = self.world.now + PING_MS * rng.random()
+        gap_ms: float | None = None
+        while self.connection in self.world.sockets.mailboxes:
+            self.world.sleep_ms(20 + rng.random() * 60)
+            gap_ms = (gap_ms or self.world.now) if self.take() else None
+            if gap_ms is not None and self.world.now - gap_ms > GAP_MS:
+                return
+            if self.world.now > ping_ms:
+                ping_ms += PING_MS
+                try:
+                    head = self.world.rooms.head(STREAM)
+                except CrashError:
+                    continue
+                assert self.seq is not None
+                if head is not None and head.seq > self.seq:
+                    return
+            if self.world.now > leave_ms and not self.world.kind:
+                self.disconnect()
+
+
+@dataclass
+class Talker(Client):
+    """A client that also comments and reacts. What was acknowledged is kept; what was not is sent again."""
+
+    comments: int = 5
+    texts: dict[str, str] = field(default_factory=dict[str, str])
+    acknowledged: dict[str, str] = field(default_factory=dict[str, str])
+    refused: list[str] = field(default_factory=list[str])
+    done: bool = False
+
+    def talk(self) -> None:
+        rng = self.world.rng
+        for number in range(self.comments):
+            self.world.sleep_ms(rng.random() * 1_500)
+            client_id, text = f"{self.name}-{number}", f"{self.name} says {number}"
+            while client_id not in self.acknowledged and client_id not in self.refused:
+                self.send(client_id, text)
+                self.world.sleep_ms(50 + rng.random() * 200)
+        self.done = True
+
+    def send(self, client_id: str, text: str) -> None:
+        rng = self.world.rng
+        try:
+            if rng.random() < 0.3:
+                react(self.world.rooms, self.caller, ReactMessage({"🔥": rng.randint(1, 9)}), self.world.limits)
+            for _ in range(1 + (rng.random() < 0.1)):
+                event_id = comment(self.world.rooms, self.caller, ChatMessage(client_id, text)).event_id
+                assert event_id is not None
+                assert self.acknowledged.setdefault(client_id, event_id) == event_id
+        except CrashError:
+            return
+        except OnairError as error:
+            if error.code == "muted":
+                self.refused.append(client_id)
+            elif error.code not in ("rate_limited", "conflict", "unavailable"):
+                raise
