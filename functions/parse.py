@@ -142,15 +142,19 @@ def optional_identity(request: Request) -> Identity | None:
     return security.verified(token)
 
 
-def cursor(value: str | None, field: str = "cursor") -> list[str]:
-    """The parts that `make_cursor` put in; an empty list for None."""
+def cursor(value: str | None, parts: int | None = None) -> list[str]:
+    """The parts that `make_cursor` put in, none of them empty (``parts`` says how many); an empty list for None."""
     if value is None:
         return []
     try:
         padded = value.encode("ascii") + b"=" * (-len(value) % 4)
-        return msgspec.json.decode(binascii.a2b_base64(padded.translate(_URL_SAFE), strict_mode=True), type=list[str])
+        raw = binascii.a2b_base64(padded.translate(_URL_SAFE), strict_mode=True)
+        found = msgspec.json.decode(raw, type=list[str])
     except (ValueError, binascii.Error):
-        raise refused(field, "This cursor is not one of ours. Start the list from the beginning.") from None
+        found = []
+    if not found or not all(found) or (parts is not None and len(found) != parts):
+        raise refused("cursor", "This cursor is not one of ours. Start the list from the beginning.")
+    return found
 
 
 def make_cursor(*parts: str) -> str:

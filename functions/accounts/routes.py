@@ -213,7 +213,7 @@ def _listed(handle: str, side: table.Side) -> views.Profiles:
     account_id = table.id_of(handle)
     if account_id is None:
         raise OnairError("not_found")
-    place = parse.cursor(page.cursor)
+    place = parse.cursor(page.cursor, parts=1)
     found, after = table.list_follows(account_id, side, place[0] if place else None, page.limit)
     accounts = table.read_many(found)
     items = [views.profile(accounts[one]) for one in found if one in accounts]

@@ -38,7 +38,7 @@ def upcoming(page: Page) -> Streams:
 
 def following(account_id: str, page: Page) -> Streams:
     """Live streams of those whom the account follows, in the order of its follows."""
-    place = parse.cursor(page.cursor)
+    place = parse.cursor(page.cursor, parts=1)
     after = place[0] if place else None
     flowing: list[Stream] = []
     for _ in range(PAGES_MAX):
@@ -63,9 +63,7 @@ def following(account_id: str, page: Page) -> Streams:
 
 
 def _from_index(key: FeedKey, page: Page, *, forward: bool) -> tuple[list[Stream], str | msgspec.UnsetType]:
-    place = parse.cursor(page.cursor)
-    if place and len(place) != 2:
-        raise parse.refused("cursor", "This cursor is not one of ours. Start the list from the beginning.")
+    place = parse.cursor(page.cursor, parts=2)
     rows = table.list_feed(key, (place[0], place[1]) if place else None, page.limit, forward=forward)
     streams = table.read_many([stream_id for stream_id, _ in rows])
     # The index lags behind the table by a moment: the item itself decides (the callers look at its state).

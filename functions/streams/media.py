@@ -15,6 +15,7 @@ from functions.rooms import table as rooms
 from functions.streams import model, table
 from functions.streams.model import MediaReport
 
+
 def take(report: MediaReport) -> bool:
     """Store a report and tell the room, unless the stream knows better; True when it was taken.
 

@@ -26,14 +26,20 @@ def issue(stream_id: str, identity: Identity | None) -> Ticket:
     if stream.state != "live":
         ended = stream.state == "ended"
         raise OnairError("not_live", "This broadcast has ended." if ended else "This broadcast has not started yet.")
+    role, account = admit(stream, identity)
+    return _signed(stream, account.id if account else f"visitor-{ids.nonce()}", role, account)
+
+
+def admit(stream: Stream, identity: Identity | None) -> tuple[Role, Account | None]:
+    """As what ``identity`` may see this stream, live or not, and its account; raises as `issue` for who may not."""
     if identity is None:
         if stream.audience != "everyone" or stream.min_age > 0:
             raise OnairError("unauthenticated", "Sign in to watch this broadcast.")
-        return _signed(stream, f"visitor-{ids.nonce()}", "visitor", None)
+        return "visitor", None
     account = accounts.required(identity.account)
     role: Role = "host" if account.id == stream.host.id else "viewer"
     _check(stream, account, role)
-    return _signed(stream, account.id, role, account)
+    return role, account
 
 
 def _check(stream: Stream, account: Account, role: Role) -> None:

@@ -1,4 +1,4 @@
-"""A client of the Chalice app: REST proxy events as API Gateway sends them, on moto's tables, pool, queue and secrets."""
+"""A client of the Chalice app: REST proxy events as API Gateway sends them, on tables, pool, queue, secrets in moto."""
 
 from __future__ import annotations
 

@@ -126,7 +126,10 @@ def test_a_deployment_replaces_and_adds_rows() -> None:
 MARKET = Market(followers_min=1000, host_age_min=18, sign_up_age_min=13)
 
 
-def unmet(one: Account, market: Market = MARKET, devices: Devices = Devices(camera=True, microphone=True)) -> list[str]:
+BOTH = Devices(camera=True, microphone=True)
+
+
+def unmet(one: Account, market: Market = MARKET, devices: Devices = BOTH) -> list[str]:
     found = model.requirements(one, market, devices, NOON_MS, TODAY)
     assert model.eligible(found) == (not [r for r in found if not r.met])
     return [requirement.code for requirement in found if not requirement.met]

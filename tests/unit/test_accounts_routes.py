@@ -305,7 +305,7 @@ def test_transactions_of_two_followers_do_not_lose_a_count(client: Client, monke
         if len(met) == 1:
             told = {"Error": {"Code": "TransactionCanceledException", "Message": "conflict"}}
             reasons = [None, None, None, CancellationReason("TransactionConflict", "again")]
-            cause = VerboseClientError(told, "TransactWriteItems", {}, cancellation_reasons=reasons)
+            cause = VerboseClientError(told, "TransactWriteItems", cancellation_reasons=reasons)
             assert isinstance(cause, ClientError)
             raise TransactWriteError("conflict", cause)
         return real(self)
