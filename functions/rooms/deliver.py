@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from functions import clock, observe
 from functions.rooms.limits import limits
-from functions.rooms.model import tick_ms
+from functions.rooms.model import Limits, ShardCount, tick_ms
+from functions.rooms.port import Rooms, Sockets
 from functions.rooms.posts import sockets
 from functions.rooms.sequencing import POST_MS_MIN, dismiss
 from functions.rooms.stored import StoredRooms
@@ -25,17 +26,20 @@ class Delivery(Struct, frozen=True):
     closing: str | None = None
 
 
-@observe.tracer.capture_lambda_handler(capture_response=False)
-def handle(event: dict[str, Any], _context: Any) -> None:
+def deliver(rooms: Rooms, sockets: Sockets, delivery: Delivery, limits: Limits) -> None:
     """Post, forget who is gone, and tell how many are left."""
-    delivery = msgspec.convert(event, Delivery)
-    rooms = StoredRooms()
+    # Read after the frame was put: who registers later reads the frame.
     everyone = rooms.connections(delivery.room, delivery.shard)
     now_s = clock.now_ms() // 1000
     live = [one for one in everyone if one.expires_s > now_s and one.closing is None]
-    within_ms = max(POST_MS_MIN, tick_ms(len(live), limits()))
-    gone = sockets().post(delivery.bodies, live, within_ms) if delivery.bodies else []
-    dismiss(rooms, sockets(), delivery.room, everyone, gone, delivery.closing)
+    within_ms = max(POST_MS_MIN, tick_ms(len(live), limits))
+    gone = sockets.post(delivery.bodies, live, within_ms) if delivery.bodies else []
+    dismiss(rooms, sockets, delivery.room, everyone, gone, delivery.closing)
     left = 0 if delivery.closing else len(live) - len(gone)
     if left != delivery.told:
-        rooms.tell_shard(delivery.room, delivery.shard, left)
+        rooms.tell_shard(delivery.room, delivery.shard, ShardCount(left, clock.now_ms()))
+
+
+@observe.tracer.capture_lambda_handler(capture_response=False)
+def handle(event: dict[str, Any], _context: Any) -> None:
+    deliver(StoredRooms(), sockets(), msgspec.convert(event, Delivery), limits())

@@ -95,9 +95,10 @@ class RoomItem(RoomsItem):
 
 
 class ViewersItem(RoomsItem):
-    """Live connections, as last counted."""
+    """Live connections, as last counted, and since when there are so many."""
 
     viewers = NumberAttribute()
+    at_ms = NumberAttribute(default=0)
 
 
 class ReactionsItem(RoomsItem):

@@ -21,7 +21,6 @@ from functions.rooms.model import (
     Connection,
     Limits,
     Member,
-    Room,
     StoredFrame,
     evicted,
 )
@@ -102,7 +101,7 @@ def join(rooms: Rooms, who: Caller, message: JoinMessage, limits: Limits) -> Joi
     )
 
 
-def _register(rooms: Rooms, who: Caller, known: _Known, limits: Limits) -> Room:
+def _register(rooms: Rooms, who: Caller, known: _Known, limits: Limits) -> None:
     now_ms = clock.now_ms()
     visitor = who.role == "visitor"
     first_time = known.member is None
@@ -126,21 +125,22 @@ def _register(rooms: Rooms, who: Caller, known: _Known, limits: Limits) -> Room:
             at=clock.rfc3339(now_ms),
             sender=who.sender,
         )
-    registered = rooms.register(
-        Registration(
-            stream_id=who.stream_id,
-            nonce=who.nonce,
-            nonce_expires_s=now_ms // 1000 + NONCE_S,
-            connection=connection,
-            evicted=tuple((others[one.id], replace(one, closing=EVICTED_CODE)) for one in going),
-            new_member=Member(account=who.account) if first_time and not visitor else None,
-            event=event,
-        )
+    registration = Registration(
+        stream_id=who.stream_id,
+        nonce=who.nonce,
+        nonce_expires_s=now_ms // 1000 + NONCE_S,
+        connection=connection,
+        evicted=tuple((others[one.id], replace(one, closing=EVICTED_CODE)) for one in going),
+        new_member=Member(account=who.account) if first_time and not visitor else None,
+        event=event,
     )
-    if not registered:
+    refused = rooms.register(registration)
+    if refused == "member":
+        # The same account came in by another socket at this moment: that one told the room.
+        refused = rooms.register(replace(registration, new_member=None, event=None))
+    if refused is not None:
         raise OnairError("unauthenticated", "This ticket was used before. Ask for a new one.")
     rooms.ring(who.stream_id)
-    return room
 
 
 @route(JoinMessage, visitors=True)

@@ -58,8 +58,6 @@ CONNECTIONS_AN_ACCOUNT_MAX: Final = 3
 JOIN_EVENTS_VIEWERS_MAX: Final = 50
 RESUME_FRAMES_MAX: Final = 3_000
 RECENT_FRAMES_MAX: Final = 30
-# More than a room's 300 events a second leave in a tick; what is beyond waits for the next read.
-INBOX_READ_MAX: Final = 500
 # The sequencer waits out the tick within its own time limit; rooms that would need longer are the stadium's.
 TICK_MS_MAX: Final = 2_000
 
@@ -81,6 +79,11 @@ class Limits(Struct, frozen=True):
     reconnect_spread_ms: int = 3_000
     ping_s: int = 300
     shard_size: int = 400
+    # More than a room's 300 events a second leave in a tick; what is beyond waits for the next read.
+    inbox_read_max: int = 500
+    # Someone who was counted into a shard may register there seconds later, when it is the newest no more: an empty one
+    # is left alone only when two of the schedule's rings found it so.
+    empty_shard_ms: int = 150_000
 
     @property
     def connection_ttl_s(self) -> int:
@@ -179,13 +182,20 @@ class StoredFrame(Struct, frozen=True, kw_only=True):
     ended: bool = False
 
 
+class ShardCount(Struct, frozen=True):
+    """Viewers in a shard, and since when that is so."""
+
+    viewers: int
+    at_ms: int
+
+
 class RoomState(Struct, frozen=True):
-    """A room with its newest counts. ``shard_viewers`` are the counts last told by shards, ``viewers`` the sum told."""
+    """A room with its newest counts. ``shards`` are the counts last told of shards, ``viewers`` the sum last told."""
 
     room: Room
     reactions: dict[str, int] = field(default_factory=dict[str, int])
     viewers: int | None = None
-    shard_viewers: dict[int, int] = field(default_factory=dict[int, int])
+    shards: dict[int, ShardCount] = field(default_factory=dict[int, ShardCount])
 
 
 class RoomSummary(Struct, frozen=True):

@@ -32,12 +32,15 @@ def page(rooms: Rooms, stream_id: str, epoch: str, *, asked: str | None, after: 
     if asked == epoch and after is not None:
         found = rooms.frames_after(stream_id, after, PAGE_FRAMES_MAX)
         taken = _first(found, bytes_max)
-        more = len(taken) < len(found) or len(found) == PAGE_FRAMES_MAX
-        head = rooms.head(stream_id) if more or not found else None
-        newest = head.seq if head else (taken[-1].seq if taken else 0)
-        if after <= newest <= after + RESUME_FRAMES_MAX:
-            more = bool(taken) and newest > taken[-1].seq
-            return Page(newest, [Raw(frame.body.encode()) for frame in taken], more, resumed=True)
+        whole = taken == found and len(found) < PAGE_FRAMES_MAX
+        # Without further frames the first read is the truth: what was put after it is posted to who registered before.
+        last = taken[-1].seq if taken else after
+        head = rooms.head(stream_id) if not whole or not found else None
+        newest = head.seq if head else 0
+        if whole and (found or newest >= after):
+            return Page(last, [Raw(frame.body.encode()) for frame in taken], more=False, resumed=True)
+        if not whole and newest <= after + RESUME_FRAMES_MAX:
+            return Page(newest, [Raw(frame.body.encode()) for frame in taken], more=newest > last, resumed=True)
     recent = [frame for frame in rooms.newest_frames(stream_id, RECENT_FRAMES_MAX) if frame.epoch == epoch]
     kept = _last(recent, min(RECENT_BYTES_MAX, bytes_max))
     head_seq = recent[-1].seq if recent else (after or 0)

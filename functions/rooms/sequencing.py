@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from functions import clock
 from functions.rooms.fold import fold
 from functions.rooms.model import (
-    INBOX_READ_MAX,
     Connection,
     InboxEntry,
     Limits,
     RoomState,
+    ShardCount,
     StoredFrame,
     slot_over_ms,
 )
@@ -107,11 +107,13 @@ class _Step:
         state: RoomState | None
         first_shard: list[Connection]
         inbox, state, first_shard = rooms.together(
-            lambda: rooms.inbox(stream_id), lambda: rooms.state(stream_id), lambda: rooms.connections(stream_id, 0)
+            lambda: rooms.inbox(stream_id, self.limits.inbox_read_max),
+            lambda: rooms.state(stream_id),
+            lambda: rooms.connections(stream_id, 0),
         )
         if state is None:
             return None
-        full = len(inbox) >= INBOX_READ_MAX
+        full = len(inbox) >= self.limits.inbox_read_max
         audience = self._audience(state, first_shard)
         if head is not None:
             held = set(head.event_ids)
@@ -166,12 +168,13 @@ class _Step:
         newest = state.room.shards(self.limits.shard_size) - 1
         if newest == 0:
             return Audience((0,), len(self._live(first_shard)), first_shard)
-        # A shard that told 0 stays empty, since only the newest takes anyone in. The others' numbers come from those
-        # who post to them; the newest is counted, or nobody who comes in would ever be noticed.
-        told = state.shard_viewers
-        shards = tuple(n for n in range(newest + 1) if n == newest or told.get(n) != 0)
-        unknown = [n for n in shards if n == newest or n not in told]
-        counted = self._count(unknown)
+        # A shard that was empty for long stays so, since only the newest takes anyone in. The others' numbers come from
+        # those who post to them; the newest is counted, or nobody who comes in would ever be noticed.
+        told = {n: one.viewers for n, one in state.shards.items()}
+        empty_ms = clock.now_ms() - self.limits.empty_shard_ms
+        empty = {n for n, one in state.shards.items() if one.viewers == 0 and one.at_ms < empty_ms and n != newest}
+        shards = tuple(n for n in range(newest + 1) if n not in empty)
+        counted = self._count([n for n in shards if n == newest or n not in told])
         return Audience(shards, sum(counted.get(n, told.get(n, 0)) for n in shards), None)
 
     def _recount(self, state: RoomState, audience: Audience) -> Audience:
@@ -180,8 +183,9 @@ class _Step:
             return audience
         counted = self._count(list(audience.shards))
         for shard, viewers in counted.items():
-            if state.shard_viewers.get(shard) != viewers:
-                self.rooms.tell_shard(self.stream_id, shard, viewers)
+            told = state.shards.get(shard)
+            if told is None or told.viewers != viewers:
+                self.rooms.tell_shard(self.stream_id, shard, ShardCount(viewers, clock.now_ms()))
         return Audience(audience.shards, sum(counted.values()), None)
 
     def _count(self, shards: list[int]) -> dict[int, int]:
@@ -202,7 +206,7 @@ class _Step:
         closing = "not_live" if frame.ended else None
         if audience.connections is None:
             for shard in audience.shards:
-                self.sockets.deliver(self.stream_id, shard, [frame.body], state.shard_viewers.get(shard), closing)
+                self._deliver(shard, [frame.body], state, closing)
             return
         within_ms = max(POST_MS_MIN, frame.tick_ms)
         early = self._live(audience.connections)
@@ -220,6 +224,10 @@ class _Step:
             gone = gone + self.sockets.post([frame.body], late, within_ms)
         self._dismiss(everyone, gone, closing)
 
+    def _deliver(self, shard: int, bodies: list[str], state: RoomState, closing: str | None) -> None:
+        told = state.shards.get(shard)
+        self.sockets.deliver(self.stream_id, shard, bodies, told.viewers if told else None, closing)
+
     def _send_away(self, state: RoomState, audience: Audience) -> None:
         # A room that ended while its last run died still has people in it.
         closing = None if state.room.live else "not_live"
@@ -227,7 +235,7 @@ class _Step:
             self._dismiss(audience.connections, [], closing)
         elif closing is not None and audience.viewers:
             for shard in audience.shards:
-                self.sockets.deliver(self.stream_id, shard, [], state.shard_viewers.get(shard), closing)
+                self._deliver(shard, [], state, closing)
 
     def _dismiss(self, everyone: list[Connection], gone: list[Connection], closing: str | None) -> None:
         if dismiss(self.rooms, self.sockets, self.stream_id, everyone, gone, closing) and closing is None:

@@ -43,16 +43,16 @@ from functions.rooms.items import (
 )
 from functions.rooms.messages import RoomEvent
 from functions.rooms.model import (
-    INBOX_READ_MAX,
     REACTIONS,
     Connection,
     InboxEntry,
     Member,
     Room,
     RoomState,
+    ShardCount,
     StoredFrame,
 )
-from functions.rooms.port import Desk, Registration
+from functions.rooms.port import Desk, Refused, Registration
 
 CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
@@ -76,9 +76,9 @@ class StoredRooms:
         found = self.newest_frames(stream_id, 1)
         return found[-1] if found else None
 
-    def inbox(self, stream_id: str) -> list[InboxEntry]:
+    def inbox(self, stream_id: str, limit: int) -> list[InboxEntry]:
         # Raw, not as a model: an item that is not what it should be must become a tombstone, not an exception.
-        rows = query(room_key(stream_id), RoomsItem.sk.startswith(INBOX_PREFIX), limit=INBOX_READ_MAX)
+        rows = query(room_key(stream_id), RoomsItem.sk.startswith(INBOX_PREFIX), limit=limit)
         return [
             InboxEntry(
                 event_id=str(row["sk"]["S"]).removeprefix(INBOX_PREFIX),
@@ -93,7 +93,7 @@ class StoredRooms:
         room: Room | None = None
         reactions = dict[str, int]()
         viewers: int | None = None
-        shard_viewers = dict[int, int]()
+        shards = dict[int, ShardCount]()
         for row in rows:
             key = str(row["sk"]["S"])
             if key == ROOM:
@@ -105,8 +105,9 @@ class StoredRooms:
                     reactions[emoji] = reactions.get(emoji, 0) + count
             else:
                 shard = int(key.removeprefix(f"{VIEWERS}#"))
-                shard_viewers[shard] = int(ViewersItem.from_raw_data(row).viewers)
-        return None if room is None else RoomState(room, reactions, viewers, shard_viewers)
+                told = ViewersItem.from_raw_data(row)
+                shards[shard] = ShardCount(int(told.viewers), int(told.at_ms))
+        return None if room is None else RoomState(room, reactions, viewers, shards)
 
     def connections(self, stream_id: str, shard: int) -> list[Connection]:
         rows = query(shard_key(stream_id, shard), None)
@@ -133,8 +134,8 @@ class StoredRooms:
     def tell_viewers(self, stream_id: str, viewers: int) -> None:
         ViewersItem(room_key(stream_id), VIEWERS, viewers=viewers).save()
 
-    def tell_shard(self, stream_id: str, shard: int, viewers: int) -> None:
-        ViewersItem(room_key(stream_id), f"{VIEWERS}#{shard}", viewers=viewers).save()
+    def tell_shard(self, stream_id: str, shard: int, count: ShardCount) -> None:
+        ViewersItem(room_key(stream_id), f"{VIEWERS}#{shard}", viewers=count.viewers, at_ms=count.at_ms).save()
 
     def forget_connections(self, stream_id: str, gone: Sequence[Connection]) -> None:
         with ConnectionItem.batch_write() as batch:
@@ -231,11 +232,13 @@ class StoredRooms:
             raise
         return item.to_room()
 
-    def register(self, registration: Registration) -> bool:
+    def register(self, registration: Registration) -> Refused | None:
         stream_id, one = registration.stream_id, registration.connection
 
         def write_all() -> None:
             with TransactWrite(connection=storage.connection()) as write:
+                for _, old in registration.evicted:
+                    write.delete(ConnectionItem(account_key(old.account), f"{CONNECTION_PREFIX}{old.id}"))
                 write.save(
                     NonceItem(
                         f"nonce#{registration.nonce}",
@@ -245,25 +248,22 @@ class StoredRooms:
                     ),
                     condition=NonceItem.pk.does_not_exist() | (NonceItem.connection == one.id),
                 )
+                if registration.new_member is not None:
+                    key = f"{MEMBER_PREFIX}{registration.new_member.account}"
+                    write.save(MemberItem(room_key(stream_id), key), condition=MemberItem.pk.does_not_exist())
                 write.save(ConnectionItem.of_shard(stream_id, one))
                 write.save(ConnectionItem.of_account(stream_id, one))
                 for stream, old in registration.evicted:
                     write.save(ConnectionItem.of_shard(stream, old))
-                    write.delete(ConnectionItem(account_key(old.account), f"{CONNECTION_PREFIX}{old.id}"))
-                if registration.new_member is not None:
-                    # An update, not a put: someone may have muted the account before it ever came in.
-                    write.update(
-                        MemberItem(room_key(stream_id), f"{MEMBER_PREFIX}{registration.new_member.account}"),
-                        actions=[MemberItem.version.set(MemberItem.version | 0)],
-                    )
                 if registration.event is not None:
                     write.save(inbox_item(stream_id, registration.event))
 
         try:
             transaction.commit(write_all)
-        except transaction.ConditionError:
-            return False
-        return True
+        except transaction.ConditionError as error:
+            # PynamoDB sends deletes first, then puts: the nonce is the first of these.
+            return "nonce" if len(registration.evicted) in error.failed else "member"
+        return None
 
     def frames_after(self, stream_id: str, after: int, limit: int) -> list[StoredFrame]:
         rows = query(room_key(stream_id), RoomsItem.sk.between(frame_key(after + 1), FRAME_PREFIX + LAST), limit=limit)

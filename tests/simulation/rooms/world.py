@@ -25,6 +25,7 @@ from functions.rooms.model import (
     Member,
     Room,
     RoomState,
+    ShardCount,
     StoredFrame,
     slot_of,
 )
@@ -92,7 +93,9 @@ class World:
         self.seed = seed
         self.rng = random.Random(seed)
         self.plan = Plan.drawn(self.rng)
-        self.limits = Limits(shard_size=self.plan.shard_size, inbox_read_max=self.plan.inbox_read_max)
+        self.limits = Limits(
+            shard_size=self.plan.shard_size, inbox_read_max=self.plan.inbox_read_max, empty_shard_ms=35_000
+        )
         self.now = float(START_MS)
         self.actors: list[Actor] = []
         self.calls = 0
@@ -218,7 +221,7 @@ class FakeRooms:
     frames: list[StoredFrame] = field(default_factory=list[StoredFrame])
     reactions: dict[str, int] = field(default_factory=dict[str, int])
     viewers: int | None = None
-    shard_viewers: dict[int, int] = field(default_factory=dict[int, int])
+    shards: dict[int, ShardCount] = field(default_factory=dict[int, ShardCount])
     by_shard: dict[tuple[int, str], Connection] = field(default_factory=dict[tuple[int, str], Connection])
     by_account: dict[tuple[str, str], Connection] = field(default_factory=dict[tuple[str, str], Connection])
     nonces: dict[str, str] = field(default_factory=dict[str, str])
@@ -231,7 +234,7 @@ class FakeRooms:
 
     def state(self, stream_id: str) -> RoomState | None:
         def read() -> RoomState:
-            return RoomState(self.room, dict(self.reactions), self.viewers, dict(self.shard_viewers))
+            return RoomState(self.room, dict(self.reactions), self.viewers, dict(self.shards))
 
         return self.world.call("state", read)
 
@@ -265,8 +268,8 @@ class FakeRooms:
 
         self.world.call("tell viewers", tell)
 
-    def tell_shard(self, stream_id: str, shard: int, viewers: int) -> None:
-        self.world.call("tell shard", lambda: self.shard_viewers.update({shard: viewers}))
+    def tell_shard(self, stream_id: str, shard: int, count: ShardCount) -> None:
+        self.world.call("tell shard", lambda: self.shards.update({shard: count}))
 
     def forget_connections(self, stream_id: str, gone: Sequence[Connection]) -> None:
         for one in gone:
