@@ -286,6 +286,7 @@ export class OnairFeed extends LitElement {
 
   #load = async () => {
     const { who } = this;
+    if (!session.signedIn) return; // the feed is for accounts: a visitor comes by a link
     try {
       const { items } = await api.get(`/feed/${this.kind}`);
       if (who !== this.who) return;
@@ -369,7 +370,7 @@ export class OnairFeed extends LitElement {
   }
 
   #body() {
-    if (!this.streams && this.failed?.status === 401) {
+    if (!session.signedIn) {
       return html`<div class="nobody">
         <div class="art">${logo}</div>
         <h2>${t("app.tagline")}</h2>

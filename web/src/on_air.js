@@ -228,6 +228,7 @@ export class OnairOnAir extends LitElement {
   }
 
   #line(event) {
+    if (event.type === "join" && event.from?.id === session.me?.id) return; // one's own arrival is no news
     this.comments?.add(event);
     if (event.type !== "gift") return;
     this.renderRoot.querySelector("onair-gift-stage").show(event);

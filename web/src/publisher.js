@@ -10,6 +10,8 @@ const DIP_MS = 3_000;
 const RETRY_MIN_MS = 800;
 const RETRY_MAX_MS = 8_000;
 const STATS_MS = 2_000;
+/** The encoder starts low and feels its way up: within this time that says nothing about the network. */
+const RAMP_MS = 20_000;
 /** Answers after which the same key will never work again. */
 const FINAL_STATUS = new Set([401, 403, 404]);
 
@@ -170,6 +172,7 @@ export class Publisher extends EventTarget {
 
   #measure(peer) {
     clearInterval(this.stats);
+    const liveAt = Date.now();
     this.stats = setInterval(async () => {
       const report = await peer.getStats();
       if (peer !== this.#peer) return;
@@ -186,7 +189,8 @@ export class Publisher extends EventTarget {
       const bitrate = ((video.bytesSent - last.bytesSent) * 8) / seconds;
       const rtt_ms = (remote?.roundTripTime ?? 0) * 1000;
       const loss = remote?.fractionLost ?? 0;
-      this.health = { bitrate, rtt_ms, loss, level: level({ rtt_ms, loss, limited: video.qualityLimitationReason }) };
+      const limited = video.qualityLimitationReason === "bandwidth" && Date.now() - liveAt > RAMP_MS;
+      this.health = { bitrate, rtt_ms, loss, level: level({ rtt_ms, loss, limited }) };
       this.dispatchEvent(new Event("health"));
     }, STATS_MS);
   }
@@ -201,7 +205,7 @@ export class Publisher extends EventTarget {
 /** What a host can act on: find better network, or do not worry. */
 export function level({ rtt_ms, loss, limited }) {
   if (loss > 0.08 || rtt_ms > 600) return "poor";
-  if (loss > 0.02 || rtt_ms > 250 || limited === "bandwidth") return "fair";
+  if (loss > 0.02 || rtt_ms > 250 || limited) return "fair";
   return "good";
 }
 
