@@ -6,7 +6,7 @@ Each AWS call is counted where botocore sends it, so that the cost of a comment 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -36,7 +36,11 @@ class LateTracer:
     def capture_lambda_handler(self, handler: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:
         """As ``Tracer.capture_lambda_handler``; wraps on the first call."""
         if handler is None:
-            return lambda given: self.capture_lambda_handler(given, **options)
+
+            def decorate(given: Callable[..., Any]) -> Callable[..., Any]:
+                return self.capture_lambda_handler(given, **options)
+
+            return decorate
         captured: list[Callable[..., Any]] = []
 
         @wraps(handler)
@@ -67,7 +71,7 @@ _listener: ContextVar[Callable[[Call], None] | None] = ContextVar("listener", de
 
 
 @contextmanager
-def counting() -> Iterator[list[Call]]:
+def counting() -> Generator[list[Call]]:
     """Collect the AWS calls made in this context (threads started with a copied context included)."""
     calls: list[Call] = []
     token = _listener.set(calls.append)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -263,12 +264,18 @@ def test_a_forged_ticket_and_an_old_one_are_no_tickets(client: Client) -> None:
         tokens.read_ticket(signed)
 
 
-def test_the_api_imports_little_more_than_boto3() -> None:
-    """Best of five each, interleaved, since noise only ever adds; 1.4 is the bound that every handler keeps."""
+def test_the_api_imports_little_more_than_boto3(tmp_path: Path) -> None:
+    """Best of seven each, interleaved, in CPU time: noise only ever adds. 1.4 is the bound that every handler keeps.
+
+    Both from compiled code, wherever this environment lets Python keep it.
+    """
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
     best = {"boto3": 1e9, "functions.api": 1e9}
-    for _ in range(5):
+    for _ in range(8):
         for module in best:
-            code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-            done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+            code = f"import time; t = time.process_time(); import {module}; print(time.process_time() - t)"
+            done = subprocess.run(
+                [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+            )
             best[module] = min(best[module], float(done.stdout))
     assert best["functions.api"] <= 1.4 * best["boto3"], best
