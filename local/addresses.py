@@ -80,13 +80,13 @@ class Addresses:
 
 
 def localize(name: str, value: str, addresses: Addresses) -> str:
-    """A variable's text with the host names of AWS replaced; ``name`` decides only where one domain serves two things."""
+    """A variable's text with AWS host names replaced; its ``name`` decides where one domain serves two things."""
     for pattern, replacement in _TABLE:
         value = pattern.sub(lambda found, to=replacement: to(addresses, name, found), value)
     return value
 
 
-def _to_relay_or_page(addresses: Addresses, name: str, found: re.Match[str]) -> str:
+def _to_relay_or_page(addresses: Addresses, name: str, _: re.Match[str]) -> str:
     # One CloudFront domain carries the page and the relay; here these are two servers.
     if name.startswith("RTMP"):
         return addresses.rtmp_url

@@ -1,4 +1,4 @@
-"""A client of the HTTPS API as any other program would be: JSON over HTTP with an access token. For the seed and for tests."""
+"""A client of the HTTPS API as any other program would be: JSON with an access token. For the seed and for tests."""
 
 from __future__ import annotations
 
@@ -50,7 +50,13 @@ class Client:
         self.refresh_token: str | None = None
 
     def request(
-        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, raw: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        raw: bytes | None = None,
     ) -> Answer:
         """Send one request; ``raw`` is sent as it is where a test wants no JSON."""
         sent = {"Content-Type": "application/json", **(headers or {})}

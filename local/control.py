@@ -1,7 +1,7 @@
 """``/_local/``: health, reset, clock, mail, push and faults, for testers on this machine and for nobody else.
 
-The template has none of these (a test holds it). A request is taken only from a loopback peer that names a loopback host:
-the host check keeps out a page on the web that had its name resolve to 127.0.0.1 (DNS rebinding).
+The template has none of these (a test holds it). A request is taken only from a loopback peer that names a loopback
+host: the host check keeps out a page on the web that had its name resolve to 127.0.0.1 (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Control:
         ):
             app.router.add_route(method, f"/_local/{path}", _from_here(handler))
 
-    async def _health(self, request: web.Request) -> web.Response:
+    async def _health(self, _: web.Request) -> web.Response:
         health = self._actions.health()
         body = {"status": health.status, "parts": health.parts, "failures": health.failures}
         return web.json_response(body, status=200 if health.status == "ready" else 503)
@@ -76,7 +76,7 @@ class Control:
         await self._actions.reset(request.query.get("seed", "true") != "false")
         return web.Response(status=204)
 
-    async def _read_clock(self, request: web.Request) -> web.Response:
+    async def _read_clock(self, _: web.Request) -> web.Response:
         return web.json_response({"now": clock.rfc3339(clock.now_ms()), "offset_ms": self._clock.offset_ms})
 
     async def _move_clock(self, request: web.Request) -> web.Response:
@@ -89,10 +89,10 @@ class Control:
         self._clock.offset_ms += move.advance_ms or 0
         return await self._read_clock(request)
 
-    async def _mail(self, request: web.Request) -> web.Response:
+    async def _mail(self, _: web.Request) -> web.Response:
         return web.json_response({"items": self._actions.mail()})
 
-    async def _push(self, request: web.Request) -> web.Response:
+    async def _push(self, _: web.Request) -> web.Response:
         return web.json_response({"items": self._actions.push()})
 
     async def _order(self, request: web.Request) -> web.Response:

@@ -1,6 +1,7 @@
 """What the template declares, with every reference resolved: functions, routes, triggers, the relay's variables.
 
-Plain records, read once after the stack is made (local/deployment.py); nothing else of the local stack looks into CloudFormation.
+Plain records, read once after the stack is made (local/deployment.py); nothing else of the local stack looks into
+CloudFormation.
 """
 
 from __future__ import annotations

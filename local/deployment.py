@@ -1,7 +1,7 @@
 """The stack made from the template in moto, and read back with every reference resolved.
 
-`make` is the whole of it: prepare the template, let moto's CloudFormation create it, switch on what that leaves off (TTL,
-point-in-time recovery), and read what the parts of the local stack need (local/declared.py).
+`make` is the whole of it: prepare the template, let moto's CloudFormation create it, switch on what that leaves off
+(TTL, point-in-time recovery), and read what the parts of the local stack need (local/declared.py).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def make(template: Mapping[str, Any], addresses: Addresses) -> declared.Declared
 
 
 def prepare(template: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy without what only a deployment needs: bootstrap check, left-out types and what points at them, code assets."""
+    """A copy without what only a deployment needs: bootstrap check, left-out types and what names them, code assets."""
     prepared: dict[str, Any] = copy.deepcopy(dict(template))
     prepared.pop("Rules", None)
     prepared.get("Parameters", {}).pop("BootstrapVersion", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -25,10 +26,8 @@ def create_tables(tables: Iterable[Table]) -> None:
     """Create the template's tables, empty; those that stand are dropped first."""
     client = aws.client("dynamodb")
     for table in tables:
-        try:
+        with contextlib.suppress(client.exceptions.ResourceNotFoundException):  # at the first start
             client.delete_table(TableName=table.name)
-        except client.exceptions.ResourceNotFoundException:
-            pass  # the first start
         arguments: dict[str, Any] = {name: table.properties[name] for name in _SHARED if name in table.properties}
         stream = table.properties.get("StreamSpecification")
         if stream is not None:

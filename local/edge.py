@@ -1,13 +1,13 @@
-"""The one HTTP server of the stack: page, ``/config.json``, REST API, socket, ``/_local/``, and the relay's proxy on LAN."""
+"""The one HTTP server of the stack: page, ``/config.json``, REST API, socket, ``/_local/``, and on LAN the relay."""
 
 from __future__ import annotations
 
 import hashlib
 import mimetypes
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
@@ -26,8 +26,6 @@ SHUTDOWN_S: Final = 1.0
 PROXY_TIMEOUT: Final = ClientTimeout(total=30)
 _HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length"})
 _ANY_ORIGIN: Final = {"Access-Control-Allow-Origin": "*"}
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Edge:
@@ -73,10 +71,10 @@ class Edge:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _config(self, request: web.Request) -> web.Response:
+    async def _config(self, _: web.Request) -> web.Response:
         return web.json_response(self._addresses.config(), headers={"Cache-Control": "no-cache", **_ANY_ORIGIN})
 
-    async def _authority(self, request: web.Request) -> web.Response:
+    async def _authority(self, _: web.Request) -> web.Response:
         # The type that makes phones offer to install it.
         return web.Response(body=authority_file().read_bytes(), content_type="application/x-x509-ca-cert")
 
@@ -110,7 +108,7 @@ class Edge:
             self._pages[path] = kept
         return kept[1], kept[2]
 
-    async def _proxy_session(self, app: web.Application) -> Any:
+    async def _proxy_session(self, _: web.Application) -> AsyncIterator[None]:
         self._session = ClientSession(timeout=PROXY_TIMEOUT, auto_decompress=False)
         yield
         await self._session.close()
@@ -126,7 +124,9 @@ class Edge:
                 body = await answer.read()
         except (ClientError, TimeoutError):
             return web.json_response(
-                {"error": {"code": "unavailable", "message": "The relay does not answer."}}, status=503, headers=_ANY_ORIGIN
+                {"error": {"code": "unavailable", "message": "The relay does not answer."}},
+                status=503,
+                headers=_ANY_ORIGIN,
             )
         passed = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP]
         response = web.Response(status=answer.status, body=body)

@@ -1,8 +1,9 @@
 """``LAN=1``: HTTPS on the home network with a certificate of our own, so that a real phone can go live.
 
 Browsers give camera and microphone to secure origins only. A certificate authority made on this machine (kept in
-``.cache/lan``, its key readable by its owner alone) signs a certificate for this machine's address; the phone has to trust
-the authority once. Anybody who holds that key could pose as any site to that phone: remove the trust when you are done.
+``.cache/lan``, its key readable by its owner alone) signs a certificate for this machine's address; the phone has to
+trust the authority once. Anybody who holds that key could pose as any site to that phone: remove the trust when you
+are done.
 """
 
 from __future__ import annotations
@@ -128,7 +129,5 @@ def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
     path.touch(mode=0o600)
     path.chmod(0o600)
     path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )

@@ -1,7 +1,7 @@
 """moto's CloudFormation taught the types that it lacks: in moto's own backends where they exist, stand-ins elsewhere.
 
-moto finds models among the subclasses of `CloudFormationModel`, the last one of a type winning, so importing this module
-before the first stack is all it takes. `local/resource_types.py` says which type becomes what.
+moto finds models among the subclasses of `CloudFormationModel`, the last one of a type winning, so importing this
+module before the first stack is all it takes. `local/resource_types.py` says which type becomes what.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import secrets
 import string
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from moto.cloudformation import parsing
@@ -19,8 +20,20 @@ from moto.secretsmanager.models import secretsmanager_backends
 
 from local import resource_types
 
-# (logical name, properties, account, region) → (what Ref gives, attributes for Fn::GetAtt)
-Maker = Callable[[str, dict[str, Any], str, str], tuple[str, Mapping[str, str]]]
+
+@dataclass(frozen=True)
+class Wanted:
+    """A resource to be made: its logical name and its properties with every reference resolved."""
+
+    logical: str
+    properties: dict[str, Any]
+    account: str
+    region: str
+
+
+# What Ref gives, and attributes for Fn::GetAtt.
+Made = tuple[str, Mapping[str, str]]
+Maker = Callable[[Wanted], Made]
 # Types whose Ref gives an ARN.
 _REF_IS_ARN: Final = ("AWS::ElasticLoadBalancingV2::", "AWS::ECS::Service", "AWS::ECS::TaskDefinition")
 _models: dict[str, type[CloudFormationModel]] = {}
@@ -73,7 +86,9 @@ def _register(kind: str, maker: Maker) -> None:
         **rest: Any,
     ) -> Any:
         logical = str(rest.get("LogicalId", resource_name))
-        reference, attributes = maker(logical, cloudformation_json.get("Properties") or {}, account_id, region_name)
+        reference, attributes = maker(
+            Wanted(logical, cloudformation_json.get("Properties") or {}, account_id, region_name)
+        )
         made = cls()
         made.physical_resource_id = reference
         made.attributes = attributes
@@ -88,23 +103,35 @@ def _register(kind: str, maker: Maker) -> None:
         (CloudFormationModel,),
         {
             "__module__": "local.moto_types",  # moto's metaclass takes the second part of this name
-            "cloudformation_name_type": staticmethod(lambda: ""),
+            "cloudformation_name_type": staticmethod(_no_name),
             "cloudformation_type": staticmethod(lambda: kind),
-            "has_cfn_attr": classmethod(lambda cls, attr: True),
+            "has_cfn_attr": staticmethod(_yes),
             "get_cfn_attribute": attribute,
             "create_from_cloudformation_json": classmethod(create),
-            "delete_from_cloudformation_json": classmethod(lambda cls, *args, **kwargs: None),
-            "is_created": lambda self: True,
+            "delete_from_cloudformation_json": staticmethod(_nothing),
+            "is_created": _yes,
         },
     )
 
 
-def _stand_in(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
-    return logical, {"Arn": _stand_in_arn(logical, account, region)}
+def _no_name() -> str:
+    return ""
 
 
-def _named_by_arn(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
-    arn = _stand_in_arn(logical, account, region)
+def _yes(_: Any) -> bool:
+    return True
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """State is memory and ends with the process: there is nothing to delete."""
+
+
+def _stand_in(wanted: Wanted) -> Made:
+    return wanted.logical, {"Arn": _stand_in_arn(wanted.logical, wanted.account, wanted.region)}
+
+
+def _named_by_arn(wanted: Wanted) -> Made:
+    arn = _stand_in_arn(wanted.logical, wanted.account, wanted.region)
     return arn, {"Arn": arn}
 
 
@@ -118,43 +145,45 @@ def _identifier(length: int = 10) -> str:
 
 
 def _identified(*attributes: str) -> Maker:
-    def make(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+    def make(_: Wanted) -> Made:
         return _identifier(), {name: _identifier() for name in attributes}
 
     return make
 
 
-def _stage(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
-    return str(properties["StageName"]), {}
+def _stage(wanted: Wanted) -> Made:
+    return str(wanted.properties["StageName"]), {}
 
 
-def _socket_api(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+def _socket_api(wanted: Wanted) -> Made:
     api = _identifier()
-    return api, {"ApiId": api, "ApiEndpoint": f"wss://{api}.execute-api.{region}.amazonaws.com"}
+    return api, {"ApiId": api, "ApiEndpoint": f"wss://{api}.execute-api.{wanted.region}.amazonaws.com"}
 
 
-def _distribution(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+def _distribution(_: Wanted) -> Made:
     made = _identifier(14).upper()
     return made, {"Id": made, "DomainName": f"d{_identifier(13)}.cloudfront.net"}
 
 
-def _alias(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
-    name = str(properties["FunctionName"]).rpartition(":")[2]
-    arn = f"arn:aws:lambda:{region}:{account}:function:{name}:{properties['Name']}"
+def _alias(wanted: Wanted) -> Made:
+    name = str(wanted.properties["FunctionName"]).rpartition(":")[2]
+    arn = f"arn:aws:lambda:{wanted.region}:{wanted.account}:function:{name}:{wanted.properties['Name']}"
     return arn, {"AliasArn": arn}
 
 
-def _version(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
-    name = str(properties["FunctionName"]).rpartition(":")[2]
-    arn = f"arn:aws:lambda:{region}:{account}:function:{name}:1"
+def _version(wanted: Wanted) -> Made:
+    name = str(wanted.properties["FunctionName"]).rpartition(":")[2]
+    arn = f"arn:aws:lambda:{wanted.region}:{wanted.account}:function:{name}:1"
     return arn, {"FunctionArn": arn, "Version": "1"}
 
 
-def _user_pool(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+def _user_pool(wanted: Wanted) -> Made:
     # moto's API takes the same shape as CloudFormation, but for the name and one nesting of the schema.
-    config = {key: value for key, value in properties.items() if key != "UserPoolTags"}
-    made = cognitoidp_backends[account][region].create_user_pool(properties.get("UserPoolName", logical), config)
-    provider = f"cognito-idp.{region}.amazonaws.com/{made.id}"
+    config = {key: value for key, value in wanted.properties.items() if key != "UserPoolTags"}
+    made = cognitoidp_backends[wanted.account][wanted.region].create_user_pool(
+        wanted.properties.get("UserPoolName", wanted.logical), config
+    )
+    provider = f"cognito-idp.{wanted.region}.amazonaws.com/{made.id}"
     attributes = {
         "Arn": made.arn,
         "UserPoolId": made.id,
@@ -164,35 +193,31 @@ def _user_pool(logical: str, properties: dict[str, Any], account: str, region: s
     return made.id, attributes
 
 
-def _user_pool_client(
-    logical: str, properties: dict[str, Any], account: str, region: str
-) -> tuple[str, Mapping[str, str]]:
-    config = {"ClientName": logical, **properties}
+def _user_pool_client(wanted: Wanted) -> Made:
+    config = {"ClientName": wanted.logical, **wanted.properties}
     pool = str(config.pop("UserPoolId"))
     secret = bool(config.pop("GenerateSecret", False))
-    made: Any = cognitoidp_backends[account][region].create_user_pool_client(pool, secret, config)
+    made: Any = cognitoidp_backends[wanted.account][wanted.region].create_user_pool_client(pool, secret, config)
     return made.id, {"ClientId": made.id, "Name": str(config["ClientName"])}
 
 
-def _user_pool_group(
-    logical: str, properties: dict[str, Any], account: str, region: str
-) -> tuple[str, Mapping[str, str]]:
-    backend = cognitoidp_backends[account][region]
-    name = str(properties.get("GroupName", logical))
+def _user_pool_group(wanted: Wanted) -> Made:
+    backend = cognitoidp_backends[wanted.account][wanted.region]
+    name = str(wanted.properties.get("GroupName", wanted.logical))
     backend.create_group(
-        str(properties["UserPoolId"]),
+        str(wanted.properties["UserPoolId"]),
         name,
-        str(properties.get("Description", "")),
-        str(properties.get("RoleArn", "")),
-        int(properties.get("Precedence", 0)),
+        str(wanted.properties.get("Description", "")),
+        str(wanted.properties.get("RoleArn", "")),
+        int(wanted.properties.get("Precedence", 0)),
     )
     return name, {}
 
 
-def _secret(logical: str, properties: dict[str, Any], account: str, region: str) -> tuple[str, Mapping[str, str]]:
+def _secret(wanted: Wanted) -> Made:
     # GenerateSecretString as in the service: letters, digits and punctuation, less what is excluded.
-    generate = properties.get("GenerateSecretString")
-    text = str(properties.get("SecretString", ""))
+    generate = wanted.properties.get("GenerateSecretString")
+    text = str(wanted.properties.get("SecretString", ""))
     if generate is not None:
         alphabet = string.ascii_letters + string.digits
         if not generate.get("ExcludePunctuation"):
@@ -201,14 +226,14 @@ def _secret(logical: str, properties: dict[str, Any], account: str, region: str)
             character for character in alphabet if character not in generate.get("ExcludeCharacters", "")
         )
         text = "".join(secrets.choice(alphabet) for _ in range(int(generate.get("PasswordLength", 32))))
-    backend: Any = secretsmanager_backends[account][region]
+    backend: Any = secretsmanager_backends[wanted.account][wanted.region]
     made = backend.create_secret(
-        name=str(properties.get("Name", f"{logical}-{_identifier(6)}")),
+        name=str(wanted.properties.get("Name", f"{wanted.logical}-{_identifier(6)}")),
         secret_string=text,
         secret_binary=None,
-        description=properties.get("Description"),
+        description=wanted.properties.get("Description"),
         tags=[],
-        kms_key_id=properties.get("KmsKeyId"),
+        kms_key_id=wanted.properties.get("KmsKeyId"),
         client_request_token=None,
         replica_regions=[],
         force_overwrite=False,

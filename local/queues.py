@@ -1,8 +1,9 @@
-"""moto's SQS made fit for many threads, with the service's five minutes of deduplication, and a wake-up on each message.
+"""moto's SQS made fit for many threads, with the service's five minutes of deduplication, and a wake-up on each
+message.
 
 Differences of moto that are closed here: a message that was deleted is forgotten, so that its deduplication id could be
-sent again at once; the scope of deduplication (queue or message group) is ignored; a delete builds a new list while a send
-appends to the old one, which loses the message.
+sent again at once; the scope of deduplication (queue or message group) is ignored; a delete builds a new list while a
+send appends to the old one, which loses the message.
 """
 
 from __future__ import annotations

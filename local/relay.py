@@ -1,7 +1,9 @@
-"""The relay and the demo's test source as processes of their own: started, watched, started again, and ended with the stack.
+"""The relay and the demo's test source as processes of their own: started, watched, started again, and ended with the
+stack.
 
-The relay's variables and secrets are those of its task definition in the template; only addresses of this machine replace
-those of AWS. When it dies that is said, and it starts again with a growing pause, as ECS would start another task.
+The relay's variables and secrets are those of its task definition in the template; only addresses of this machine
+replace those of AWS. When it dies that is said, and it starts again with a growing pause, as ECS would start another
+task.
 """
 
 from __future__ import annotations

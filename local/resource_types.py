@@ -1,8 +1,8 @@
 """What each CloudFormation type of the template becomes here: made in moto, run by a part of the local stack, or inert.
 
-Nothing may hide: a type that no table below names is still created (as an inert stand-in), but `unlisted` reports it, the
-start prints it, and tests/integration/test_template.py fails until someone has decided. moto's own CloudFormation skips
-such types in silence, and a ``Ref`` to one becomes the text "None".
+Nothing may hide: a type that no table below names is still created (as an inert stand-in), but `unlisted` reports it,
+the start prints it, and tests/integration/test_template.py fails until someone has decided. moto's own CloudFormation
+skips such types in silence, and a ``Ref`` to one becomes the text "None".
 """
 
 from __future__ import annotations

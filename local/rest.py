@@ -1,8 +1,8 @@
 """The REST API as API Gateway serves it: match, authorize, build the proxy event, call the function, answer.
 
 Events are payload format 1.0 (API Gateway Developer Guide, "Input format of a Lambda function for proxy integration").
-What the gateway refuses itself is answered with the template's gateway responses, so that a client sees the same shape and
-CORS headers here and there.
+What the gateway refuses itself is answered with the template's gateway responses, so that a client sees the same
+shape and CORS headers here and there.
 """
 
 from __future__ import annotations

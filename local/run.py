@@ -15,8 +15,8 @@ os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
 os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
 os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
 
-from local import ports, resource_types, template  # noqa: E402
-from local.addresses import DEMO_ACCOUNTS, PASSWORD  # noqa: E402
+from local import ports, resource_types, template
+from local.addresses import DEMO_ACCOUNTS, PASSWORD
 
 EXIT_BUSY_PORT: Final = 3
 EXIT_SYNTHESIS: Final = 4
@@ -29,7 +29,7 @@ def main() -> int:
     """Start the stack, wait for Ctrl-C or SIGTERM, end everything; returns the exit code."""
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, lambda _number, _frame: stopping.set())
     try:
         chosen = ports.from_environment()
         ports.check_free(chosen)
@@ -60,7 +60,7 @@ def main() -> int:
     )
     try:
         stack.start()
-    except Exception as failed:  # noqa: BLE001 -- whatever kept it from starting is told in one sentence
+    except Exception as failed:  # whatever kept it from starting is told in one sentence
         print(f"The local stack did not start: {type(failed).__name__}: {failed}", file=sys.stderr)
         if os.environ.get("ONAIR_DEBUG") == "1":
             raise

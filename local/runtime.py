@@ -1,8 +1,8 @@
 """Lambda in-process: the handler that the template names, in a bounded pool of threads, with only its own variables.
 
-What a function sees is what it would see on AWS: an event that went through JSON, a context with the time that remains, and
-`functions.settings.environment` holding exactly the variables that the template gives it. What cannot be had from threads:
-a function past its timeout is answered as the service would, but runs on until it returns.
+What a function sees is what it would see on AWS: an event that went through JSON, a context with the time that
+remains, and `functions.settings.environment` holding exactly the variables that the template gives it. What cannot be
+had from threads: a function past its timeout is answered as the service would, but runs on until it returns.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class Runtime:
                 handler = self._handler(function)
                 answer = handler(msgspec.json.decode(msgspec.json.encode(event)), LambdaContext(function))
                 outcome = Outcome(msgspec.json.decode(msgspec.json.encode(answer)))
-            except Exception as error:  # noqa: BLE001 -- whatever a handler raises is the call's outcome, as in the service
+            except Exception as error:  # noqa: BLE001 -- whatever a handler raises is the outcome, as in the service
                 outcome = Outcome(error=type(error).__name__, message=str(error))
                 self._tell(function, traceback.format_exc())
         for call in calls:
@@ -191,8 +191,8 @@ class Runtime:
                 context.run(settings.environment.set, function.environment)
                 found = getattr(context.run(importlib.import_module, module), name)
                 if isinstance(found, Chalice) and not isinstance(found, LocalChalice):
-                    # A container serves one request at a time, so Chalice keeps the request on the app; here many threads
-                    # share the app, and Chalice's own local mode has the class that keeps it by thread.
+                    # A container serves one request at a time, so Chalice keeps the request on the app; here many
+                    # threads share the app, and Chalice's own local mode has the class that keeps it by thread.
                     found.__class__ = LocalChalice
                 self._handlers[function.name] = found
         return found

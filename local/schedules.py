@@ -1,7 +1,7 @@
 """Schedules of EventBridge, run on the stack's clock: a test that moves the clock an hour sees each minute's call once.
 
-`rate(…)` counts from the start of the stack. `cron(…)` takes the six fields of EventBridge (minutes, hours, day of month,
-month, day of week, year) with ``*``, ``?``, numbers, ranges, lists and steps, in UTC. `at(…)` runs once.
+`rate(…)` counts from the start of the stack. `cron(…)` takes the six fields of EventBridge (minutes, hours, day of
+month, month, day of week, year) with ``*``, ``?``, numbers, ranges, lists and steps, in UTC. `at(…)` runs once.
 """
 
 from __future__ import annotations

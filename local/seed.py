@@ -51,8 +51,8 @@ class Seed:
         clients = {handle: Client(self._addresses.api_url) for handle in DEMO_ACCOUNTS}
         # Beside each other: most of a sign-up is waiting for Cognito's RSA keys and the password's hash.
         with ThreadPoolExecutor(len(clients)) as pool:
-            list(pool.map(lambda pair: self._sign_up(*pair), clients.items()))
-            list(pool.map(lambda handle: self._equip(clients[handle]), clients))
+            list(pool.map(self._sign_up, clients.keys(), clients.values()))
+            list(pool.map(self._equip, clients.values()))
         return self._broadcast(clients["demo_studio"])
 
     def _sign_up(self, handle: str, client: Client) -> None:
@@ -71,7 +71,9 @@ class Seed:
 
     def _broadcast(self, studio: Client) -> Demo:
         devices = {"encoder": True}
-        made: Any = studio.call("POST", "/streams", {"title": "Onair test card", "topics": ["demo"], "devices": devices})
+        made: Any = studio.call(
+            "POST", "/streams", {"title": "Onair test card", "topics": ["demo"], "devices": devices}
+        )
         started: Any = studio.call("POST", f"/streams/{made['id']}/start", {"devices": devices})
         # By loopback even where clients go over the home network: the source runs on this machine.
         whip_url = f"http://{LOOPBACK}:{self._addresses.ports.relay}/whip/{made['id']}"

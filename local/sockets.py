@@ -1,8 +1,8 @@
 """The WebSocket API as API Gateway serves it: authorize, route by the body, answer where declared, post to connections.
 
-Shapes and limits from the API Gateway Developer Guide ("Working with WebSocket APIs", "Quotas"). Differences, both stricter:
-a message over 32 KB closes the connection with 1009 however its client fragments it (the service measures frames, and
-allows a message of four), and a message must be text.
+Shapes and limits from the API Gateway Developer Guide ("Working with WebSocket APIs", "Quotas"). Differences, both
+stricter: a message over 32 KB closes the connection with 1009 however its client fragments it (the service measures
+frames, and allows a message of four), and a message must be text.
 """
 
 from __future__ import annotations
@@ -107,9 +107,8 @@ class SocketGateway:
         """Close connections that were silent or open for too long; called once a second for all of them."""
         now_s = time.monotonic()
         for connection in list(self._connections.values()):
-            if now_s - connection.opened_s >= self._limits.lifetime_s:
-                await self._close(connection, WSCloseCode.GOING_AWAY, "Going away")
-            elif now_s - connection.active_s >= self._limits.idle_s:
+            too_old = now_s - connection.opened_s >= self._limits.lifetime_s
+            if too_old or now_s - connection.active_s >= self._limits.idle_s:
                 await self._close(connection, WSCloseCode.GOING_AWAY, "Going away")
 
     async def close_all(self) -> None:

@@ -1,8 +1,8 @@
 """One local stack: moto, functions, gateway, triggers, schedules and relay, started and stopped in order.
 
 The event loop runs in a thread of its own, so that a stack can stand beside a test as well as alone. moto's state, the
-functions' clients and the clock belong to the process: one process runs one stack at a time, further ones run in processes
-of their own on other ports.
+functions' clients and the clock belong to the process: one process runs one stack at a time, further ones run in
+processes of their own on other ports.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import moto.cognitoidp.models
@@ -62,7 +62,7 @@ class Options:
     with_schedules: bool = True
     public_host: str | None = None
     tls: ssl.SSLContext | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     dynamodb: str = "moto"
 
 
@@ -103,7 +103,8 @@ class Stack:
                 self._mock.start()
                 tables.install()
                 queues.install()
-                moto.cognitoidp.models.time = StackTime  # pyright: ignore[reportAttributeAccessIssue]  # one of its names
+                any_cognito: Any = moto.cognitoidp.models
+                any_cognito.time = StackTime
                 self._moto.start()
                 if self.options.dynamodb == "local":
                     endpoint = self._dynamodb.enter_context(dynamodb_local.running(self.options.ports.dynamodb))

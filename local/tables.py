@@ -1,10 +1,12 @@
-"""moto's DynamoDB made fit for many threads: one request at a time, queries that look at one partition, wake-up on records.
+"""moto's DynamoDB made fit for many threads: one request at a time, queries that look at one partition, wake-up on
+records.
 
-moto answers each request from shared Python objects without a lock: a condition may be checked in one thread while another
-writes, and a query may meet a dictionary that changes under it. Here a request holds one lock from parsing to its JSON, so
-each is atomic, as in the service. One lock for everything costs nothing measurable: moto is pure Python, of which one thread
-runs at a time anyway. moto also sorts the whole table for every query; here a query is given only the items of its
-partition (or of its index key), so that ten thousand transfers in the ledger do not slow the next gift.
+moto answers each request from shared Python objects without a lock: a condition may be checked in one thread while
+another writes, and a query may meet a dictionary that changes under it. Here a request holds one lock from parsing to
+its JSON, so each is atomic, as in the service. One lock for everything costs nothing measurable: moto is pure Python,
+of which one thread runs at a time anyway. moto also sorts the whole table for every query; here a query is given only
+the items of its partition (or of its index key), so that ten thousand transfers in the ledger do not slow the next
+gift.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The synthesized template, cached: what `cdk deploy` would deploy, made by `app.py` in a process of its own.
 
 Synthesis takes 9 to 14 s, nearly all of it for starting Node and importing aws-cdk-lib, so the template is kept under
-`.cache/template/` by a hash of what can change it: `app.py`, `cdk.json`, `infra/`, the pinned requirements, and the route
-table of the Chalice app (paths, methods, authorizers, CORS), which is where `infra/` looks into `functions/`. The rest of
-`functions/` only changes asset hashes, which the local stack does not use: it calls the handlers from the source tree.
+`.cache/template/` by a hash of what can change it: `app.py`, `cdk.json`, `infra/`, the pinned requirements, and the
+route table of the Chalice app (paths, methods, authorizers, CORS), which is where `infra/` looks into `functions/`.
+The rest of `functions/` only changes asset hashes, which the local stack does not use: it calls the handlers from the
+source tree.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 CACHE: Final = ROOT / ".cache"
 SYNTH_TIMEOUT_S: Final = 180
-# How this stack differs from a deployment's defaults. The page and the relay's image are not packed, since both run from
-# the source tree; purchases take the sandbox's receipts.
+# How this stack differs from a deployment's defaults. The page and the relay's image are not packed, since both run
+# from the source tree; purchases take the sandbox's receipts.
 LOCAL_CONTEXT: Final[Mapping[str, str]] = {
     "sandbox_purchases": "true",
     "removal": "destroy",

@@ -1,7 +1,7 @@
 """Cognito access tokens verified as API Gateway does: signature by the pool's JWKS, issuer, use, scope and expiry.
 
-With scopes on a method API Gateway takes access tokens only; without, identity tokens only (API Gateway Developer Guide,
-"Integrate a REST API with a user pool"). Time is the stack's clock, so that a test can let a token expire.
+With scopes on a method API Gateway takes access tokens only; without, identity tokens only (API Gateway Developer
+Guide, "Integrate a REST API with a user pool"). Time is the stack's clock, so that a test can let a token expire.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """``TransactWriteItems`` as the service does it: check everything, then apply everything, and nothing comes between.
 
-moto copies every table of a transaction once per item of it, and rolls back by putting the copies in place of the tables,
-so that other threads' writes of that moment are lost. Here each operation is worked out on a copy of its one item, and only
-when all conditions hold and every new image is known are the images put in place, under the lock that every DynamoDB
-request of the process holds (local/tables.py). Hence ``TransactionConflict`` cannot happen here, and is not faked:
-tests/simulation has it. Cancellation reasons are the service's; tests/contract holds them to DynamoDB Local.
+moto copies every table of a transaction once per item of it, and rolls back by putting the copies in place of the
+tables, so that other threads' writes of that moment are lost. Here each operation is worked out on a copy of its one
+item, and only when all conditions hold and every new image is known are the images put in place, under the lock that
+every DynamoDB request of the process holds (local/tables.py). Hence ``TransactionConflict`` cannot happen here, and
+is not faked: tests/simulation has it. Cancellation reasons are the service's; tests/contract holds them to DynamoDB
+Local.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class Operation:
 def write(backend: DynamoDBBackend, transact_items: list[dict[str, Any]], place: Place) -> None:
     """Apply all operations or none; raises ``TransactionCanceledException`` with one reason an operation.
 
-    Does the work of ``DynamoDBBackend.transact_write_items``, whose request parsing and validation come before. The caller
-    holds the lock of all DynamoDB requests; ``place`` puts one image into its table.
+    Does the work of ``DynamoDBBackend.transact_write_items``, whose request parsing and validation come before. The
+    caller holds the lock of all DynamoDB requests; ``place`` puts one image into its table.
     """
     if len(transact_items) > OPERATIONS_MAX:
         raise TooManyTransactionsException
@@ -116,11 +117,11 @@ def _image(operation: Operation) -> Item | None:
         any_table: Any = table
         any_table._validate_item_types(request["Item"])
         any_table._validate_key_sizes(request["Item"])
-        return Item(operation.hash_key, operation.range_key, copy.deepcopy(request["Item"]))
+        return _item(operation, request["Item"])
     if operation.kind == "Update":
         image = copy.deepcopy(operation.current)
         if image is None:
-            image = Item(operation.hash_key, operation.range_key, copy.deepcopy(request["Key"]))
+            image = _item(operation, request["Key"])
         names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
         parsed: Any = UpdateExpressionParser.make(request["UpdateExpression"])
         any_validator: Any = UpdateExpressionValidator
@@ -132,3 +133,9 @@ def _image(operation: Operation) -> Item | None:
         any_executor(tree, image, names).execute()
         return image
     return None
+
+
+def _item(operation: Operation, attributes: dict[str, Any]) -> Item:
+    # moto's base class declares __new__ for itself, which hides the type of what a model's call gives.
+    any_item: Any = Item
+    return any_item(operation.hash_key, operation.range_key, copy.deepcopy(attributes))

@@ -155,8 +155,8 @@ class Triggers:
 def failed_items(outcome: Outcome, identifiers: list[str], partial_failures: bool) -> set[str]:
     """Which items of a batch are to come again (Lambda Developer Guide, "Reporting batch item failures").
 
-    A failed call fails all. With ``ReportBatchItemFailures`` an empty list fails none, and a list with an unknown or missing
-    identifier fails all, as the service treats it.
+    A failed call fails all. With ``ReportBatchItemFailures`` an empty list fails none, and a list with an unknown or
+    missing identifier fails all, as the service treats it.
     """
     if outcome.failed:
         return set(identifiers)
@@ -168,7 +168,7 @@ def failed_items(outcome: Outcome, identifiers: list[str], partial_failures: boo
 
 
 def matches(filters: tuple[Mapping[str, Any], ...], record: Mapping[str, Any]) -> bool:
-    """Whether a record passes any of the filters (equality, prefix, exists and anything-but of Lambda's event filtering)."""
+    """Whether a record passes any of the filters (Lambda's equality, prefix, exists and anything-but)."""
     return not filters or any(_pattern_matches(one, record) for one in filters)
 
 
