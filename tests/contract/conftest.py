@@ -5,34 +5,21 @@ Each is a process of its own or a fake; each test gets tables of its own, so tha
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import botocore.session
 import pytest
-from botocore.exceptions import BotoCoreError
 
 from functions import aws, storage
 from functions.wallet.audit import AuditedLedger
 from functions.wallet.table import StoredLedger
 from tests import dynamodb_local
-from tests.contract import tables
+from tests.contract import moto_server, tables
 from tests.simulation.wallet.memory_ledger import MemoryLedger
 
-ROOT = Path(__file__).parents[2]
-START_S_MAX = 60.0
 SERVICES = ["moto", "local", pytest.param("dynamodb_local", marks=pytest.mark.dynamodb_local)]
-# What the local stack's moto is: moto's server after local/tables.py has mended its DynamoDB.
-MENDED = "from local import tables; tables.install(); from moto.server import main; import sys; main(sys.argv[1:])"
-PLAIN = "from moto.server import main; import sys; main(sys.argv[1:])"
 
 
 @dataclass(frozen=True)
@@ -46,13 +33,13 @@ class Service:
 
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
-    with _moto(PLAIN) as url:
+    with moto_server.running() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def local_url() -> Iterator[str]:
-    with _moto(MENDED) as url:
+    with moto_server.running(mended=True) as url:
         yield url
 
 
@@ -110,37 +97,3 @@ def _prepared(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     yield Service(name, url, client)
     aws.forget_clients()
     storage.forget_connections()
-
-
-@contextmanager
-def _moto(program: str) -> Iterator[str]:
-    port = dynamodb_local.free_port()
-    command = [sys.executable, "-c", program, "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _wait_for(url, process)
-            yield url
-        finally:
-            process.terminate()
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    client = botocore.session.Session().create_client(
-        "dynamodb", "us-east-1", endpoint_url=url, aws_access_key_id="contract", aws_secret_access_key="contract"
-    )
-    until_s = time.monotonic() + START_S_MAX
-    while time.monotonic() < until_s and process.poll() is None:
-        try:
-            client.list_tables()
-        except BotoCoreError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError(f"moto did not answer at {url} within {START_S_MAX} s")
