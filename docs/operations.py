@@ -1,0 +1,125 @@
+"""What each HTTPS route takes, gives and refuses: the part of docs/openapi.json that the app's routes do not tell.
+
+tests/unit/test_api_documents.py fails for a route without a row and for a row without a route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from functions.accounts import views as accounts
+from functions.parse import Page
+from functions.rooms.messages import FramesPage
+from functions.rooms.routes import FramesQuery
+from functions.streams import views as streams
+from functions.streams.model import Summary
+from functions.wallet import purchases
+from functions.wallet import routes as wallet
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One route: types of body, query and answer; its codes beyond those that every route may answer.
+
+    ``optional_token``: open, and a token that is sent must be good. ``repeatable``: takes ``Idempotency-Key``.
+    """
+
+    answer: type | None = None
+    status: int = 200
+    body: type | None = None
+    query: type | None = None
+    refusals: tuple[str, ...] = ()
+    optional_token: bool = False
+    repeatable: bool = False
+
+
+OWN = ("not_found", "forbidden")
+FEED = Operation(streams.Streams, query=Page, refusals=("invalid_request",))
+
+OPERATIONS: Mapping[str, Operation] = {
+    "POST /accounts": Operation(
+        accounts.OwnAccount,
+        201,
+        accounts.NewAccount,
+        refusals=("invalid_request", "age_restricted", "conflict", "id_reused", "too_large", "rate_limited"),
+        repeatable=True,
+    ),
+    "POST /sessions": Operation(
+        accounts.Session,
+        body=accounts.SignIn,
+        refusals=("invalid_request", "unauthenticated", "too_large", "rate_limited"),
+    ),
+    "DELETE /sessions": Operation(status=204, refusals=("rate_limited",)),
+    "GET /me": Operation(accounts.OwnAccount),
+    "PATCH /me": Operation(accounts.OwnAccount, body=accounts.AccountChange, refusals=("invalid_request", "too_large")),
+    "GET /me/eligibility": Operation(
+        accounts.Eligibility, query=accounts.EligibilityQuery, refusals=("invalid_request",)
+    ),
+    "GET /accounts/{handle}": Operation(accounts.Profile, refusals=("not_found",)),
+    "PUT /accounts/{handle}/follow": Operation(status=204, refusals=("invalid_request", "not_found", "conflict")),
+    "DELETE /accounts/{handle}/follow": Operation(status=204, refusals=("invalid_request", "not_found")),
+    "GET /accounts/{handle}/followers": Operation(
+        accounts.Profiles, query=Page, refusals=("invalid_request", "not_found")
+    ),
+    "GET /accounts/{handle}/following": Operation(
+        accounts.Profiles, query=Page, refusals=("invalid_request", "not_found")
+    ),
+    "POST /streams": Operation(
+        streams.StreamView,
+        201,
+        streams.NewStream,
+        refusals=("invalid_request", "not_eligible", "id_reused", "too_large"),
+        repeatable=True,
+    ),
+    "GET /streams/{stream_id}": Operation(streams.StreamView, refusals=("not_found",)),
+    "PATCH /streams/{stream_id}": Operation(
+        streams.StreamView, body=streams.StreamChange, refusals=("invalid_request", "conflict", "too_large", *OWN)
+    ),
+    "DELETE /streams/{stream_id}": Operation(status=204, refusals=("conflict", *OWN)),
+    "POST /streams/{stream_id}/start": Operation(
+        streams.StreamView,
+        body=streams.StartStream,
+        refusals=("invalid_request", "not_eligible", "already_live", "conflict", "too_large", *OWN),
+    ),
+    "POST /streams/{stream_id}/publish": Operation(
+        streams.Publish, refusals=("invalid_request", "not_live", "conflict", *OWN), repeatable=True
+    ),
+    "POST /streams/{stream_id}/end": Operation(Summary, refusals=("not_live", *OWN)),
+    "POST /streams/{stream_id}/ticket": Operation(
+        streams.Ticket,
+        refusals=(
+            "unauthenticated",
+            "not_found",
+            "not_live",
+            "suspended",
+            "banned",
+            "age_restricted",
+            "followers_only",
+        ),
+        optional_token=True,
+    ),
+    "GET /streams/{stream_id}/frames": Operation(
+        FramesPage, query=FramesQuery, refusals=("invalid_request", "not_found", "conflict"), optional_token=True
+    ),
+    "GET /feed/for-you": FEED,
+    "GET /feed/following": FEED,
+    "GET /feed/upcoming": FEED,
+    "GET /gifts": Operation(wallet.Gifts),
+    "GET /coin-packs": Operation(wallet.CoinPacks),
+    "GET /wallet": Operation(purchases.WalletAnswer),
+    "GET /wallet/statement": Operation(wallet.Statement, query=Page, refusals=("invalid_request",)),
+    "POST /purchases": Operation(
+        purchases.WalletAnswer,
+        201,
+        purchases.PurchaseRequest,
+        refusals=("invalid_request", "conflict", "id_reused", "too_large"),
+    ),
+}
+
+
+def types() -> list[Any]:
+    """Every type that the document describes."""
+    found = [given for row in OPERATIONS.values() for given in (row.answer, row.body) if given is not None]
+    return list(dict.fromkeys(found))
