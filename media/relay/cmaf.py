@@ -25,6 +25,7 @@ _LANGUAGE_UNDETERMINED: Final = 0x55C4
 _SYNC: Final = 0x02000000
 _NOT_SYNC: Final = 0x01010000
 _TFHD_DEFAULT_BASE_IS_MOOF: Final = 0x020000
+_TFHD_EMPTY: Final = 0x010000
 _TFHD_DEFAULT_DURATION: Final = 0x000008
 _TFHD_DEFAULT_FLAGS: Final = 0x000020
 _TRUN_DATA_OFFSET: Final = 0x000001
@@ -113,17 +114,26 @@ def init_segment(video: VideoFormat | None, audio: AudioFormat | None) -> bytes:
     return brands + box(b"moov", movie_header, *tracks, box(b"mvex", *extends))
 
 
-def fragment(sequence: int, video: list[VideoSample], audio: list[AudioSample]) -> bytes:
-    """`moof` + `mdat` with the samples of a part; either list may be empty, not both.
+def fragment(sequence: int, video: list[VideoSample], audio: list[AudioSample], start: int) -> bytes:
+    """`moof` + `mdat` with the samples of a part that begins at ``start`` (video ticks); both lists may be empty.
 
     Each track's samples are consecutive: a sample starts where the one before it ends.
     """
+    if not video and not audio:
+        return _empty(sequence, start)
     video_bytes = sum(len(sample.data) for sample in video)
     # The size of moof does not depend on the offsets in it, so it is made once to know where mdat's payload begins.
     draft = _moof(sequence, video, audio, 0, 0)
     payload_at = len(draft) + 8
     moof = _moof(sequence, video, audio, payload_at, payload_at + video_bytes)
     return moof + box(b"mdat", *[sample.data for sample in video], *[sample.data for sample in audio])
+
+
+def _empty(sequence: int, start: int) -> bytes:
+    """A fragment of a stretch in which nothing came: 14496-12 8.8.7 has a flag for it."""
+    header = full_box(b"tfhd", 0, _TFHD_DEFAULT_BASE_IS_MOOF | _TFHD_EMPTY, struct.pack(">I", VIDEO_TRACK))
+    track = box(b"traf", header, full_box(b"tfdt", 1, 0, struct.pack(">Q", start)))
+    return box(b"moof", full_box(b"mfhd", 0, 0, struct.pack(">I", sequence & 0xFFFFFFFF)), track) + box(b"mdat")
 
 
 def _moof(sequence: int, video: list[VideoSample], audio: list[AudioSample], video_at: int, audio_at: int) -> bytes:

@@ -21,6 +21,8 @@ _KEY_FRAME_AHEAD_S: Final = 0.12
 _SEGMENT_SHARE_MIN: Final = 0.75
 # A segment without a key frame is cut here: still rounds to TARGETDURATION.
 _ROUNDING_S: Final = 0.45
+# 4.4.4.9: no part but the last of a segment is shorter than this share of the target.
+_PART_SHARE_MIN: Final = 0.85
 _AUDIO_HELD_MAX: Final = 1_000
 _FIRST_FRAME_TICKS: Final = 3_000
 
@@ -71,6 +73,7 @@ class Segmenter:
         self._audio: deque[AudioSample] = deque()
         self._segment_start: int | None = None
         self._part_start = 0
+        self._video_end = 0
         self._last_duration = _FIRST_FRAME_TICKS
         self._sequence = 0
 
@@ -112,11 +115,10 @@ class Segmenter:
         if self._pending is not None:
             last, self._pending = self._pending, None
             self._place(last, self._last_duration)
-        end = self._part_start
-        if self._video:
-            end = self._video[-1].dts + self._video[-1].duration
+        end = max(self._part_start, self._video_end)
+        if self._has_video:
             self._close_part(end)
-        elif not self._has_video and self._audio:
+        elif self._audio:
             end = _ticks(self._audio[-1].pts + self._audio[-1].duration)
             self._close_part(end)
         if self._segment_start is not None:
@@ -135,39 +137,41 @@ class Segmenter:
             self._close_part(unit.dts)
             self._window.end_segment()
             self._begin_segment(unit.dts, unit.wall_s)
-        elif self._video and unit.dts + duration - self._part_start > self._part_target:
+        elif (
+            unit.dts + duration - self._part_start > self._part_target
+            and unit.dts - self._part_start >= self._part_target * _PART_SHARE_MIN
+        ):
             self._close_part(unit.dts)
         self._video.append(
             VideoSample(dts=unit.dts, composition=unit.pts - unit.dts, duration=duration, key=unit.key, data=unit.data)
         )
         self._last_duration = min(duration, self._part_target)
         end = unit.dts + duration
-        # A picture that stands longer than a part: parts that follow hold only sound, so that no part is too long.
+        self._video_end = end
+        # A picture that stands beyond its part: parts that follow begin with sound alone, so that none is too long.
         while end - self._part_start > self._part_target:
             boundary = self._part_start + self._part_target
-            if not self._close_part(boundary):
-                break
+            self._close_part(boundary)
             if boundary + self._part_target - self._segment_start > self._segment_max:
                 wall_s = unit.wall_s + (boundary - unit.dts) / VIDEO_TIMESCALE
                 self._window.end_segment()
                 self._begin_segment(boundary, wall_s)
         # The next picture would not fit: the part need not wait for it.
-        if self._video and end + self._last_duration - self._part_start > self._part_target:
+        length = end - self._part_start
+        if length + self._last_duration > self._part_target and length >= self._part_target * _PART_SHARE_MIN:
             self._close_part(end)
 
     def _begin_segment(self, start: int, wall_s: float) -> None:
         self._segment_start = self._part_start = start
         self._window.begin_segment(start, wall_s)
 
-    def _close_part(self, end: int) -> bool:
-        """Give out what lies before ``end`` as one part; False if there is nothing."""
+    def _close_part(self, end: int) -> None:
+        """Give out what lies before ``end`` as one part, if any time has passed."""
         if end <= self._part_start:
-            return False
+            return
         audio: list[AudioSample] = []
         while self._audio and _ticks(self._audio[0].pts) < end:
             audio.append(self._audio.popleft())
-        if not self._video and not audio:
-            return False
         self._sequence += 1
         independent = self._video[0].key if self._video else not self._has_video
         self._window.add_part(
@@ -176,12 +180,11 @@ class Segmenter:
                 duration=end - self._part_start,
                 independent=independent,
                 pictures=len(self._video),
-                body=fragment(self._sequence, self._video, audio),
+                body=fragment(self._sequence, self._video, audio, self._part_start),
             )
         )
         self._video = []
         self._part_start = end
-        return True
 
 
 def _ticks(samples: int) -> int:

@@ -199,11 +199,12 @@ class Source:
         if key:
             self._last_key = unit
         self._last_picture_s = arrival_s
-        self._program.video(unit)
+        # Silence first: the program then has sound for the stretch before this picture.
         behind = dts * AUDIO_TIMESCALE // VIDEO_TIMESCALE - self._transcoder.end
         if behind > _AUDIO_LATE_S * AUDIO_TIMESCALE:
             until = self._transcoder.end + behind - int(_AUDIO_FILLED_TO_S * AUDIO_TIMESCALE)
             self._send_audio(self._transcoder.fill(until), arrival_s)
+        self._program.video(unit)
 
     def _stand_in(self, audio_pts: int) -> None:
         still = self._last_key

@@ -161,7 +161,7 @@ class Stack:
             except OSError:
                 return False
 
-        until(healthy, 15, "the relay answers /healthz")
+        until(healthy, 45, "the relay answers /healthz")
         return process
 
     def start_source(self, stream_id: str, generation: int = 1, *options: str) -> subprocess.Popen[bytes]:

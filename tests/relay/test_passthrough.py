@@ -1,0 +1,67 @@
+"""The contract with aiortc's private parts: fails when an upgrade changes what passthrough.py touches."""
+
+from __future__ import annotations
+
+import inspect
+from importlib.metadata import version
+from typing import Any
+
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc.codecs import CODECS
+from aiortc.rtp import RtpPacket
+
+from media.relay import passthrough
+from media.relay.jitter import Frame
+from media.relay.passthrough import Inlet
+
+
+def test_aiortc_is_the_version_that_passthrough_was_held_against() -> None:
+    assert version("aiortc") == "1.16.0", (
+        "read the touches listed in media/relay/passthrough.py again, then change this"
+    )
+
+
+async def test_a_receiver_hands_its_packets_to_the_inlet_and_decodes_nothing() -> None:
+    sender, receiver = RTCPeerConnection(), RTCPeerConnection()
+    sender.addTransceiver("video", direction="sendonly")
+    offer = await sender.createOffer()
+    await sender.setLocalDescription(offer)
+    frames: list[Frame] = []
+    tracks: list[Any] = []
+    receiver.on("track", tracks.append)
+    await receiver.setRemoteDescription(RTCSessionDescription(sender.localDescription.sdp, "offer"))
+    inner: Any = receiver.getTransceivers()[0].receiver
+    assert (
+        tracks
+        and hasattr(inner, "_RTCRtpReceiver__jitter_buffer")
+        and hasattr(inner, "_RTCRtpReceiver__nack_generator")
+    )
+
+    inlet = Inlet(inner, "video", frames.append, lambda _: None)
+    codec = next(codec for codec in CODECS["video"] if codec.mimeType == "video/H264")
+    inner._RTCRtpReceiver__codecs[codec.payloadType] = codec
+    packet = RtpPacket(payload_type=codec.payloadType, sequence_number=1, timestamp=3_000, marker=1)
+    packet.ssrc, packet.payload = 99, b"\x65\x88abc"
+    await inner._handle_rtp_packet(packet, arrival_time_ms=0)
+
+    assert [(frame.timestamp, frame.data) for frame in frames] == [(3_000, b"\0\0\0\1\x65\x88abc")]
+    assert inner._RTCRtpReceiver__decoder_queue.empty()
+    inlet.close()
+    await receiver.close()
+    await sender.close()
+
+
+def test_feedback_is_sent_by_the_methods_that_we_call() -> None:
+    receiver: Any = RTCRtpReceiver
+    assert list(inspect.signature(receiver._send_rtcp_pli).parameters) == ["self", "media_ssrc"]
+    assert list(inspect.signature(receiver._send_rtcp_nack).parameters) == ["self", "media_ssrc", "lost"]
+    assert inspect.iscoroutinefunction(receiver._handle_rtcp_packet)
+
+
+def test_installing_twice_offers_each_profile_once() -> None:
+    passthrough.install()
+    passthrough.install()
+    profiles = [c.parameters.get("profile-level-id") for c in CODECS["video"] if c.mimeType == "video/H264"]
+    assert sorted(profiles, key=str) == sorted({"42001f", "42e01f", "4d001f", "4de01f", "640c1f", "64001f"})
+    types = [c.payloadType for c in CODECS["video"]]
+    assert len(types) == len(set(types)), "payload types do not collide"

@@ -1,0 +1,193 @@
+"""Cutting into parts and segments: lengths, independence, long pictures, sound alone, and the playlists of it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from media.relay.cmaf import AudioSample
+from media.relay.playlist import Variant, multivariant
+from media.relay.program import Program
+from media.relay.segmenter import CutPart, Segmenter
+from media.relay.settings import Settings
+from media.relay.source import AccessUnit
+from tests.relay import checker
+from tests.relay.encoded import pictures, video_format
+
+_SETTINGS = Settings()
+
+
+class _Cut:
+    """Keeps what a segmenter cuts."""
+
+    def __init__(self) -> None:
+        self.segments: list[list[CutPart]] = []
+        self.open = False
+
+    def begin_segment(self, start: int, wall_s: float) -> None:
+        assert not self.open
+        self.open = True
+        self.segments.append([])
+
+    def add_part(self, part: CutPart) -> None:
+        assert self.open and part.duration > 0
+        self.segments[-1].append(part)
+
+    def end_segment(self) -> None:
+        assert self.open
+        self.open = False
+
+    @property
+    def parts(self) -> list[CutPart]:
+        return [part for segment in self.segments for part in segment]
+
+
+def _segmenter(cut: _Cut, has_video: bool = True) -> Segmenter:
+    return Segmenter(
+        cut,
+        part_target_s=_SETTINGS.part_target_s,
+        segment_s=_SETTINGS.segment_s,
+        target_duration_s=_SETTINGS.target_duration_s,
+        has_video=has_video,
+    )
+
+
+def _unit(dts: int, key: bool) -> AccessUnit:
+    return AccessUnit(dts=dts, pts=dts, key=key, data=b"\0\0\0\1\x65", wall_s=dts / 90_000)
+
+
+def _run(times: list[int], keys: set[int]) -> _Cut:
+    cut = _Cut()
+    segmenter = _segmenter(cut)
+    sound = 0
+    for index, dts in enumerate(times):
+        while sound * 1_920 < dts:
+            segmenter.audio(AudioSample(sound * 1_024, 1_024, b"a"), sound * 1_920 / 90_000)
+            sound += 1
+        segmenter.video(_unit(dts, index in keys))
+    segmenter.flush()
+    return cut
+
+
+def _assert_whole(cut: _Cut) -> None:
+    position = cut.parts[0].start
+    for part in cut.parts:
+        assert part.start == position, "a part starts where the one before it ends"
+        position += part.duration
+
+
+def test_thirty_frames_a_second_with_a_key_frame_each_two_seconds() -> None:
+    cut = _run([n * 3_000 for n in range(601)], set(range(0, 601, 60)))
+    _assert_whole(cut)
+    assert [len(segment) for segment in cut.segments[:-1]] == [6] * 10
+    assert all(part.duration == 30_000 for segment in cut.segments[:-1] for part in segment)
+    assert all(segment[0].independent and not any(p.independent for p in segment[1:]) for segment in cut.segments[:-1])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_frame_times_keep_parts_and_segments_within_their_targets(seed: int) -> None:
+    dice = random.Random(seed)
+    times, now = [0], 0
+    while now < 90_000 * 60:
+        now += dice.choice([1_500, 3_000, 3_003, 6_000]) if dice.random() < 0.98 else dice.randrange(90_000)
+        times.append(now)
+    keys = {0} | {index for index in range(len(times)) if dice.random() < 0.01}
+    cut = _run(times, keys)
+    _assert_whole(cut)
+    target = _SETTINGS.part_target_s * 90_000
+    for segment in cut.segments:
+        assert round(sum(part.duration for part in segment) / 90_000) <= _SETTINGS.target_duration_s
+        assert all(part.duration <= target for part in segment), f"seed {seed}"
+        assert all(part.duration >= 0.85 * target for part in segment[:-1]), f"seed {seed}"
+
+
+def test_pictures_at_up_to_20_a_second_and_more_make_parts_of_at_least_85_percent() -> None:
+    for step in (1_500, 3_000, 3_600, 3_750, 4_500):
+        cut = _run([n * step for n in range(900)], set(range(0, 900, 60)))
+        for segment in cut.segments[:-1]:
+            assert all(part.duration >= 0.85 * _SETTINGS.part_target_s * 90_000 for part in segment[:-1]), step
+
+
+def test_a_picture_that_stands_for_two_seconds_is_followed_by_parts_of_sound() -> None:
+    times = [n * 3_000 for n in range(30)]
+    times += [times[-1] + 180_000 + n * 3_000 for n in range(30)]
+    cut = _run(times, {0, 30})
+    _assert_whole(cut)
+    assert sum(part.pictures == 0 for part in cut.parts) >= 4
+    assert not any(part.independent for part in cut.parts if not part.pictures)
+
+
+def test_a_publisher_that_never_sends_key_frames_still_gets_segments() -> None:
+    cut = _run([n * 3_000 for n in range(900)], {0})
+    assert len(cut.segments) >= 8
+    assert [segment[0].independent for segment in cut.segments].count(True) == 1
+
+
+def test_sound_alone_is_cut_by_its_own_frames() -> None:
+    cut = _Cut()
+    segmenter = _segmenter(cut, has_video=False)
+    for number in range(1_000):
+        segmenter.audio(AudioSample(number * 1_024, 1_024, b"a"), number / 46.875)
+    segmenter.flush()
+    _assert_whole(cut)
+    assert all(part.independent for part in cut.parts)
+    for segment in cut.segments[:-1]:
+        assert 1.9 <= sum(part.duration for part in segment) / 90_000 <= 2.3
+        assert all(0.85 * 0.334 <= part.duration / 90_000 <= 0.334 for part in segment[:-1])
+
+
+def _program() -> tuple[Program, list[str]]:
+    told: list[str] = []
+    program = Program("abc", _SETTINGS, lambda changed: told.append(changed.state))
+    program.begin_source(lambda: None)
+    program.configure(video_format(pictures(1)[0]), None)
+    return program, told
+
+
+def _feed(program: Program, start: int, count: int) -> None:
+    for number in range(start, start + count):
+        program.video(_unit(number * 3_000, number % 60 == 0))
+
+
+def test_playlists_of_a_long_program_stay_valid_bounded_and_consistent() -> None:
+    program, told = _program()
+    before: checker.ReadPlaylist | None = None
+    held = []
+    for step in range(200):
+        _feed(program, step * 30, 30)
+        now = checker.read(program.media_playlist(skip=False).decode())
+        delta = checker.read(program.media_playlist(skip=True).decode())
+        if before is not None:
+            checker.check_succession(before, now)
+        before = now
+        # A delta update and what it skips make up the whole (6.2.5.1).
+        assert delta.msn == now.msn
+        assert [(s.msn, s.uri) for s in delta.segments] == [(s.msn, s.uri) for s in now.segments[delta.skipped :]]
+        held.append(program.held_bytes())
+    assert told == ["flowing"]
+    assert len(before.segments if before else []) == _SETTINGS.window_segments
+    assert max(held[100:]) <= max(held[50:100]) * 1.1
+
+
+def test_a_new_publisher_continues_numbers_and_time_after_a_discontinuity() -> None:
+    program, told = _program()
+    _feed(program, 0, 200)
+    before = checker.read(program.media_playlist(skip=False).decode())
+    program.lose()
+    program.begin_source(lambda: None)
+    program.configure(video_format(pictures(1, 640, 360)[0]), None)
+    _feed(program, 0, 200)
+    after = checker.read(program.media_playlist(skip=False).decode())
+    assert told == ["flowing", "lost", "flowing"]
+    assert [s.msn for s in after.segments] == list(range(after.msn, after.msn + len(after.segments)))
+    assert [s.discontinuity for s in after.segments].count(True) == 1
+    fresh = next(segment for segment in after.segments if segment.discontinuity)
+    assert fresh.init != before.segments[0].init, "a picture of another size has another map"
+    program.end()
+    assert checker.read(program.media_playlist(skip=False).decode()).ended
+
+
+def test_the_multivariant_playlist_describes_sound_alone_without_resolution() -> None:
+    text = multivariant([Variant("media.m3u8", 100, 90, "mp4a.40.2", 0, 0, 0.0)])
+    assert "RESOLUTION" not in text and 'CODECS="mp4a.40.2"' in text

@@ -1,0 +1,56 @@
+"""Track clocks and the placement of audio: wrap, arrival, sender reports, drift."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from media.relay.passthrough import SenderReport
+from media.relay.timeline import Alignment, TrackClock
+
+
+def test_timestamps_go_on_across_the_wrap_and_may_step_back() -> None:
+    clock = TrackClock(90_000)
+    near_wrap = 2**32 - 3_000
+    stamps = [near_wrap, near_wrap + 3_000, near_wrap + 9_000, near_wrap + 6_000, near_wrap + 12_000]
+    assert [clock.ticks(stamp % 2**32) for stamp in stamps] == [0, 3_000, 9_000, 6_000, 12_000]
+
+
+def _feed(seconds: float, audio_late_s: float, drift: float, reports: bool) -> float:
+    """Run both tracks of one sender; returns how far audio is placed from where it was spoken, at the end."""
+    video, audio = TrackClock(90_000), TrackClock(48_000)
+    alignment = Alignment(video, audio)
+    dice = random.Random(7)
+    offset, steps = 0.0, int(seconds * 50)
+    for step in range(steps):
+        true_s = step / 50
+        audio_ticks = audio.ticks(int(true_s * 48_000 * (1 + drift)) + 1_234 & 0xFFFFFFFF)
+        audio.arrived(audio_ticks, 100 + true_s + 0.02 + audio_late_s + dice.random() * 0.02)
+        video_ticks = video.ticks(int(true_s * 90_000) + 98_765 & 0xFFFFFFFF)
+        video.arrived(video_ticks, 100 + true_s + 0.05 + dice.random() * 0.03)
+        if reports and step % 100 == 50:
+            video.reported(SenderReport(5_000 + true_s, int(true_s * 90_000) + 98_765 & 0xFFFFFFFF))
+            audio.reported(SenderReport(5_000 + true_s, int(true_s * 48_000 * (1 + drift)) + 1_234 & 0xFFFFFFFF))
+        offset = alignment.offset_s(100 + true_s) or 0.0
+    spoken_s = (steps - 1) / 50
+    return int(spoken_s * 48_000 * (1 + drift)) / 48_000 + offset - spoken_s
+
+
+def test_by_arrival_alone_sound_is_within_a_tenth_of_a_second() -> None:
+    assert abs(_feed(20, audio_late_s=0.0, drift=0.0, reports=False)) < 0.1
+
+
+@pytest.mark.parametrize("drift", [0.0, 200e-6, -200e-6])
+@pytest.mark.parametrize("audio_late_s", [0.0, 0.15])
+def test_sender_reports_put_sound_within_20_ms_whatever_arrival_and_drift(drift: float, audio_late_s: float) -> None:
+    assert abs(_feed(120, audio_late_s, drift, reports=True)) < 0.020
+
+
+def test_reports_of_a_sender_with_two_clocks_are_not_believed() -> None:
+    video, audio = TrackClock(90_000), TrackClock(48_000)
+    video.arrived(video.ticks(0), 10.0)
+    audio.arrived(audio.ticks(0), 10.0)
+    video.reported(SenderReport(1_000.0, 0))
+    audio.reported(SenderReport(5_000.0, 0))
+    assert Alignment(video, audio).target_s == pytest.approx(0.0)
