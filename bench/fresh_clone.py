@@ -1,7 +1,8 @@
 """How long from a fresh clone to a usable page, and how long the second time?
 
 Clones what is committed into a temporary folder with empty pip, uv and npm caches, runs `make run`, waits until the
-health route says that everything (page, API, relay, demo broadcast) answers, ends it, and does so again. Limit: warm ≤ 15 s.
+health route says that everything (page, API, relay, demo broadcast) answers, ends it, and does so again. Limit: warm
+≤ 15 s.
 """
 
 from __future__ import annotations

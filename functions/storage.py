@@ -1,8 +1,8 @@
-"""The base of every PynamoDB model: table names come from the function's settings, one client serves all, calls are counted.
+"""The base of every PynamoDB model: tables named by the function's settings, one client for all, calls counted.
 
-PynamoDB makes a connection, and with it a botocore client (~100 ms), for each model class. Here every model shares the
-container's one DynamoDB client, and the table's name is read from the settings on each call, because the local stack and
-the tests run many functions, and in turn many stacks, in one process.
+PynamoDB makes a connection, and with it a botocore client (~100 ms), for each model class. Here every model shares
+the container's one DynamoDB client, and the table's name is read from the settings on each call, because the local
+stack and the tests run many functions, and in turn many stacks, in one process.
 """
 
 from __future__ import annotations
@@ -42,14 +42,15 @@ class StoredItem(Model):
     Subclasses give ``class Meta`` (may be empty but for index names), ``table_setting`` and their attributes.
     """
 
-    class Meta:
+    class Meta:  # pyright: ignore[reportIncompatibleVariableOverride] PynamoDB fills in what is not given
         table_name = "named-by-setting"
 
     table_setting: ClassVar[str]
 
     @classmethod
     def _get_connection(cls) -> TableConnection:
-        # PynamoDB's one hook for a table name that is not a constant; the version is pinned and tests/contract holds it.
+        # PynamoDB's one hook for a table name that is not a constant; the version is pinned, and tests/contract
+        # holds it.
         meta: Any = cls.Meta
         meta.table_name = settings.required(cls.table_setting)
         found = super()._get_connection()

@@ -1,7 +1,8 @@
 """Signed rights: ticket (open a socket), stream key (publish) and playback token (watch), all JWT with HS256.
 
-Three audiences and two secrets: the playback secret is also held by the CloudFront function, the signing secret never
-leaves Lambda and the relay, which verifies stream keys and playback tokens with the same claims (media/relay/rights.py).
+Three audiences and two secrets: the playback secret is also held by the CloudFront function, the signing secret
+never leaves Lambda and the relay, which verifies stream keys and playback tokens with the same claims
+(media/relay/rights.py).
 """
 
 from __future__ import annotations
