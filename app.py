@@ -19,8 +19,6 @@ if importlib.util.find_spec("aws_cdk") is None:
         sys.exit("aws-cdk-lib is not installed: run `make synth`, or activate .venv and install requirements.txt")
     os.execv(OWN_PYTHON, [str(OWN_PYTHON), __file__, *sys.argv[1:]])
 
-os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "1")
-
 from infra.stack import synthesize  # noqa: E402
 
 synthesize(Path(os.environ.get("CDK_OUTDIR", str(HERE / "cdk.out"))))

@@ -194,7 +194,6 @@ class Api(Construct):
         integration = gateway.LambdaIntegration(
             self.handler.called_by_clients(),
             proxy=True,
-            allow_test_invoke=False,
             # One permission for the API rather than one for each method: hundreds of resources fewer.
             scope_permission_to_method=False,
         )

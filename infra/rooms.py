@@ -123,10 +123,11 @@ class Rooms(Construct):
 
     def _add_routes(self, wallet: Wallet) -> None:
         reader, writer = self._reader_environment(), self.writer_environment()
-        change = ("dynamodb:PutItem", "dynamodb:UpdateItem")
-        self._route("join", writer, *READ, *change, "dynamodb:DeleteItem", rings=True)
-        self._route("chat", writer, "dynamodb:GetItem", *change, rings=True)
-        self._route("react", writer, "dynamodb:GetItem", *change, rings=True)
+        put, update, delete = "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"
+        many = "dynamodb:BatchGetItem"
+        self._route("join", writer, *READ, put, update, delete, rings=True)
+        self._route("chat", writer, many, put, update, rings=True)
+        self._route("react", writer, "dynamodb:Query", update, rings=True)
         gift = self._route(
             "gift",
             {
@@ -135,14 +136,14 @@ class Rooms(Construct):
                 "SETTLE_QUEUE_URL": wallet.settlements.queue.queue_url,
                 "CREATOR_SHARE_PERMILLE": str(self._house.settings.creator_share_permille),
             },
-            "dynamodb:GetItem",
-            *change,
+            many,
+            put,
             rings=True,
         )
-        gift.may(["dynamodb:GetItem", *change], on=[wallet.table.table_arn])
+        gift.may(["dynamodb:GetItem", put, update], on=[wallet.table.table_arn])
         gift.may(["sqs:SendMessage"], on=[wallet.settlements.queue.queue_arn])
-        self._route("ping", reader, "dynamodb:GetItem", "dynamodb:UpdateItem", rings=False)
-        self._route("disconnect", writer, "dynamodb:DeleteItem", "dynamodb:UpdateItem", rings=True)
+        self._route("ping", reader, "dynamodb:Query", update, rings=False)
+        self._route("disconnect", writer, "dynamodb:Query", "dynamodb:BatchWriteItem", rings=True)
         self._route("unknown", {"ROOMS_TABLE": self.table.table_name}, rings=False)
 
     def _add_api(self) -> None:
@@ -233,7 +234,7 @@ class Rooms(Construct):
             memory_mib=WHOLE_CORE_MIB,
             environment={**self._reader_environment(), **callback},
         )
-        self.deliver.may(["dynamodb:Query", "dynamodb:DeleteItem", "dynamodb:GetItem"], on=[self.table.table_arn])
+        self.deliver.may(["dynamodb:Query", "dynamodb:PutItem", "dynamodb:BatchWriteItem"], on=[self.table.table_arn])
         self.let_post(self.deliver)
         # A frame that could not be delivered is made good by resume; delivering it again late would only confuse.
         self.deliver.configure_async_invoke(retry_attempts=0, max_event_age=cdk.Duration.minutes(1))
@@ -248,7 +249,7 @@ class Rooms(Construct):
             environment={**self.writer_environment(), **callback, "DELIVER_FUNCTION": self.deliver.function_name},
         )
         self.sequence.may(
-            [*READ, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"],
+            ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:BatchWriteItem"],
             on=[self.table.table_arn],
         )
         self.sequence.may(["lambda:InvokeFunction"], on=[self.deliver.function_arn])

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.stack import synthesize
 from tests.infra.reading import Cloud
-
-os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "1")
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +25,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def cloud(page: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Cloud:
     """The stack as `python app.py` writes it, with every asset."""
-    from infra.stack import synthesize
-
     started = time.monotonic()
     path = synthesize(tmp_path_factory.mktemp("cdk.out"), {"web_dist": str(page)})
     seconds = time.monotonic() - started
