@@ -36,6 +36,8 @@ class Client:
     kept: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     applied: list[int] = field(default_factory=list[int])
     events: list[str] = field(default_factory=list[str])
+    # Times that something was missing for so long that the client asked for it.
+    healed: int = 0
 
     @property
     def caller(self) -> Caller:
@@ -123,6 +125,16 @@ class Client:
                 continue
             self.stay()
 
+    def still_behind(self, seq: int) -> bool:
+        """True when that frame is not here after a while either: it may just be on its way."""
+        until_ms = self.world.now + GAP_MS
+        while self.world.now < until_ms and self.connection in self.world.sockets.mailboxes:
+            self.world.sleep_ms(50)
+            self.take()
+            if self.seq is not None and self.seq >= seq:
+                return False
+        return True
+
     def stay(self) -> None:
         """Read until the connection is lost, or a gap or a ping tells that something is missing."""
         rng = self.world.rng
@@ -133,6 +145,7 @@ class Client:
             self.world.sleep_ms(20 + rng.random() * 60)
             gap_ms = (gap_ms or self.world.now) if self.take() else None
             if gap_ms is not None and self.world.now - gap_ms > GAP_MS:
+                self.healed += 1
                 return
             if self.world.now > ping_ms:
                 ping_ms += PING_MS
@@ -141,7 +154,8 @@ class Client:
                 except CrashError:
                     continue
                 assert self.seq is not None
-                if head is not None and head.seq > self.seq:
+                if head is not None and head.seq > self.seq and self.still_behind(head.seq):
+                    self.healed += 1
                     return
             if self.world.now > leave_ms and not self.world.kind:
                 self.disconnect()
@@ -154,6 +168,7 @@ class Talker(Client):
     comments: int = 5
     texts: dict[str, str] = field(default_factory=dict[str, str])
     acknowledged: dict[str, str] = field(default_factory=dict[str, str])
+    acknowledged_ms: dict[str, float] = field(default_factory=dict[str, float])
     refused: list[str] = field(default_factory=list[str])
     done: bool = False
 
@@ -176,6 +191,7 @@ class Talker(Client):
                 event_id = comment(self.world.rooms, self.caller, ChatMessage(client_id, text)).event_id
                 assert event_id is not None
                 assert self.acknowledged.setdefault(client_id, event_id) == event_id
+                self.acknowledged_ms.setdefault(event_id, self.world.now)
         except CrashError:
             return
         except OnairError as error:
