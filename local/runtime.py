@@ -234,7 +234,7 @@ def answer_invocations(runtime: Runtime | None) -> None:
 
 
 def _invoke(
-    self: LambdaBackend, name: str, qualifier: str | None, body: Any, headers: Any, response_headers: dict[str, Any]
+    self: LambdaBackend, name: str, _qualifier: str | None, body: Any, headers: Any, response_headers: dict[str, Any]
 ) -> bytes:
     self.get_function(function_name(name))  # raises the service's error for a function that is not there
     if _current is None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import StreamRecord, Table
+from moto.sqs.exceptions import ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, sqs_backends
 
 from local import queues, tables
@@ -104,7 +105,8 @@ class Triggers:
             failed = failed_items(outcome, [message.id for message in batch], source.partial_failures)
             for message in batch:
                 if message.id not in failed and message.receipt_handle is not None:
-                    queue.delete_message(message.receipt_handle)
+                    with contextlib.suppress(ReceiptHandleIsInvalid):  # a reset took the message meanwhile
+                        queue.delete_message(message.receipt_handle)
         finally:
             self.busy -= 1
             slots.release()
