@@ -2,7 +2,8 @@
 
 One sender, one after another, through the function that the `gift` route calls. On the local stack's moto: with 10,000
 transfers in the sender's partition beside an empty one (a ratio far below 1 would say that something copies tables). On
-DynamoDB Local: beside bare ``TransactWriteItems`` of the very same three items, in turns; a gift also reads its wallet.
+DynamoDB Local, in turns: beside bare ``TransactWriteItems`` of the very same three items, and beside a bare read and the
+transaction, which is what a gift asks of the service.
 """
 
 from __future__ import annotations
@@ -109,12 +110,13 @@ def on_moto(url: str) -> tuple[float, float]:
     return TURNS * gifts / taken_s[0], TURNS * gifts / taken_s[1]
 
 
-def on_dynamodb_local(url: str) -> tuple[float, float]:
-    """Gifts a second, and bare transactions of the same items a second."""
+def on_dynamodb_local(url: str) -> tuple[float, float, float]:
+    """Gifts a second, and of the same items: bare transactions a second, and bare reads with transactions a second."""
     with empty_tables(url) as client:
         fill(0)
         put_wallet(Wallet(BARE, coins=COINS))
-        gift_s = bare_s = 0.0
+        gift_s = bare_s = read_s = 0.0
+        key = {"pk": {"S": wallet_key(BARE)}, "sk": {"S": WALLET_KEY}}
         for turn in range(TURNS + 1):
             count = WARM if turn == 0 else GIFTS // 3
             with observe.counting() as calls:
@@ -130,8 +132,13 @@ def on_dynamodb_local(url: str) -> tuple[float, float]:
             if turn:  # the first turn warms the virtual machine
                 gift_s += gifts_took_s
                 bare_s += time.perf_counter() - started_s
+            started_s = time.perf_counter()
+            for _ in items:
+                client.get_item(TableName=os.environ["LEDGER_TABLE"], Key=key, ConsistentRead=True)
+            if turn:
+                read_s += time.perf_counter() - started_s
         total = TURNS * (GIFTS // 3)
-        return total / gift_s, total / bare_s
+        return total / gift_s, total / bare_s, total / (bare_s + read_s)
 
 
 def renamed(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -145,14 +152,17 @@ def main() -> None:
     with moto_server.running(mended=True) as url:
         full, empty = on_moto(url)
     with dynamodb_local.running() as url:
-        gift, bare = on_dynamodb_local(url)
+        gift, bare, read_and_bare = on_dynamodb_local(url)
     print("| gifts, one sender, one at a time | a second | beside | ratio | limit |")
     print("|---|---|---|---|---|")
     print(
         f"| moto of the local stack, {TRANSFERS:,} transfers there | {full:.0f} | empty: {empty:.0f} "
         f"| {full / empty:.2f} | ≥ 0.80 |"
     )
-    print(f"| DynamoDB Local | {gift:.0f} | bare transaction: {bare:.0f} | {gift / bare:.2f} | ≥ 0.70 |")
+    print(f"| DynamoDB Local | {gift:.0f} | transaction: {bare:.0f} | {gift / bare:.2f} | ≥ 0.70 |")
+    print(
+        f"| DynamoDB Local | {gift:.0f} | read and transaction: {read_and_bare:.0f} | {gift / read_and_bare:.2f} | ≥ 0.80 |"
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
+import botocore.session
+from botocore.config import Config
+
 HERE = Path(__file__).parent
 EMULATOR = HERE / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
 CONFIGURATION = HERE / "dynamodb_local.xml"
@@ -60,7 +63,9 @@ def running(port: int = 0) -> Iterator[str]:
                 output.seek(0)
                 tail = output.read()[-2000:].decode(errors="replace")
                 raise DynamoDBLocalError(f"DynamoDB Local did not start on port {chosen}:\n{tail}")
-            yield f"http://127.0.0.1:{chosen}"
+            url = f"http://127.0.0.1:{chosen}"
+            _warm(url)
+            yield url
         finally:
             process.terminate()
             try:
@@ -68,6 +73,29 @@ def running(port: int = 0) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(10)
+
+
+def _warm(url: str) -> None:
+    # The first table takes a cold virtual machine seconds on a busy computer, longer than a function's client waits;
+    # the client would send the request again, and be told that the table is there already.
+    client = botocore.session.Session().create_client(
+        "dynamodb",
+        "us-east-1",
+        endpoint_url=url,
+        aws_access_key_id="warming",
+        aws_secret_access_key="warming",
+        config=Config(read_timeout=START_S_MAX, retries={"total_max_attempts": 1}),
+    )
+    client.create_table(
+        TableName="first",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+    )
+    put = {"Put": {"TableName": "first", "Item": {"pk": {"S": "first"}}}}
+    client.transact_write_items(TransactItems=[put])
+    client.delete_table(TableName="first")
+    client.close()
 
 
 def free_port() -> int:
