@@ -35,6 +35,7 @@ class Operation:
     repeatable: bool = False
 
 
+WATCHING = ("unauthenticated", "suspended", "banned", "age_restricted", "followers_only")
 OWN = ("not_found", "forbidden")
 FEED = Operation(streams.Streams, query=Page, refusals=("invalid_request",))
 
@@ -90,18 +91,17 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /streams/{stream_id}/ticket": Operation(
         streams.Ticket,
         refusals=(
-            "unauthenticated",
             "not_found",
             "not_live",
-            "suspended",
-            "banned",
-            "age_restricted",
-            "followers_only",
+            *WATCHING,
         ),
         optional_token=True,
     ),
     "GET /streams/{stream_id}/frames": Operation(
-        FramesPage, query=FramesQuery, refusals=("invalid_request", "not_found", "conflict"), optional_token=True
+        FramesPage,
+        query=FramesQuery,
+        refusals=("invalid_request", "not_found", "conflict", *WATCHING),
+        optional_token=True,
     ),
     "GET /feed/for-you": FEED,
     "GET /feed/following": FEED,

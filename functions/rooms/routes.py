@@ -14,6 +14,8 @@ from functions.rooms.messages import FramesPage
 from functions.rooms.resume import page
 from functions.rooms.stored import StoredRooms
 from functions.rooms.table import read_room
+from functions.streams import table as streams
+from functions.streams import tickets
 
 routes = Blueprint(__name__)
 
@@ -30,8 +32,10 @@ class FramesQuery(Struct, frozen=True):
 
 @routes.route("/streams/{stream_id}/frames", methods=["GET"])
 def frames(stream_id: str) -> Response:
-    """The frames of a room in order; open for every stream that is open for everyone, as its ticket is."""
-    asked = parse.query(routes.current_request, FramesQuery)
+    """The frames of a room in order; open to whom its ticket would be, live or not."""
+    request = routes.current_request
+    asked = parse.query(request, FramesQuery)
+    tickets.admit(streams.required(stream_id), parse.optional_identity(request))
     room = read_room(stream_id)
     if room is None:
         raise OnairError("not_found")

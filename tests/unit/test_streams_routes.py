@@ -361,6 +361,19 @@ def test_who_is_out_of_standing_gets_no_ticket(client: Client, standing: str) ->
     assert ticket(client, stream_id, fan).code == standing
 
 
+def test_a_rooms_frames_are_for_those_whom_its_ticket_is_for(client: Client) -> None:
+    host, fan = client.host(), client.sign_up("fan")
+    for_all = client.live(host)
+    assert client.call("GET", f"/streams/{for_all}/frames").status == 200
+    client.call("POST", f"/streams/{for_all}/end", who=host)
+    assert client.call("GET", f"/streams/{for_all}/frames").status == 200
+    for_followers = client.live(host, audience="followers")
+    assert client.call("GET", f"/streams/{for_followers}/frames").code == "unauthenticated"
+    assert client.call("GET", f"/streams/{for_followers}/frames", who=fan).code == "followers_only"
+    client.call("PUT", "/accounts/host_one/follow", who=fan)
+    assert client.call("GET", f"/streams/{for_followers}/frames", who=fan).status == 200
+
+
 def feed(client: Client, name: str, who: Person, query: str = "") -> list[str]:
     answer = client.call("GET", f"/feed/{name}{query}", who=who)
     assert answer.status == 200, answer.body
