@@ -258,7 +258,7 @@ export class OnairApp extends LitElement {
             <span class="brand">${logo}${t("app.name")}</span>
             ${this.#tab("feed", "/", "feed", icon("home"))}
             ${this.#tab("following", "/following", "following")}
-            <a class="create" href="/live" @click=${follow}
+            <a class="create" href="/go-live" @click=${follow}
               ><span class="plus">${icon("plus")}</span><span>${t("tab.create")}</span></a
             >
             ${this.#tab("me", "/me", "me", session.me ? avatar(session.me, 24) : undefined)}

@@ -399,7 +399,7 @@ export class OnairFeed extends LitElement {
         <div class="art">${this.kind === "following" ? icon("following") : logo}</div>
         <h2>${t(`${key}_empty`, {}, t("feed.empty"))}</h2>
         <p>${t(`${key}_hint`, {}, t("feed.empty_hint"))}</p>
-        <a class="button act" href="/live" @click=${follow}>${icon("plus")}${t("tab.create")}</a>
+        <a class="button act" href="/go-live" @click=${follow}>${icon("plus")}${t("tab.create")}</a>
       </div>`;
     }
     return html`<ul>

@@ -53,7 +53,6 @@ export class OnairLive extends LitElement {
 
   connectedCallback() {
     super.connectedCallback();
-    needAccount(this, "live", () => this.#lookForOwnLive());
     session.addEventListener("change", this.#sessionChanged);
   }
 
@@ -61,6 +60,10 @@ export class OnairLive extends LitElement {
     super.disconnectedCallback();
     session.removeEventListener("change", this.#sessionChanged);
     this.#closeDevices();
+  }
+
+  firstUpdated() {
+    needAccount(this, "live", () => this.#lookForOwnLive());
   }
 
   /** Signed in as somebody else: what was checked was checked for another account. */

@@ -84,10 +84,19 @@ export class Room extends EventTarget {
     this.state = "stopped";
   }
 
-  /** A new ticket and socket at once: after signing in, and before the service would close the old socket. */
+  /** A new ticket and socket at once, before the service would close the old one, which serves until then. */
   renew() {
     this.#attempt = 0;
     return this.#connect();
+  }
+
+  /** As `renew`, for somebody who signed in or out: acts wait for the socket that knows them by the right name. */
+  changeAccount() {
+    if (this.state === "stopped") return undefined;
+    this.#drop();
+    this.#clear("gap");
+    this.#setState("connecting");
+    return this.renew();
   }
 
   /** Resolves with the acknowledgement; rejects with RoomError. Resent after a reconnect until one of them comes. */

@@ -5,7 +5,7 @@ const routes = [
   [/^\/$/, "feed"],
   [/^\/following$/, "following"],
   [/^\/watch\/(?<id>[^/]+)$/, "watch"],
-  [/^\/live$/, "live"],
+  [/^\/go-live$/, "live"],
   [/^\/me$/, "me"],
 ];
 

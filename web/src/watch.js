@@ -137,7 +137,7 @@ export class OnairWatch extends LitElement {
     if (session.me?.id === this.account) return;
     this.account = session.me?.id;
     this.followed = undefined;
-    this.room?.renew();
+    this.room?.changeAccount();
     this.#readFollowing();
   };
 

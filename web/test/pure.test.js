@@ -8,7 +8,7 @@ import { clock, t } from "../src/strings.js";
 test("paths name their screens", () => {
   assert.deepEqual(match("/watch/01abc"), { screen: "watch", id: "01abc" });
   assert.equal(match("/").screen, "feed");
-  assert.equal(match("/live").screen, "live");
+  assert.equal(match("/go-live").screen, "live");
   assert.equal(match("/watch/").screen, "not_found");
 });
 

@@ -220,6 +220,18 @@ test("totals tell the taps of others: own ones are taken off", async () => {
   assert.deepEqual(taps, [{ "❤️": 3 }]);
 });
 
+test("after signing in, acts wait for the socket of the account", async () => {
+  const { room, socket } = await open();
+  room.changeAccount();
+  room.chat("now as myself");
+  await settle();
+  assert.equal(socket.of("chat").length, 0);
+  sockets[1].open();
+  sockets[1].tell(joined());
+  await settle();
+  assert.equal(sockets[1].of("chat").length, 1);
+});
+
 test("a sampled room hears only its share of the clients", async () => {
   const { room, socket } = await open(() => 0.4);
   socket.tell(frame(1, { react_sample: 0.25 }));

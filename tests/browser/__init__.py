@@ -1,0 +1,1 @@
+"""The page in Chromium, on a whole local stack."""
