@@ -14,6 +14,7 @@ from aiohttp import web
 from media.relay import app, settings
 
 _SHUTDOWN_S = 1.0
+_END_S = 4.0
 _BACKLOG = 4_096
 
 
@@ -29,7 +30,10 @@ async def serve(told: settings.Settings) -> None:
     await site.start()
     logging.getLogger(__name__).info("relay listens on %s:%d", told.host, told.port)
     await stopped.wait()
-    await runner.cleanup()
+    try:
+        await asyncio.wait_for(runner.cleanup(), _END_S)
+    except TimeoutError:
+        logging.getLogger(__name__).warning("not everything ended within %s s", _END_S)
 
 
 def main() -> None:
@@ -45,7 +49,11 @@ def main() -> None:
     except ValueError as error:
         print(error, file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
-    uvloop.run(serve(told))
+    uvloop.new_event_loop().run_until_complete(serve(told))
+    # Playlists are ended and publishers told. A thread that still waits for AWS must not hold the process beyond the
+    # five seconds that it is given, and joining threads is what an ordinary exit would do.
+    logging.shutdown()
+    os._exit(0)
 
 
 if __name__ == "__main__":
