@@ -2,8 +2,8 @@
 
 One sender, one after another, through the function that the `gift` route calls. On the local stack's moto: with 10,000
 transfers in the sender's partition beside an empty one (a ratio far below 1 would say that something copies tables). On
-DynamoDB Local, in turns: beside bare ``TransactWriteItems`` of the very same three items, and beside a bare read and the
-transaction, which is what a gift asks of the service.
+DynamoDB Local, in turns: beside bare ``TransactWriteItems`` of the very same three items, and beside a bare read with
+that transaction, which is what a gift asks of the service.
 """
 
 from __future__ import annotations
@@ -160,9 +160,7 @@ def main() -> None:
         f"| {full / empty:.2f} | ≥ 0.80 |"
     )
     print(f"| DynamoDB Local | {gift:.0f} | transaction: {bare:.0f} | {gift / bare:.2f} | ≥ 0.70 |")
-    print(
-        f"| DynamoDB Local | {gift:.0f} | read and transaction: {read_and_bare:.0f} | {gift / read_and_bare:.2f} | ≥ 0.80 |"
-    )
+    print(f"| DynamoDB Local | {gift:.0f} | read, transaction: {read_and_bare:.0f} | {gift / read_and_bare:.2f} | |")
 
 
 if __name__ == "__main__":
