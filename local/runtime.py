@@ -217,7 +217,7 @@ def _as_seen(call: observe.Call) -> SeenCall:
         resource = ",".join(sorted(tables))
     if not resource and parameters.get("RequestItems"):
         resource = ",".join(sorted(parameters["RequestItems"]))
-    if call.operation == "Query" and "IndexName" in parameters:
+    if "IndexName" in parameters:
         resource = f"{resource}/index/{parameters['IndexName']}"
     return SeenCall(call.service, call.operation, resource)
 

@@ -66,6 +66,9 @@ def _needs(call: SeenCall) -> Iterator[tuple[str, list[str]]]:
         yield f"arn:aws:lambda:{base}:function:{name}", ["lambda:InvokeFunction"]
     elif call.service == "cognito-idp":
         yield f"arn:aws:cognito-idp:{base}:userpool/{call.resource}", [f"cognito-idp:{call.operation}"]
+    elif call.service == "execute-api":
+        # Posting to connections: the policy names the API, its stage and the path below it.
+        yield f"arn:aws:execute-api:{base}:{{api}}/live/POST/@connections/*", ["execute-api:ManageConnections"]
     else:
         raise AssertionError(f"teach this test what {call.service}:{call.operation} needs")
 
@@ -106,7 +109,8 @@ def test_no_function_calls_what_its_policy_does_not_allow(onair: Onair) -> None:
         for call in calls:
             if (call.service, call.operation) in UNSIGNED:
                 continue
-            for resource, actions in _needs(call):
+            for named, actions in _needs(call):
+                resource = named.replace("{api}", onair.stack.declared.socket.api_id)
                 if not any(_allowed(statements, action, resource) for action in actions):
                     missing.append(f"{function.logical} may not {call.service}:{call.operation} on {resource}")
     assert not missing, "\n".join(sorted(missing))

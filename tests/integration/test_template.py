@@ -1,4 +1,4 @@
-"""What the local stack makes of the template: every type decided on, nothing local in it, and everything read from it."""
+"""What the local stack makes of the template: each type decided on, nothing local in it, everything read from it."""
 
 from __future__ import annotations
 
