@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, sync_playwright
 
 from local import ports, template
 from local.client import Client
@@ -33,11 +33,10 @@ TIMEOUT_MS = 15_000
 NewPage = Callable[..., Page]
 
 
-def launch(browsers: contextlib.ExitStack, *more: str) -> Browser:
-    """Chromium with a fake camera and microphone; ``more`` flags; closed with ``browsers``."""
-    playwright = browsers.enter_context(sync_playwright())
+def launch(chromium: BrowserType, *more: str) -> Browser:
+    """Chromium with a fake camera and microphone, and with ``more`` flags. Debian's where it is, else Playwright's."""
     path = CHROMIUM if Path(CHROMIUM).exists() else None
-    return browsers.enter_context(playwright.chromium.launch(executable_path=path, args=[*FLAGS, *more]))
+    return chromium.launch(executable_path=path, args=[*FLAGS, *more])
 
 
 @pytest.fixture(scope="session")
@@ -67,8 +66,8 @@ def origin(stack: Stack) -> str:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests: it is heavy."""
-    with contextlib.ExitStack() as browsers:
-        yield launch(browsers)
+    with sync_playwright() as playwright, launch(playwright.chromium) as running:
+        yield running
 
 
 def open_page(browser: Browser, origin: str, size: tuple[int, int] = PHONE, *, scheme: str = "dark") -> Page:

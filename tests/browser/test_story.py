@@ -1,4 +1,4 @@
-"""The whole story in Chromium: a broadcast from one page to another, and what people meet who are not let in or cut off."""
+"""The whole story in Chromium: a broadcast from one page to another, and those who are refused or cut off."""
 
 from __future__ import annotations
 
