@@ -10,8 +10,9 @@ import sys
 
 import uvloop
 from aiohttp import web
+from msgspec import structs
 
-from media.relay import app, settings
+from media.relay import app, public_address, settings
 
 _SHUTDOWN_S = 1.0
 _END_S = 4.0
@@ -46,7 +47,9 @@ def main() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         told = settings.read(os.environ)
-    except ValueError as error:
+        if not told.ice_public_address:
+            told = structs.replace(told, ice_public_address=public_address.of_this_task(os.environ))
+    except (ValueError, public_address.PublicAddressError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
     uvloop.new_event_loop().run_until_complete(serve(told))
