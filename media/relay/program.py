@@ -195,7 +195,7 @@ class Program:
     def show_preview(self, jpeg: bytes) -> None:
         """A newer preview picture; the first one is told to the stream."""
         first, self.preview = self.preview is None, jpeg
-        if first:
+        if first and self.state == "flowing":
             self._on_change(self)
 
     # ---- from the segmenter ----

@@ -188,6 +188,16 @@ def test_a_new_publisher_continues_numbers_and_time_after_a_discontinuity() -> N
     assert checker.read(program.media_playlist(skip=False).decode()).ended
 
 
+def test_a_preview_that_comes_before_the_first_part_is_told_with_it() -> None:
+    program, told = _program()
+    program.show_preview(b"jpeg")
+    assert told == []
+    _feed(program, 0, 30)
+    assert told == ["flowing"]
+    program.show_preview(b"newer")
+    assert told == ["flowing"] and program.preview == b"newer"
+
+
 def test_the_multivariant_playlist_describes_sound_alone_without_resolution() -> None:
     text = multivariant([Variant("media.m3u8", 100, 90, "mp4a.40.2", 0, 0, 0.0)])
     assert "RESOLUTION" not in text and 'CODECS="mp4a.40.2"' in text
