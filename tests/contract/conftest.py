@@ -69,7 +69,17 @@ def real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture(params=["memory", *SERVICES[1:]])
 def book(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[AuditedLedger]:
-    """The ledger over each service, and the one in memory that the simulation trusts."""
+    """The ledger over each service that keeps transactions apart, and the one in memory that the simulation trusts."""
+    yield from _ledger(request, monkeypatch)
+
+
+@pytest.fixture(params=["memory", SERVICES[-1]])
+def proved_book(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[AuditedLedger]:
+    """The ledger in memory and on DynamoDB Local, for rules that ask nothing new of a service."""
+    yield from _ledger(request, monkeypatch)
+
+
+def _ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[AuditedLedger]:
     if request.param == "memory":
         yield MemoryLedger()
         return

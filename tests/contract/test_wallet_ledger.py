@@ -124,37 +124,37 @@ def test_a_statement_lists_versions_newest_first_from_any_on(book: Book) -> None
 # --- gifts -------------------------------------------------------------------------------------------------------
 
 
-def test_a_gift_costs_its_price_and_tells_the_coins_left(book: Book) -> None:
-    buy(book)
-    answer = give(book, "1", "heart", 3)
+def test_a_gift_costs_its_price_and_tells_the_coins_left(proved_book: Book) -> None:
+    buy(proved_book)
+    answer = give(proved_book, "1", "heart", 3)
     assert answer.coins == 7000 - 15
-    found = book.transfer("viewer", "gift#1")
+    found = proved_book.transfer("viewer", "gift#1")
     assert found is not None
     assert (found.transfer.amount, found.transfer.debit, found.transfer.credit) == (15, "wallet/viewer", "creator/host")
-    clean(book)
+    clean(proved_book)
 
 
-def test_a_resent_gift_gets_its_first_answer_whatever_changed_since(book: Book) -> None:
-    buy(book, pack="coins_70")
-    first = give(book, "1", "rose", 70)
-    assert give(book, "1", "rose", 70) == first
-    assert give(book, "1", "rose", 70, live=False) == first
-    buy(book, proof="more")
-    assert give(book, "1", "rose", 70) == first
-    wallet = book.wallet("viewer")
+def test_a_resent_gift_gets_its_first_answer_whatever_changed_since(proved_book: Book) -> None:
+    buy(proved_book, pack="coins_70")
+    first = give(proved_book, "1", "rose", 70)
+    assert give(proved_book, "1", "rose", 70) == first
+    assert give(proved_book, "1", "rose", 70, live=False) == first
+    buy(proved_book, proof="more")
+    assert give(proved_book, "1", "rose", 70) == first
+    wallet = proved_book.wallet("viewer")
     assert wallet is not None
     assert wallet.coins == 7000
-    clean(book)
+    clean(proved_book)
 
 
 @pytest.mark.parametrize("other", [{"count": 2}, {"gift": "heart"}, {"stream": "s2"}, {"combo": "c"}])
-def test_an_id_with_other_content_is_refused(book: Book, other: dict[str, Any]) -> None:
-    buy(book)
-    give(book, "1")
+def test_an_id_with_other_content_is_refused(proved_book: Book, other: dict[str, Any]) -> None:
+    buy(proved_book)
+    give(proved_book, "1")
     with pytest.raises(OnairError) as caught:
-        give(book, "1", **other)
+        give(proved_book, "1", **other)
     assert refusal(caught) == ("id_reused", {"field": "id"})
-    wallet = book.wallet("viewer")
+    wallet = proved_book.wallet("viewer")
     assert wallet is not None
     assert wallet.version == 2
 
@@ -171,30 +171,30 @@ def test_an_id_with_other_content_is_refused(book: Book, other: dict[str, Any]) 
         ({"gift": "universe"}, "insufficient_coins", None),
     ],
 )
-def test_a_refused_gift_changes_nothing(book: Book, other: dict[str, Any], code: str, field: str | None) -> None:
-    buy(book)
-    before = book.wallet("viewer")
+def test_a_refused_gift_changes_nothing(proved_book: Book, other: dict[str, Any], code: str, field: str | None) -> None:
+    buy(proved_book)
+    before = proved_book.wallet("viewer")
     with pytest.raises(OnairError) as caught:
-        give(book, "1", **other)
+        give(proved_book, "1", **other)
     assert caught.value.code == code
     assert field is None or caught.value.details["field"] == field
-    assert book.wallet("viewer") == before
-    assert book.transfer("viewer", "gift#1") is None
+    assert proved_book.wallet("viewer") == before
+    assert proved_book.transfer("viewer", "gift#1") is None
 
 
-def test_without_a_wallet_there_are_no_coins(book: Book) -> None:
+def test_without_a_wallet_there_are_no_coins(proved_book: Book) -> None:
     with pytest.raises(OnairError) as caught:
-        give(book, "1")
+        give(proved_book, "1")
     assert caught.value.code == "insufficient_coins"
-    assert book.wallet("viewer") is None
+    assert proved_book.wallet("viewer") is None
 
 
-def test_a_combo_counts_its_sends_and_ends_with_another(book: Book) -> None:
-    buy(book)
+def test_a_combo_counts_its_sends_and_ends_with_another(proved_book: Book) -> None:
+    buy(proved_book)
     counts: list[int] = []
     for client_id, combo, count in [("1", "a", 1), ("2", "a", 2), ("2", "a", 2), ("3", "b", 1), ("4", "b", 5)]:
-        give(book, client_id, "rose", count, combo=combo)
-        wallet = book.wallet("viewer")
+        give(proved_book, client_id, "rose", count, combo=combo)
+        wallet = proved_book.wallet("viewer")
         assert wallet is not None
         counts.append(wallet.combo_count)
     assert counts == [1, 3, 3, 1, 6]
@@ -203,33 +203,33 @@ def test_a_combo_counts_its_sends_and_ends_with_another(book: Book) -> None:
 # --- purchases ---------------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_mints_its_coins_once_and_answers_the_same_for_ever(book: Book) -> None:
-    first = buy(book)
+def test_a_receipt_mints_its_coins_once_and_answers_the_same_for_ever(proved_book: Book) -> None:
+    first = buy(proved_book)
     assert first == WalletAnswer(coins=7000, diamonds=0, version=1)
-    give(book, "1", "rose", 100)
-    assert buy(book) == first
-    wallet = book.wallet("viewer")
+    give(proved_book, "1", "rose", 100)
+    assert buy(proved_book) == first
+    wallet = proved_book.wallet("viewer")
     assert wallet is not None
     assert wallet.coins == 6900
-    clean(book)
+    clean(proved_book)
 
 
-def test_a_receipt_of_another_account_or_pack_is_refused(book: Book) -> None:
-    buy(book)
+def test_a_receipt_of_another_account_or_pack_is_refused(proved_book: Book) -> None:
+    buy(proved_book)
     for account, pack in [("other", "coins_7000"), ("viewer", "coins_70")]:
         with pytest.raises(OnairError) as caught:
-            buy(book, account, pack)
+            buy(proved_book, account, pack)
         assert refusal(caught) == ("conflict", {"field": "proof"})
-    assert book.wallet("other") is None
-    clean(book)
+    assert proved_book.wallet("other") is None
+    clean(proved_book)
 
 
 @pytest.mark.parametrize(("provider", "pack", "field"), [("apple", "coins_70", "provider"), ("sandbox", "x", "pack")])
-def test_what_is_not_on_offer_is_refused(book: Book, provider: str, pack: str, field: str) -> None:
+def test_what_is_not_on_offer_is_refused(proved_book: Book, provider: str, pack: str, field: str) -> None:
     with pytest.raises(OnairError) as caught:
-        purchases.purchase(book, "viewer", PurchaseRequest(provider, pack, "p"), SANDBOX)
+        purchases.purchase(proved_book, "viewer", PurchaseRequest(provider, pack, "p"), SANDBOX)
     assert refusal(caught) == ("invalid_request", {"field": field})
-    assert book.wallet("viewer") is None
+    assert proved_book.wallet("viewer") is None
 
 
 # --- settlement --------------------------------------------------------------------------------------------------
