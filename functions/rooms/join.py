@@ -112,7 +112,7 @@ def _register(rooms: Rooms, who: Caller, known: _Known, limits: Limits) -> None:
     connection = Connection(
         id=who.connection_id,
         account=who.account,
-        shard=room.shards(limits.shard_size) - 1,
+        shard=room.shard(limits.shard_size),
         expires_s=now_ms // 1000 + limits.connection_ttl_s,
         joined_ms=now_ms,
     )

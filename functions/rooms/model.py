@@ -84,6 +84,8 @@ class Limits(Struct, frozen=True):
     # Someone who was counted into a shard may register there seconds later, when it is the newest no more: an empty one
     # is left alone only when two of the schedule's rings found it so.
     empty_shard_ms: int = 150_000
+    # Joins between reading a room and posting its frame: 500 a second (the account's quota) for a slot.
+    joins_a_slot: int = 100
 
     @property
     def connection_ttl_s(self) -> int:
@@ -104,9 +106,9 @@ class Room(Struct, frozen=True, kw_only=True):
     joins: int = 0
     uniques: int = 0
 
-    def shards(self, shard_size: int) -> int:
-        """How many shards of connections there are (≥1)."""
-        return self.joins // shard_size + 1
+    def shard(self, shard_size: int, further_joins: int = 0) -> int:
+        """The newest shard of connections, or the one that will be after ``further_joins``."""
+        return (self.joins + further_joins) // shard_size
 
 
 class RoomView(Struct, frozen=True):

@@ -41,9 +41,11 @@ class Outcome(Struct, frozen=True):
 
 
 class Audience(Struct, frozen=True):
-    """Who is there: the shards that may hold someone, viewers in all, and, of a single shard, its connections."""
+    """Who is there: the shards that may hold someone (the ``newest`` takes people in, those beyond it may soon), how
+    many viewers in all, and, of a single shard, its connections."""
 
     shards: tuple[int, ...]
+    newest: int
     viewers: int
     connections: list[Connection] | None
 
@@ -165,17 +167,19 @@ class _Step:
         return [one for one in connections if one.expires_s > now_s and one.closing is None]
 
     def _audience(self, state: RoomState, first_shard: list[Connection]) -> Audience:
-        newest = state.room.shards(self.limits.shard_size) - 1
-        if newest == 0:
-            return Audience((0,), len(self._live(first_shard)), first_shard)
+        size = self.limits.shard_size
+        # Who is counted in while this frame is made may open a shard that the room did not have when it was read.
+        newest, coming = state.room.shard(size), state.room.shard(size, self.limits.joins_a_slot)
+        if coming == 0:
+            return Audience((0,), 0, len(self._live(first_shard)), first_shard)
         # A shard that was empty for long stays so, since only the newest takes anyone in. The others' numbers come from
         # those who post to them; the newest is counted, or nobody who comes in would ever be noticed.
         told = {n: one.viewers for n, one in state.shards.items()}
         empty_ms = clock.now_ms() - self.limits.empty_shard_ms
-        empty = {n for n, one in state.shards.items() if one.viewers == 0 and one.at_ms < empty_ms and n != newest}
-        shards = tuple(n for n in range(newest + 1) if n not in empty)
-        counted = self._count([n for n in shards if n == newest or n not in told])
-        return Audience(shards, sum(counted.get(n, told.get(n, 0)) for n in shards), None)
+        empty = {n for n, one in state.shards.items() if one.viewers == 0 and one.at_ms < empty_ms and n < newest}
+        shards = tuple(n for n in range(coming + 1) if n not in empty)
+        counted = self._count([n for n in shards if n >= newest or n not in told])
+        return Audience(shards, newest, sum(counted.get(n, told.get(n, 0)) for n in shards), None)
 
     def _recount(self, state: RoomState, audience: Audience) -> Audience:
         """The same, with every shard counted: nothing else changed, so someone left one of them, or nobody did."""
@@ -184,9 +188,10 @@ class _Step:
         counted = self._count(list(audience.shards))
         for shard, viewers in counted.items():
             told = state.shards.get(shard)
-            if told is None or told.viewers != viewers:
+            # That the newest is empty is said anew each time: it counts as empty from when it was the newest no more.
+            if told is None or told.viewers != viewers or shard >= audience.newest:
                 self.rooms.tell_shard(self.stream_id, shard, ShardCount(viewers, clock.now_ms()))
-        return Audience(audience.shards, sum(counted.values()), None)
+        return Audience(audience.shards, audience.newest, sum(counted.values()), None)
 
     def _count(self, shards: list[int]) -> dict[int, int]:
         now_s = clock.now_ms() // 1000
@@ -206,7 +211,7 @@ class _Step:
         closing = "not_live" if frame.ended else None
         if audience.connections is None:
             for shard in audience.shards:
-                self._deliver(shard, [frame.body], state, closing)
+                self._deliver(shard, [frame.body], state, audience, closing)
             return
         within_ms = max(POST_MS_MIN, frame.tick_ms)
         early = self._live(audience.connections)
@@ -224,8 +229,10 @@ class _Step:
             gone = gone + self.sockets.post([frame.body], late, within_ms)
         self._dismiss(everyone, gone, closing)
 
-    def _deliver(self, shard: int, bodies: list[str], state: RoomState, closing: str | None) -> None:
-        told = state.shards.get(shard)
+    def _deliver(
+        self, shard: int, bodies: list[str], state: RoomState, audience: Audience, closing: str | None
+    ) -> None:
+        told = state.shards.get(shard) if shard < audience.newest else None
         self.sockets.deliver(self.stream_id, shard, bodies, told.viewers if told else None, closing)
 
     def _send_away(self, state: RoomState, audience: Audience) -> None:
@@ -235,7 +242,7 @@ class _Step:
             self._dismiss(audience.connections, [], closing)
         elif closing is not None and audience.viewers:
             for shard in audience.shards:
-                self._deliver(shard, [], state, closing)
+                self._deliver(shard, [], state, audience, closing)
 
     def _dismiss(self, everyone: list[Connection], gone: list[Connection], closing: str | None) -> None:
         if dismiss(self.rooms, self.sockets, self.stream_id, everyone, gone, closing) and closing is None:

@@ -22,7 +22,7 @@ from tests.simulation.rooms.world import START_MS, STREAM, CrashError, World
 BUDGET_S = 10.0
 SEEDS_MIN = 25
 # A slot, its guard and a tick, and what the slowest calls of a healthy run add.
-PROMPT_MS = 1_500
+PROMPT_MS = 600
 MINUTE_MS = 10_000  # the schedule's minute, shortened: what it repairs is repaired within the run
 
 

@@ -100,7 +100,10 @@ class World:
         self.rng = random.Random(seed)
         self.plan = Plan.drawn(self.rng)
         self.limits = Limits(
-            shard_size=self.plan.shard_size, inbox_read_max=self.plan.inbox_read_max, empty_shard_ms=35_000
+            shard_size=self.plan.shard_size,
+            inbox_read_max=self.plan.inbox_read_max,
+            empty_shard_ms=35_000,
+            joins_a_slot=8,
         )
         self.now = float(START_MS)
         self.actors: list[Actor] = []
