@@ -1,6 +1,8 @@
 # Every command of the project; `make help` lists them. `make run` and `make test` need nothing else first.
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
+# Compiled modules are kept, also where a shell says otherwise: without them each start compiles every package again.
+unexport PYTHONDONTWRITEBYTECODE
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
