@@ -9,6 +9,7 @@ import gzip
 import re
 from collections.abc import Mapping
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
@@ -44,7 +45,8 @@ class Delivery:
         self._rights = rights
         self._settings = settings
         self._metrics = metrics
-        self._compressed: dict[str, tuple[bytes, bytes]] = {}
+        # Goes with its program: nothing of a stream outlives it here.
+        self._compressed: WeakKeyDictionary[Program, dict[str, tuple[bytes, bytes]]] = WeakKeyDictionary()
 
     def routes(self) -> list[web.RouteDef]:
         """What to register; CloudFront has checked and cut the token where there is none."""
@@ -79,9 +81,7 @@ class Delivery:
         name = request.match_info["name"]
         if name == "index.m3u8":
             await self._wait_for_start(program)
-            return self._playlist(
-                request, program.multivariant_playlist(), _CACHE_PLAYLIST, f"{program.stream_id}/index"
-            )
+            return self._playlist(request, program, name, program.multivariant_playlist(), _CACHE_PLAYLIST)
         if name == MEDIA_PLAYLIST:
             return await self._media_playlist(request, program)
         found = await program.media(name, self._settings.target_duration_s * _BLOCKED_TARGETS)
@@ -104,8 +104,8 @@ class Delivery:
             if not await program.wait(lambda: program.holds(msn, part), deadline_s) and not program.ended:
                 raise RelayError("unavailable", "The broadcast is interrupted. Try again in a moment.")
             cache = _CACHE_BLOCKING
-        key = f"{program.stream_id}/{'skip' if skip else 'media'}"
-        return self._playlist(request, program.media_playlist(skip), cache, key)
+        kind = "delta" if skip else MEDIA_PLAYLIST
+        return self._playlist(request, program, kind, program.media_playlist(skip), cache)
 
     async def _wait_for_start(self, program: Program) -> None:
         if not await program.wait(lambda: program.started, _FIRST_PART_S):
@@ -123,23 +123,18 @@ class Delivery:
         if part is not None and msn >= last_msn and part > (last_part if msn == last_msn else -1) + advance_parts:
             raise RelayError("invalid_request", "_HLS_part is too far ahead of the playlist.")
 
-    def _playlist(self, request: web.Request, text: bytes, cache: str, key: str) -> web.Response:
+    def _playlist(self, request: web.Request, program: Program, kind: str, text: bytes, cache: str) -> web.Response:
         headers = {"Cache-Control": cache, "Vary": "Accept-Encoding"}
         self._metrics.playlist_answers.inc()
         if "gzip" in request.headers.get("Accept-Encoding", ""):
             # One compression a change, however many viewers were woken by it.
-            known = self._compressed.get(key)
-            if known is None or known[0] is not text:
-                known = (text, gzip.compress(text, _GZIP_LEVEL, mtime=0))
-                self._compressed[key] = known
+            compressed = self._compressed.setdefault(program, {})
+            known = compressed.get(kind)
+            if known is None or known[0] != text:
+                known = compressed[kind] = (text, gzip.compress(text, _GZIP_LEVEL, mtime=0))
             headers["Content-Encoding"] = "gzip"
             text = known[1]
         return web.Response(body=text, content_type=_PLAYLIST_TYPE, headers=headers)
-
-    def forget(self, stream_id: str) -> None:
-        """Drop what is kept of a stream that is gone."""
-        for name in ("index", "skip", "media"):
-            self._compressed.pop(f"{stream_id}/{name}", None)
 
 
 def _directives(query: Mapping[str, str]) -> tuple[int | None, int | None, bool]:
