@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -92,6 +93,7 @@ class Supervised:
             stderr=asyncio.subprocess.STDOUT,
             # A group of its own: Ctrl-C in the terminal reaches us alone, and we end it in order.
             start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
         assert self._process.stdout is not None
         while line := await self._read_line(self._process.stdout):
@@ -106,6 +108,11 @@ class Supervised:
 
     def _say(self, text: str) -> None:
         print(f"[{self.name}] {text}", file=sys.stderr, flush=True)
+
+
+def _end_with_parent() -> None:
+    # Killed outright we cannot end our children; the kernel can (prctl(2), PR_SET_PDEATHSIG = 1).
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def relay(declared: Mapping[str, str], addresses: Addresses) -> Supervised:

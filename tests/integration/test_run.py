@@ -57,8 +57,7 @@ def test_it_starts_says_a_busy_port_and_ends_with_everything_it_started(tmp_path
     log = tmp_path / "run.log"
     with _running(base, log) as process:
         wait_until(lambda: _ready(base, process), f"ready; {log}", START_S)
-        text = log.read_text()
-        assert f"AWS_ENDPOINT_URL=http://127.0.0.1:{base + 2}" in text
+        wait_until(lambda: f"AWS_ENDPOINT_URL=http://127.0.0.1:{base + 2}" in log.read_text(), "the printed addresses")
 
         second = subprocess.run(
             [sys.executable, "-m", "local.run"],
@@ -97,3 +96,14 @@ def test_a_port_that_is_none_is_told() -> None:
     )
     assert done.returncode == EXIT_USAGE
     assert "ONAIR_PORT=80" in done.stderr
+
+
+def test_killed_outright_it_leaves_no_process(tmp_path: Path) -> None:
+    base = ports.free().base
+    with _running(base, tmp_path / "run.log") as process:
+        wait_until(lambda: _ready(base, process), "ready", START_S)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+        process.kill()
+        process.wait(10)
+        wait_until(lambda: not any(child.is_running() for child in children), "no process left")

@@ -229,9 +229,7 @@ def test_a_deduplication_id_holds_after_its_message_is_gone_and_within_its_group
     )["QueueUrl"]
 
     def send(group: str, deduplication: str) -> None:
-        client.send_message(
-            QueueUrl=url, MessageBody="{}", MessageGroupId=group, MessageDeduplicationId=deduplication
-        )
+        client.send_message(QueueUrl=url, MessageBody="{}", MessageGroupId=group, MessageDeduplicationId=deduplication)
 
     def receive() -> list[dict[str, Any]]:
         return client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
