@@ -154,7 +154,7 @@ def test_feed_sign_in_and_account(
     gallery.take(page, "feed-error")
     page.unroute_all()
     held: list[Route] = []
-    page.route(re.compile("/feed/"), held.append)
+    page.route(re.compile("/feed/"), lambda route: held.append(route))
     page.goto("/")
     page.locator(".ghost").first.wait_for()
     gallery.take(page, "feed-loading")
@@ -235,7 +235,7 @@ def test_a_broadcast_on_both_sides(
         gallery.take(viewer, "get-coins")
         viewer.keyboard.press("Escape")
         viewer.locator("onair-gift-tray").wait_for(state="detached")
-        viewer.locator(".who").click()
+        viewer.locator("button.who").click()
         expect(viewer.locator("onair-host-card dd").first).not_to_have_text("…")
         gallery.take(viewer, "host")
         viewer.keyboard.press("Escape")

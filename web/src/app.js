@@ -116,7 +116,7 @@ export class OnairApp extends LitElement {
           grid-template-columns: minmax(0, 1fr);
         }
         nav {
-          grid-row: 1;
+          grid-area: 1 / 1;
           grid-template: auto / 1fr;
           align-content: start;
           gap: 4px;
@@ -161,7 +161,10 @@ export class OnairApp extends LitElement {
           background: none;
         }
         main {
-          grid-row: 1;
+          grid-area: 1 / 2;
+        }
+        :host([full]) main {
+          grid-area: 1 / 1;
         }
       }
     `,

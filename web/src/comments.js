@@ -115,7 +115,7 @@ export class OnairComments extends LitElement {
       li.gift {
         padding: 5px 14px 5px 5px;
         border-radius: 20px;
-        background: linear-gradient(90deg, #ff4f8bb8, #ff7a5c5c 70%, transparent);
+        background: linear-gradient(90deg, #c91c5ccc, #a8482e80 70%, transparent);
       }
       li.gift .emoji {
         font-size: 1.25em;

@@ -32,7 +32,7 @@ export class OnairGiftStage extends LitElement {
         max-width: calc(100% - 24px);
         padding: 6px 18px 6px 6px;
         border-radius: 32px;
-        background: linear-gradient(90deg, #ff4f8be6, #ff7a5cc9 60%, #ffc46b99);
+        background: linear-gradient(90deg, #d21a5df2, #bd3a5ceb 60%, #a8482ed9);
         box-shadow: 0 6px 26px #0006;
         animation: slide 0.5s var(--spring);
         text-shadow: 0 1px 3px #5c0a2099;
