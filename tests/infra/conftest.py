@@ -30,6 +30,7 @@ def cloud(page: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.
     seconds = time.monotonic() - started
     template: dict[str, Any] = json.loads(path.read_text())
     reporter: Any = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
+    capture: Any = request.config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
         reporter.write_line(f"synthesized {len(template['Resources'])} resources in {seconds:.1f} s")
     return Cloud(path, template)
