@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+from botocore.exceptions import ClientError
 from pynamodb.exceptions import TransactWriteError
 
 from functions import clock
@@ -58,8 +59,12 @@ def commit(write: Callable[[], None], random_unit: Callable[[], float] = random.
             failed = frozenset(at for at, code in enumerate(codes) if code == "ConditionalCheckFailed")
             if failed:
                 raise ConditionError(failed) from error
-            in_progress = error.cause_response_code == "TransactionInProgressException"
-            if not in_progress and not _AGAIN.intersection(codes):
+            if _code(error) != "TransactionInProgressException" and not _AGAIN.intersection(codes):
                 raise
         clock.sleep_ms(BACKOFF_MS * 2**attempt * random_unit())
     raise OnairError("unavailable")
+
+
+def _code(error: TransactWriteError) -> str | None:
+    # Not `cause_response_code`: botocore's time-outs carry a `response` of None, on which it fails.
+    return error.cause.response.get("Error", {}).get("Code") if isinstance(error.cause, ClientError) else None
