@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 from playwright.async_api import async_playwright
 
-from tests.relay.stack import Stack, free_port
+from tests.relay.stack import Stack, fetch, free_port, until
 
 _CHROMIUM = "/usr/bin/chromium"
 _HLS_JS = Path("web/node_modules/hls.js/dist/hls.min.js")
@@ -71,7 +71,7 @@ async def watch(url: str, seconds: int) -> dict[str, Any]:
             browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=flags)
             tab = await browser.new_page()
             await tab.goto(f"http://127.0.0.1:{port}/?url={url}")
-            await tab.wait_for_function("seen.delays.length > 0", timeout=20_000)
+            await tab.wait_for_function("seen.delays.length > 0", timeout=60_000)
             await asyncio.sleep(_SETTLE_S)
             await tab.evaluate("() => { seen.delays.length = 0; seen.stalls = 0; seen.errors.length = 0 }")
             await asyncio.sleep(seconds)
@@ -91,6 +91,7 @@ def main() -> int:
     with Stack(PART_MS=arguments.part_ms) as stack:
         stack.put_stream("bench")
         stack.start_source("bench")
+        until(lambda: fetch(stack.live_url("bench")).status == 200, 60, "on air")
         seen = asyncio.run(watch(stack.live_url("bench"), arguments.seconds))
     delays = sorted(seen["delays"])
     p50, p95 = delays[len(delays) // 2], delays[int(len(delays) * 0.95)]
