@@ -3,9 +3,6 @@
 PYTHON := .venv/bin/python
 # Compiled modules are kept, also where a shell says otherwise: without them each start compiles every package again.
 unexport PYTHONDONTWRITEBYTECODE
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
-export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
-export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
 .PHONY: help run test lint doctor synth deploy bench audit simulate docs screenshots prepare clean
 
