@@ -67,6 +67,9 @@ export class OnairPlayer extends LitElement {
       :host([state="reconnecting"]) .still.taken {
         visibility: visible;
       }
+      :host([state="reconnecting"]) video {
+        filter: brightness(0.42) saturate(0.8);
+      }
       :host([state="buffering"]) video {
         filter: brightness(0.7);
       }
@@ -115,6 +118,7 @@ export class OnairPlayer extends LitElement {
         .muted=${this.muted}
         @resize=${this.#sized}
         @loadedmetadata=${this.#sized}
+        @waiting=${() => this.#keepPicture()}
         @ended=${() => this.#set("ended")}
       ></video>
       <canvas class="still" aria-hidden="true"></canvas>
