@@ -1,4 +1,4 @@
-"""A room on moto with sockets that are held by a small server of our own: the socket side as API Gateway would run it."""
+"""A room on moto with sockets that are held by a small server of our own: the socket side as API Gateway runs it."""
 
 from __future__ import annotations
 
