@@ -1,7 +1,7 @@
 """The stack made from the template in moto, and read back with every reference resolved.
 
-`make` is the whole of it: prepare the template, let moto's CloudFormation create it, switch on what that leaves off
-(TTL, point-in-time recovery), and read what the parts of the local stack need (local/declared.py).
+`make` is the whole of it: prepare the template, let moto's CloudFormation create it, and read what the parts of the
+local stack need (local/declared.py). `switch_on` then sets what moto leaves off its tables.
 """
 
 from __future__ import annotations
@@ -44,10 +44,7 @@ def make(template: Mapping[str, Any], addresses: Addresses) -> declared.Declared
     stack: Any = cloudformation_backends[ACCOUNT][REGION].get_stack(made["StackId"])
     reader = _Reader(prepared, stack.resource_map, addresses)
     outputs = {str(name): str(stack.output_map[name].value) for name in prepared["Outputs"]}
-    found = reader.read(outputs)
-    for table in found.tables:
-        _switch_on(table)
-    return found
+    return reader.read(outputs)
 
 
 def prepare(template: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +82,8 @@ def _mentions(value: Any, names: set[str]) -> bool:
     return isinstance(value, list) and any(_mentions(inner, names) for inner in value)
 
 
-def _switch_on(table: declared.Table) -> None:
+def switch_on(table: declared.Table) -> None:
+    """Set what moto's CloudFormation leaves off a table: TTL and point-in-time recovery."""
     client = aws.client("dynamodb")
     if table.ttl_attribute:
         specification = {"Enabled": True, "AttributeName": table.ttl_attribute}

@@ -113,6 +113,9 @@ class Stack:
                 self.declared: Declared = deployment.make(self.options.template, self.addresses)
                 if self.options.dynamodb == "local":
                     dynamodb_local.create_tables(self.declared.tables)
+                else:
+                    for table in self.declared.tables:
+                        deployment.switch_on(table)
             with self._timed("gateway"):
                 self.runtime = Runtime(self.declared.functions, self.faults)
                 answer_invocations(self.runtime)
