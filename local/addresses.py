@@ -40,6 +40,11 @@ class Addresses:
         return f"{self.web_url}/v1"
 
     @property
+    def own_api_url(self) -> str:
+        """The HTTPS API for programs on this machine: by loopback, and so without TLS, on a home network too."""
+        return f"http://{LOOPBACK}:{self.ports.edge}/v1"
+
+    @property
     def socket_url(self) -> str:
         """The WebSocket API with its stage."""
         return f"{self.web_url.replace('http', 'ws', 1)}/live"

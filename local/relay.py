@@ -121,13 +121,9 @@ def relay(declared: Mapping[str, str], addresses: Addresses) -> Supervised:
         "RELAY_HOST": LOOPBACK,
         "RELAY_PORT": str(addresses.ports.relay),
         "RELAY_PUBLIC_URL": addresses.relay_url,
-        "RTMP_PORT": str(addresses.ports.rtmp),
         "ALLOWED_ORIGIN": addresses.web_url,
         **credentials(addresses),
     }
-    if addresses.public_host:
-        # Media comes straight over the home network: the relay offers that address in its ICE candidates.
-        local["RELAY_MEDIA_HOST"] = addresses.public_host
     return Supervised("relay", ["-m", "media.relay"], {**declared, **local})
 
 

@@ -90,7 +90,7 @@ def _tell(stack: Any, made: template.Synthesized) -> None:
   socket         {to.socket_url}
   relay          {to.relay_url}
   AWS endpoint   AWS_ENDPOINT_URL={to.aws_url}  (any AWS client; credentials may be anything)
-  control        {to.web_url}/_local/health
+  control        {to.callback_url.removesuffix("/live")}/_local/health
 
   template       {how}: {resource_types.summary(lines)} (reasons: .cache/resources.json)""")
     for kind in resource_types.unlisted(lines):

@@ -48,7 +48,7 @@ class Seed:
 
     def run(self) -> Demo:
         """Make accounts, follows, coins and the demo broadcast; returns what its test source needs."""
-        clients = {handle: Client(self._addresses.api_url) for handle in DEMO_ACCOUNTS}
+        clients = {handle: Client(self._addresses.own_api_url) for handle in DEMO_ACCOUNTS}
         # Beside each other: most of a sign-up is waiting for Cognito's RSA keys and the password's hash.
         with ThreadPoolExecutor(len(clients)) as pool:
             list(pool.map(self._sign_up, clients.keys(), clients.values()))
