@@ -128,6 +128,11 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             ],
         )
         yield client
+        # Another fixture's mock may be around this one, and then nothing is forgotten at its end.
+        client.delete_table(TableName="ledger")
+        sqs: Any = boto3.client("sqs", region_name="us-east-1")
+        for url in sqs.list_queues(QueueNamePrefix="ring.fifo").get("QueueUrls", []):
+            sqs.delete_queue(QueueUrl=url)
 
 
 def _take(client: Any, amount: int, entry: str) -> None:
