@@ -30,6 +30,8 @@ MIN_AGE_MAX: Final = 99
 SCHEDULE_AHEAD_MS_MAX: Final = 90 * 86_400_000
 NEVER_FLOWED_MS_MAX: Final = 5 * 60_000
 LOST_MS_MAX: Final = 2 * 60_000
+# Three of the relay's half-minute repeats.
+UNHEARD_MS_MAX: Final = 90_000
 JUST_STARTED_MS: Final = 5 * 60_000
 POPULAR_VIEWERS: Final = 100
 
@@ -84,6 +86,7 @@ class Stream(msgspec.Struct, frozen=True):
     publish_request: str | None = None
     media: Media = "waiting"
     media_ms: int | None = None
+    media_seen_ms: int | None = None
     media_generation: int = 0
     flowed: bool = False
     preview: bool = False
@@ -94,13 +97,22 @@ class Stream(msgspec.Struct, frozen=True):
 
 
 class MediaReport(msgspec.Struct, frozen=True):
-    """What the relay tells of a stream's media; ``preview`` once there is a picture to show."""
+    """What the relay tells of a stream's media; ``preview`` once there is a picture to show.
+
+    ``at_ms`` is when the state began, ``seen_ms`` when it was seen: the relay says ``flowing`` again each half minute.
+    """
 
     stream: str
     generation: int
     state: Media
     at_ms: int
     preview: bool = False
+    seen_ms: int = 0
+
+    @property
+    def moment_ms(self) -> int:
+        """When this was true, by the relay's clock."""
+        return max(self.at_ms, self.seen_ms)
 
 
 def feed_key(state: State, media: Media, flowed: bool, audience: Audience) -> FeedKey | None:
@@ -120,7 +132,20 @@ def is_newer(stream: Stream, report: MediaReport) -> bool:
         return False
     if stream.media_generation < report.generation or stream.media_ms is None:
         return True
-    return report.at_ms >= stream.media_ms
+    return report.moment_ms >= max(stream.media_ms, stream.media_seen_ms or 0)
+
+
+def unheard(stream: Stream, now_ms: int) -> MediaReport | None:
+    """What to believe of a stream that is said to flow though its relay has not been heard for too long: it is lost.
+
+    A relay that dies tells nobody. The report is dated by the last word of that relay, so that its next one is newer.
+    """
+    seen_ms = stream.media_seen_ms
+    if stream.state != "live" or stream.media != "flowing" or seen_ms is None:
+        return None
+    if now_ms - seen_ms < UNHEARD_MS_MAX:
+        return None
+    return MediaReport(stream.id, stream.media_generation, "lost", seen_ms, stream.preview, seen_ms)
 
 
 def silence(stream: Stream, now_ms: int) -> str | None:

@@ -1,4 +1,4 @@
-"""Lambda `Sweep`, each minute: ends broadcasts whose media never flowed or stays lost, and finishes half-made ends."""
+"""Lambda `Sweep`, each minute: ends broadcasts without media, finishes half-made ends, and notices relays that died."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from functions import clock, observe
+from functions.rooms import table as rooms
 from functions.streams import life, model, table
 from functions.streams.model import ENDED_BY_HOST, Stream
 
@@ -18,8 +19,8 @@ class SweepError(Exception):
 
 def sweep() -> list[str]:
     """End and finish whatever is due; returns the ids. One that fails keeps none of the others from its turn."""
+    failed = _mark_unheard()
     done: list[str] = []
-    failed: list[str] = []
     for stream in _due():
         try:
             life.end(stream, model.silence(stream, clock.now_ms()) or ENDED_BY_HOST)
@@ -30,6 +31,28 @@ def sweep() -> list[str]:
     if failed:
         raise SweepError(", ".join(failed))
     return done
+
+
+def _mark_unheard() -> list[str]:
+    """Streams said to flow whose relay is silent become lost; returns the ids of those that could not be marked."""
+    now_ms = clock.now_ms()
+    before = clock.rfc3339(now_ms - model.UNHEARD_MS_MAX + 1)
+    flowing = table.iterate_feed("live", before=before) + table.iterate_feed("followers", before=before)
+    failed: list[str] = []
+    for start in range(0, len(flowing), READ_AT_ONCE):
+        for stream in table.read_many(flowing[start : start + READ_AT_ONCE]).values():
+            report = model.unheard(stream, now_ms)
+            if report is None:
+                continue
+            try:
+                # False: the relay spoke while we looked, and nothing is to be done.
+                if table.set_media(stream, report):
+                    rooms.set_media(stream.id, report.state)
+                    observe.logger.warning("relay unheard", stream=stream.id, seen_ms=stream.media_seen_ms)
+            except Exception:  # noqa: BLE001 - logged, and raised as a whole after the others had their turn
+                observe.logger.exception("a silent broadcast could not be marked", stream=stream.id)
+                failed.append(stream.id)
+    return failed
 
 
 def _due() -> Iterator[Stream]:

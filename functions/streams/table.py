@@ -93,6 +93,7 @@ class StreamItem(storage.StoredItem):
     publish_request = UnicodeAttribute(null=True)
     media = UnicodeAttribute()
     media_at = NumberAttribute(null=True)
+    media_seen = NumberAttribute(null=True)
     media_generation = NumberAttribute(default=0)
     flowed = BooleanAttribute(default=False)
     preview = BooleanAttribute(default=False)
@@ -278,6 +279,7 @@ def set_media(stream: Stream, report: MediaReport) -> bool:
     actions: list[Action] = [
         StreamItem.media.set(report.state),
         StreamItem.media_at.set(report.at_ms),
+        _set(StreamItem.media_seen, report.seen_ms or None),
         StreamItem.media_generation.set(report.generation),
         StreamItem.flowed.set(flowed),
         StreamItem.preview.set(stream.preview or report.preview),
@@ -292,6 +294,9 @@ def set_media(stream: Stream, report: MediaReport) -> bool:
         unchanged &= StreamItem.media_at.does_not_exist()
     else:
         unchanged &= StreamItem.media_at == stream.media_ms
+    if stream.media_seen_ms is not None:
+        # A word from the relay since the stream was read: it is not unheard after all.
+        unchanged &= StreamItem.media_seen == stream.media_seen_ms
     try:
         StreamItem(_pk(stream.id), STREAM).update(actions, condition=unchanged)
     except UpdateError as error:
@@ -402,6 +407,7 @@ def _stream(item: StreamItem) -> Stream:
         publish_request=item.publish_request,
         media=cast(Media, item.media),
         media_ms=_integer(item.media_at),
+        media_seen_ms=_integer(item.media_seen),
         media_generation=int(item.media_generation),
         flowed=bool(item.flowed),
         preview=bool(item.preview),

@@ -200,3 +200,32 @@ def test_a_host_whose_account_is_gone_does_not_keep_a_broadcast_alive(client: Cl
     client.clock.offset_ms += 5 * 60_000
     assert sweep.sweep() == [stream_id]
     assert table.required(stream_id).state == "ended"
+
+
+def test_a_relay_that_dies_without_a_word_is_noticed_and_its_broadcast_ends(client: Client) -> None:
+    stream_id = client.live(client.host())
+    began_ms = clock.now_ms()
+    media.take(MediaReport(stream_id, 1, "flowing", began_ms, seen_ms=began_ms))
+    client.clock.offset_ms += 60_000
+    media.take(MediaReport(stream_id, 1, "flowing", began_ms, seen_ms=clock.now_ms()))
+    client.clock.offset_ms += 89_000
+    assert sweep.sweep() == []
+    assert table.required(stream_id).media == "flowing"
+    client.clock.offset_ms += 1_000
+    assert sweep.sweep() == []
+    assert table.required(stream_id).media == "lost"
+    assert room_media(stream_id) == "lost"
+    client.clock.offset_ms += 31_000
+    assert sweep.sweep() == [stream_id]
+    assert table.required(stream_id).end_reason == "lost"
+
+
+def test_a_relay_that_was_only_cut_off_is_believed_again(client: Client) -> None:
+    stream_id = client.live(client.host())
+    began_ms = clock.now_ms()
+    media.take(MediaReport(stream_id, 1, "flowing", began_ms, seen_ms=began_ms))
+    client.clock.offset_ms += 90_000
+    sweep.sweep()
+    assert media.take(MediaReport(stream_id, 1, "flowing", began_ms, seen_ms=clock.now_ms()))
+    assert table.required(stream_id).media == "flowing"
+    assert room_media(stream_id) == "flowing"

@@ -80,6 +80,24 @@ def test_the_first_report_of_a_new_key_counts_whatever_its_clock_says() -> None:
     assert model.is_newer(rotated, report(START_MS + 100, generation=2))
 
 
+def test_a_repeat_is_news_by_when_it_was_seen() -> None:
+    known = stream(media="lost", media_ms=START_MS + 60_000, media_seen_ms=START_MS + 60_000, media_generation=1)
+    assert model.is_newer(known, MediaReport("s1", 1, "flowing", START_MS, seen_ms=START_MS + 60_000))
+    assert not model.is_newer(known, MediaReport("s1", 1, "flowing", START_MS, seen_ms=START_MS + 59_999))
+
+
+def test_a_stream_whose_relay_is_silent_for_90_seconds_counts_as_lost_since_its_last_word() -> None:
+    said = {"media": "flowing", "flowed": True, "media_ms": START_MS, "media_generation": 1}
+    flowing = stream(**said, media_seen_ms=START_MS + 30_000)
+    assert model.unheard(flowing, START_MS + 119_999) is None
+    report = model.unheard(flowing, START_MS + 120_000)
+    assert report is not None
+    assert (report.state, report.at_ms, report.generation) == ("lost", START_MS + 30_000, 1)
+    assert model.is_newer(flowing, report)
+    assert model.unheard(stream(**said), START_MS + 10**9) is None
+    assert model.unheard(stream(**{**said, "media": "lost"}, media_seen_ms=START_MS), START_MS + 10**9) is None
+
+
 @pytest.mark.parametrize(
     ("changes", "after_ms", "reason"),
     [
