@@ -19,7 +19,15 @@ from functions import clock
 from functions.wallet import chain
 from functions.wallet.chain import Difference, Link
 from functions.wallet.ledger import Ledger, Receipt
-from functions.wallet.model import MILLI, PastTransfer, PurchaseDetails, SettlementDetails, Wallet, digest
+from functions.wallet.model import (
+    MILLI,
+    PastTransfer,
+    PurchaseDetails,
+    RefundDetails,
+    SettlementDetails,
+    Wallet,
+    digest,
+)
 
 # Entries younger than this are left out of the cut: one of them may still be on its way into the ledger.
 YOUNG_MS: Final = 60_000
@@ -180,7 +188,8 @@ def _receipts(book: Ledger, found: _Gathered) -> list[Difference]:
                 wrong.append(Difference("receipt_mismatch", account, each.id, f"its receipt names {receipt.transfer}"))
             purchases.add(key)
     for key, receipt in found.receipts.items():
-        if key not in purchases and book.transfer(receipt.account, receipt.transfer) is None:
+        # One without a transfer waits: its refund came before its purchase.
+        if key not in purchases and receipt.transfer and book.transfer(receipt.account, receipt.transfer) is None:
             wrong.append(Difference("purchase_missing", receipt.account, receipt.transfer, "a receipt minted nothing"))
     return wrong
 
@@ -244,7 +253,7 @@ def _conserved(
     wrong: list[Difference] = []
     for account, links in cut.items():
         for each in links:
-            if isinstance(each.details, PurchaseDetails):
+            if isinstance(each.details, PurchaseDetails | RefundDetails):
                 minted += each.signed
             elif isinstance(each.details, SettlementDetails):
                 converted += each.details.coins

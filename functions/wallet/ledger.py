@@ -27,20 +27,47 @@ PAUSE_MS_MAX: Final = 100.0
 UNSETTLED_KEYS: Final = 8
 
 
+# No provider: the namespace of receipts that remember a request by its key.
+REQUEST: Final = "request"
+
+
+class Claim(Struct, frozen=True):
+    """How much of a payment its payer has back, or demands back, in one matter (the refund, or one dispute).
+
+    ``millionths`` is the part of the payment, 0 when the matter ended in our favour; of two claims in one matter the
+    one with the larger ``order`` is newer, whichever arrives first.
+    """
+
+    matter: str
+    millionths: int
+    order: int
+
+
 class Receipt(Struct, frozen=True):
-    """A provider's receipt that was turned into coins: whose, which pack, and the transfer that minted them."""
+    """A provider's receipt that was turned into coins: whose, which pack, and the transfer that minted them.
+
+    ``transfer`` is empty while only a refund is known of it: that may arrive before the purchase. ``clawed`` of its
+    coins were taken back for its ``claims``. Each change raises ``revision`` by one, which makes a change happen once.
+    Requests that people name by an ``Idempotency-Key`` are kept the same way (provider `REQUEST`), with the
+    ``fingerprint`` of their content.
+    """
 
     provider: str
     id: str
     account: str
     pack: str
     transfer: str
+    claims: tuple[Claim, ...] = ()
+    clawed: int = 0
+    revision: int = 0
+    fingerprint: str = ""
 
 
 class Posting(Struct, frozen=True):
     """One transaction: a wallet moves from ``before`` (None: it did not exist) to ``after`` by ``transfer``.
 
-    Beside these it may put one event in a room's inbox (a gift), one receipt (a purchase), or mark gifts as settled by
+    Beside these it may put one event in a room's inbox (a gift), one receipt in its next revision (a purchase, a
+    refund), the request that brought it, or mark gifts as settled by
     ``transfer`` (a settlement). ``unsettled_key`` lists the transfer for settlement.
     """
 
@@ -51,6 +78,7 @@ class Posting(Struct, frozen=True):
     stream: str | None = None
     event: GiftEvent | None = None
     receipt: Receipt | None = None
+    request: Receipt | None = None
     settles: tuple[Transfer, ...] = ()
 
 
@@ -85,6 +113,10 @@ class Ledger(Protocol):
 
     def unsettled(self, creator: str, limit: int) -> list[Transfer]:
         """Up to ``limit`` gifts that wait for settlement; may lag behind and may still list settled ones."""
+        ...
+
+    def keep(self, receipt: Receipt) -> None:
+        """Write a receipt alone; `TakenError` unless it is the next revision of what is there."""
         ...
 
     def write(self, posting: Posting) -> None:

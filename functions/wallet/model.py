@@ -26,7 +26,7 @@ SETTLED_AT_ONCE_MAX: Final = 98
 _DIGEST_MODULUS: Final = 2**256
 
 Unit = Literal["coins", "diamonds"]
-Reason = Literal["gift", "purchase", "settlement"]
+Reason = Literal["gift", "purchase", "settlement", "refund", "refund_reversed"]
 
 
 class Wallet(Struct, frozen=True):
@@ -85,6 +85,14 @@ class PurchaseDetails(Struct, frozen=True, tag_field="kind", tag="purchase", omi
     pack: str
     usd_cents: int
     diamonds: int
+
+
+class RefundDetails(Struct, frozen=True, tag_field="kind", tag="refund", omit_defaults=True):
+    """Which purchase's coins went back with the money, or came back; ``step`` numbers the changes of one receipt."""
+
+    provider: str
+    receipt: str
+    step: int
 
 
 class SettlementDetails(Struct, frozen=True, tag_field="kind", tag="settlement", omit_defaults=True):
@@ -242,7 +250,7 @@ def check_count(count: int) -> None:
 def purchase(wallet: Wallet, *, provider: str, receipt: str, pack: CoinPack, at: int) -> tuple[Wallet, Transfer]:
     """Mint a pack's coins against a receipt that the provider has verified."""
     assert pack.coins > 0
-    return _post(
+    after, transfer = _post(
         wallet,
         id=f"purchase#{provider}#{receipt}",
         debit=house_account(provider),
@@ -256,6 +264,8 @@ def purchase(wallet: Wallet, *, provider: str, receipt: str, pack: CoinPack, at:
             provider=provider, receipt=receipt, pack=pack.id, usd_cents=pack.usd_cents, diamonds=wallet.diamonds
         ),
     )
+    # Whoever owed coins after a refund may spend again once they are paid back.
+    return msgspec.structs.replace(after, frozen=after.coins < 0), transfer
 
 
 def settle(wallet: Wallet, gifts: list[Transfer], *, at: int) -> tuple[Wallet, Transfer]:

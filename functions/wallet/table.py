@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 from botocore.exceptions import ClientError
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
+from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, TransactWriteError
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, LocalSecondaryIndex
 from pynamodb.transactions import TransactWrite
@@ -16,7 +17,7 @@ from pynamodb.transactions import TransactWrite
 from functions import storage
 from functions.rooms import table as rooms_table
 from functions.wallet import ledger
-from functions.wallet.ledger import LedgerError, MovedError, Posting, Receipt, TakenError, UncertainError
+from functions.wallet.ledger import Claim, LedgerError, MovedError, Posting, Receipt, TakenError, UncertainError
 from functions.wallet.model import Details, GiftDetails, PastTransfer, Transfer, Wallet
 
 TABLE_SETTING: Final = "LEDGER_TABLE"
@@ -163,13 +164,28 @@ class ReceiptItem(storage.StoredItem):
     account = UnicodeAttribute()
     pack = UnicodeAttribute()
     transfer = UnicodeAttribute()
+    claims = UnicodeAttribute(null=True)
+    clawed = NumberAttribute(default=0)
+    revision = NumberAttribute(default=0)
+    fingerprint = UnicodeAttribute(null=True)
 
     def to_receipt(self) -> Receipt:
         _, provider, receipt_id = self.pk.split("#", 2)
-        return Receipt(provider, receipt_id, self.account, self.pack, self.transfer)
+        return Receipt(
+            provider,
+            receipt_id,
+            self.account,
+            self.pack,
+            self.transfer,
+            claims=_claims.decode(self.claims) if self.claims else (),
+            clawed=int(self.clawed or 0),
+            revision=int(self.revision or 0),
+            fingerprint=self.fingerprint or "",
+        )
 
 
 _details = msgspec.json.Decoder(Details)
+_claims = msgspec.json.Decoder(tuple[Claim, ...])
 
 
 class StoredLedger:
@@ -230,6 +246,14 @@ class StoredLedger:
         except PynamoDBException as error:
             raise _read_failed(error) from error
 
+    def keep(self, receipt: Receipt) -> None:
+        try:
+            receipt_item(receipt).save(condition=_next_revision(receipt))
+        except PutError as error:
+            if _code(error) == "ConditionalCheckFailedException":
+                raise TakenError(str(error)) from error
+            raise _read_failed(error) from error
+
     def write(self, posting: Posting) -> None:
         try:
             with TransactWrite(connection=storage.connection()) as transaction:
@@ -238,8 +262,9 @@ class StoredLedger:
                     given = posting.transfer.details
                     owed = given.share_milli if isinstance(given, GiftDetails) else None
                     transaction.save(rooms_table.inbox_put(posting.stream, posting.event, owed))
-                if posting.receipt is not None:
-                    transaction.save(receipt_item(posting.receipt), condition=ReceiptItem.pk.does_not_exist())
+                for receipt in (posting.receipt, posting.request):
+                    if receipt is not None:
+                        transaction.save(receipt_item(receipt), condition=_next_revision(receipt))
                 settled: Action = TransferItem.unsettled_key.remove()
                 for gift in posting.settles:
                     transaction.update(
@@ -312,7 +337,20 @@ def receipt_item(receipt: Receipt) -> ReceiptItem:
         account=receipt.account,
         pack=receipt.pack,
         transfer=receipt.transfer,
+        claims=msgspec.json.encode(receipt.claims).decode() if receipt.claims else None,
+        clawed=receipt.clawed,
+        revision=receipt.revision,
+        fingerprint=receipt.fingerprint or None,
     )
+
+
+def _next_revision(receipt: Receipt) -> Condition:
+    if receipt.revision == 0:
+        return ReceiptItem.pk.does_not_exist()
+    known = ReceiptItem.revision == receipt.revision - 1
+    if receipt.revision == 1:  # receipts from before there were revisions have none
+        known = known | (ReceiptItem.pk.exists() & ReceiptItem.revision.does_not_exist())
+    return known
 
 
 def _put_wallet(transaction: TransactWrite, before: Wallet | None, after: Wallet) -> None:

@@ -58,13 +58,25 @@ class MemoryLedger:
                 found.append(self.transfers[place].transfer)
         return found
 
+    def keep(self, receipt: Receipt) -> None:
+        self._check_next(receipt)
+        self.receipts[receipt.provider, receipt.id] = receipt
+
+    def _check_next(self, receipt: Receipt) -> None:
+        known = self.receipts.get((receipt.provider, receipt.id))
+        if receipt.revision != (0 if known is None else known.revision + 1):
+            raise TakenError(receipt.id)
+
     def write(self, posting: Posting) -> None:
         transfer, after = posting.transfer, posting.after
         place = (transfer.account, transfer.id)
         receipt = posting.receipt
         gifts = [(gift.account, gift.id) for gift in posting.settles]
-        if place in self.transfers or (receipt is not None and (receipt.provider, receipt.id) in self.receipts):
+        if place in self.transfers:
             raise TakenError(transfer.id)
+        for each in (receipt, posting.request):
+            if each is not None:
+                self._check_next(each)
         if any(gift not in self.waits_under for gift in gifts):
             raise TakenError("a gift is settled")
         now, before = self.wallets.get(after.account), posting.before
@@ -78,8 +90,9 @@ class MemoryLedger:
         if posting.unsettled_key is not None:
             self.waiting.setdefault(posting.unsettled_key, {})[place] = None
             self.waits_under[place] = posting.unsettled_key
-        if receipt is not None:
-            self.receipts[receipt.provider, receipt.id] = receipt
+        for each in (receipt, posting.request):
+            if each is not None:
+                self.receipts[each.provider, each.id] = each
         if posting.event is not None and posting.stream is not None:
             self.inbox[posting.stream, posting.event.id] = posting.event
         for gift in gifts:
@@ -117,7 +130,7 @@ class FaultyLedger:
     faults: Faults = field(default_factory=Faults)
     somebody_else: Callable[[], None] | None = None
     happened: dict[str, int] = field(default_factory=dict[str, int])
-    late: list[Posting] = field(default_factory=list[Posting])
+    late: list[Posting | Receipt] = field(default_factory=list[Posting | Receipt])
     _stale: dict[str, list[Transfer]] = field(default_factory=dict[str, list[Transfer]])
 
     def wallet(self, account: str) -> Wallet | None:
@@ -143,7 +156,13 @@ class FaultyLedger:
         self._stale[creator] = self.inner.unsettled(creator, limit)
         return self._stale[creator]
 
+    def keep(self, receipt: Receipt) -> None:
+        self._commit(receipt)
+
     def write(self, posting: Posting) -> None:
+        self._commit(posting)
+
+    def _commit(self, posting: Posting | Receipt) -> None:
         self._between()
         faults = self.faults
         if self._chance("conflict", faults.conflict) or self._chance("throttle", faults.throttle):
@@ -153,7 +172,7 @@ class FaultyLedger:
         if self._chance("commits_later", faults.commits_later):
             self.late.append(posting)
             raise UncertainError("no answer yet")
-        self.inner.write(posting)
+        self._commit_inside(posting)
         if self._chance("crash", faults.crash):
             raise CrashError
         if self._chance("lost_after_commit", faults.lost_after_commit):
@@ -164,11 +183,17 @@ class FaultyLedger:
         if self.late:
             posting = self.late.pop(self.rng.randrange(len(self.late)))
             try:
-                self.inner.write(posting)
+                self._commit_inside(posting)
             except (TakenError, MovedError):
                 self._count("late_refused")
             else:
                 self._count("late_committed")
+
+    def _commit_inside(self, posting: Posting | Receipt) -> None:
+        if isinstance(posting, Receipt):
+            self.inner.keep(posting)
+        else:
+            self.inner.write(posting)
 
     def _before_read(self) -> None:
         self._between()
