@@ -33,6 +33,9 @@ class Caller(Struct, frozen=True):
     role: Role
     nonce: str
     sender: Sender
+    market: str = ""
+    age_years: int = 0
+    created_ms: int = 0
 
     @property
     def account(self) -> str:
@@ -54,13 +57,16 @@ class _Context(Struct, frozen=True):
     handle: str = ""
     name: str = ""
     badges: str = ""
+    market: str = ""
+    age: int = 0
+    created: int = 0
 
 
 def caller(event: dict[str, Any]) -> Caller:
     """Who sent this event; ``unauthenticated`` where the authorizer's context is not there."""
     request: dict[str, Any] = event.get("requestContext") or {}
     try:
-        context = msgspec.convert(request.get("authorizer") or {}, _Context)
+        context = msgspec.convert(request.get("authorizer") or {}, _Context, strict=False)
     except msgspec.ValidationError:
         raise OnairError("unauthenticated", "This socket has no valid ticket. Ask for a new one.") from None
     badges = tuple(badge for badge in context.badges.split(",") if badge)
@@ -71,6 +77,9 @@ def caller(event: dict[str, Any]) -> Caller:
         role=context.role,
         nonce=context.nonce,
         sender=Sender(context.account, context.handle, context.name, badges),
+        market=context.market,
+        age_years=context.age,
+        created_ms=context.created,
     )
 
 

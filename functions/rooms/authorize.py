@@ -27,6 +27,9 @@ class Ticket(Struct, frozen=True):
     handle: str = ""
     name: str = ""
     badges: tuple[str, ...] = ()
+    market: str = ""
+    age: int = 0
+    created: int = 0
 
 
 @observe.tracer.capture_lambda_handler(capture_response=False)
@@ -54,5 +57,8 @@ def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
             "handle": ticket.handle,
             "name": ticket.name,
             "badges": ",".join(ticket.badges),
+            "market": ticket.market,
+            "age": str(ticket.age),
+            "created": str(ticket.created),
         },
     }

@@ -8,6 +8,7 @@ from functions.rooms.messages import Ack, GiftMessage
 from functions.rooms.model import RoomView
 from functions.rooms.stored import StoredRooms
 from functions.wallet.gift_transfer import send_gift
+from functions.wallet.giving import Giver
 
 
 @route(GiftMessage)
@@ -22,7 +23,8 @@ def handle(who: Caller, message: GiftMessage) -> Ack:
         raise OnairError("not_found")
     if desk.room.live and not desk.joined:
         raise OnairError("conflict", "Join this room first.")
-    room = RoomView(who.stream_id, desk.room.host.id, desk.room.live)
-    answer = send_gift(who.sender, room, message)
+    host = desk.room.host
+    room = RoomView(who.stream_id, host.id, desk.room.live, desk.room.settings.gifts_on, host.badges)
+    answer = send_gift(who.sender, room, message, Giver(who.market, who.age_years, who.created_ms))
     rooms.ring(who.stream_id)
     return Ack(message.id, answer.event_id, answer.coins)

@@ -49,12 +49,14 @@ class ReactMessage(Struct, frozen=True):
 
 
 class GiftMessage(Struct, frozen=True):
-    """A gift of the catalogue, ``count`` times. ``combo`` names the run of sends that it belongs to."""
+    """A gift of the catalogue, ``count`` times. ``combo`` names the run of sends that it belongs to, and ``combo_end``
+    ends it."""
 
     id: ClientId
     gift_id: OpaqueId
     count: Annotated[int, Meta(ge=1, le=999)]
     combo: OpaqueId | None = None
+    combo_end: bool = False
 
 
 class PingMessage(Struct, frozen=True):
@@ -80,11 +82,12 @@ class Sender(Struct, frozen=True):
 
 
 class RoomSettings(Struct, frozen=True):
-    """What the host has set for comments; ``slow_mode_s`` is the least time between two comments of one member."""
+    """What the host has set: ``slow_mode_s`` is the least time between two comments of one member."""
 
     slow_mode_s: Annotated[int, Meta(ge=0, le=3600)] = 0
     followers_only: bool = False
     comments_on: bool = True
+    gifts_on: bool = True
 
 
 # --- events ------------------------------------------------------------------------------------------------------
@@ -107,13 +110,14 @@ class ChatEvent(Event, frozen=True, tag="chat"):
 
 
 class GiftEvent(Event, frozen=True, tag="gift"):
-    """A gift: ``coins`` is what this send cost in all, ``repeat_count`` the combo so far."""
+    """A gift: ``coins`` is what this send cost in all, ``repeat_count`` the combo so far, ``combo_end`` its end."""
 
     gift_id: str
     count: int
     coins: int
     repeat_count: int | None = None
     combo: str | None = None
+    combo_end: bool = False
 
 
 class JoinEvent(Event, frozen=True, tag="join"):

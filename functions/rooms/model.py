@@ -117,6 +117,8 @@ class RoomView(Struct, frozen=True):
     stream_id: str
     host_id: str
     live: bool
+    gifts_on: bool = True
+    host_badges: tuple[str, ...] = ()
 
 
 class Member(Struct, frozen=True, kw_only=True):

@@ -30,6 +30,8 @@ from functions.rooms.port import Rooms, Sockets
 # A slow connection costs its room at most this long in a frame.
 POST_MS_MIN: Final = 500
 ATTEMPTS_MAX: Final = 5
+# From a join's own time to its registration: the route's time limit of 10 s, the longest frame, and clocks.
+JOIN_MS_MAX: Final = 20_000
 
 
 class Outcome(Struct, frozen=True):
@@ -68,7 +70,8 @@ def sequence(
     over_ms = slot_over_ms(slot, limits)
     if first_try and head is not None and head.read_ms >= over_ms:
         return Outcome(covered=True)
-    tick_over_ms = head.at_ms + head.tick_ms if head else 0
+    # From when the last frame was read, not made: else each frame's own time would push the next beyond its slot.
+    tick_over_ms = head.read_ms + head.tick_ms if head else 0
     # Never past the deadline: another host's clock may be far ahead, and its frame's time with it.
     clock.sleep_ms(min(max(over_ms, tick_over_ms), deadline_ms) - clock.now_ms())
     done = Outcome()
@@ -216,18 +219,18 @@ class _Step:
         within_ms = max(POST_MS_MIN, frame.tick_ms)
         early = self._live(audience.connections)
         # Who registered after the first read and before the put has read frames without this one: a second read after
-        # the put finds them, while the first are being served.
+        # the put finds them, while the first are being served. Only those who began to join lately can be among them.
         gone: list[Connection]
-        everyone: list[Connection]
-        gone, everyone = self.rooms.together(
+        lately: list[Connection]
+        gone, lately = self.rooms.together(
             lambda: self.sockets.post([frame.body], early, within_ms),
-            lambda: self.rooms.connections(self.stream_id, 0),
+            lambda: self.rooms.connections(self.stream_id, 0, clock.now_ms() - JOIN_MS_MAX),
         )
-        served = {one.id for one in early}
-        late = [one for one in self._live(everyone) if one.id not in served]
+        known = {one.id for one in audience.connections}
+        late = [one for one in lately if one.id not in known]
         if late:
-            gone = gone + self.sockets.post([frame.body], late, within_ms)
-        self._dismiss(everyone, gone, closing)
+            gone = gone + self.sockets.post([frame.body], self._live(late), within_ms)
+        self._dismiss([*audience.connections, *late], gone, closing)
 
     def _deliver(
         self, shard: int, bodies: list[str], state: RoomState, audience: Audience, closing: str | None

@@ -109,9 +109,24 @@ class StoredRooms:
                 shards[shard] = ShardCount(int(told.viewers), int(told.at_ms))
         return None if room is None else RoomState(room, reactions, viewers, shards)
 
-    def connections(self, stream_id: str, shard: int) -> list[Connection]:
-        rows = query(shard_key(stream_id, shard), None)
-        return [ConnectionItem.from_raw_data(row).to_connection() for row in rows]
+    def connections(self, stream_id: str, shard: int, since_ms: int = 0) -> list[Connection]:
+        # Read with each frame, so only what posting needs, and no model for each of 400.
+        rows = query(
+            shard_key(stream_id, shard),
+            None,
+            filter_condition=ConnectionItem.joined_ms >= since_ms if since_ms else None,
+            only=["sk", "account", "expires_at", "closing"],
+        )
+        return [
+            Connection(
+                id=str(row["sk"]["S"]).removeprefix(CONNECTION_PREFIX),
+                account=str(row["account"]["S"]),
+                shard=shard,
+                expires_s=int(row["expires_at"]["N"]),
+                closing=raw_text(row, "closing"),
+            )
+            for row in rows
+        ]
 
     def count_connections(self, stream_id: str, shard: int, now_s: int) -> int:
         live = (ConnectionItem.expires_at > now_s) & ConnectionItem.closing.does_not_exist()
@@ -299,7 +314,14 @@ class StoredRooms:
         return found
 
 
-def query(key: str, range_condition: Condition | None, limit: int | None = None, newest: bool = False) -> list[RawItem]:
+def query(
+    key: str,
+    range_condition: Condition | None,
+    limit: int | None = None,
+    newest: bool = False,
+    filter_condition: Condition | None = None,
+    only: list[str] | None = None,
+) -> list[RawItem]:
     """All raw items of a partition within the condition, ≤ ``limit`` (one call for each megabyte)."""
     rows = list[RawItem]()
     start: Any = None
@@ -307,6 +329,8 @@ def query(key: str, range_condition: Condition | None, limit: int | None = None,
         answer: dict[str, Any] = RoomsItem._get_connection().query(
             key,
             range_key_condition=range_condition,
+            filter_condition=filter_condition,
+            attributes_to_get=only,
             consistent_read=True,
             exclusive_start_key=start,
             limit=None if limit is None else limit - len(rows),

@@ -59,7 +59,7 @@ def rooms_of(world: QuietWorld) -> Rooms:
 
 
 def enter(world: QuietWorld, name: str) -> None:
-    world.rooms.by_shard[0, name] = Connection(name, name, 0, 2**40)
+    world.rooms.by_shard[0, name] = Connection(name, name, 0, 2**40, clock.now_ms())
     world.sockets.mailboxes[name] = []
 
 

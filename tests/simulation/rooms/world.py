@@ -247,8 +247,11 @@ class FakeRooms:
 
         return self.world.call("state", read)
 
-    def connections(self, stream_id: str, shard: int) -> list[Connection]:
-        return self.world.call("connections", lambda: [one for (n, _), one in self.by_shard.items() if n == shard])
+    def connections(self, stream_id: str, shard: int, since_ms: int = 0) -> list[Connection]:
+        def read() -> list[Connection]:
+            return [one for (n, _), one in self.by_shard.items() if n == shard and one.joined_ms >= since_ms]
+
+        return self.world.call("connections", read)
 
     def count_connections(self, stream_id: str, shard: int, now_s: int) -> int:
         def read() -> int:
