@@ -18,7 +18,9 @@ from typing import Any
 
 from functions import aws, observe, storage
 from functions.rooms.messages import GiftMessage, Sender
+from functions.rooms.model import RoomView
 from functions.wallet import catalogue, gift_transfer, ledger, model
+from functions.wallet.giving import Giver
 from functions.wallet.ledger import Posting
 from functions.wallet.model import Wallet
 from functions.wallet.table import WALLET_KEY, StoredLedger, TransferItem, WalletItem, transfer_item, wallet_key
@@ -30,6 +32,7 @@ GIFTS = 300
 TURNS = 6
 WARM = 150
 SENDER = Sender("sender-in-this-bench", "sender", "Sender")
+GIVER = Giver("US", 30)
 BARE = "bare-one-in-this-bench"
 COINS = 10_000_000
 
@@ -83,7 +86,7 @@ def fill(transfers: int) -> None:
 
 def give(client_id: str) -> None:
     message = GiftMessage(client_id, "rose", 1)
-    gift_transfer.give(StoredLedger(), SENDER, message, stream="stream-in-this-bench", host="host", live=True)
+    gift_transfer.give(StoredLedger(), SENDER, message, RoomView("stream-in-this-bench", "host", True), GIVER)
 
 
 def gifts_a_second(first: int, gifts: int) -> float:

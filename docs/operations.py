@@ -15,7 +15,7 @@ from functions.rooms.messages import FramesPage
 from functions.rooms.routes import FramesQuery
 from functions.streams import views as streams
 from functions.streams.model import Summary
-from functions.wallet import purchases
+from functions.wallet import purchases, self_limit
 from functions.wallet import routes as wallet
 
 
@@ -106,9 +106,13 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /feed/for-you": FEED,
     "GET /feed/following": FEED,
     "GET /feed/upcoming": FEED,
-    "GET /gifts": Operation(wallet.Gifts),
+    "GET /gifts": Operation(wallet.Gifts, query=wallet.GiftsQuery, refusals=("invalid_request",)),
     "GET /coin-packs": Operation(wallet.CoinPacks),
     "GET /wallet": Operation(purchases.WalletAnswer),
+    "GET /wallet/limit": Operation(self_limit.LimitAnswer),
+    "PUT /wallet/limit": Operation(
+        self_limit.LimitAnswer, body=self_limit.LimitChange, refusals=("invalid_request", "too_large")
+    ),
     "GET /wallet/statement": Operation(wallet.Statement, query=Page, refusals=("invalid_request",)),
     "POST /purchases": Operation(
         purchases.WalletAnswer,

@@ -24,6 +24,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "already_live": (409, "You are live already. End that broadcast first, or take it over."),
     "insufficient_coins": (409, "You do not have enough coins. Get more, then send again."),
     "insufficient_diamonds": (409, "You do not have enough diamonds for this payout."),
+    "limit_reached": (409, "This is beyond the spending limit for today. It starts anew at midnight UTC."),
     "purchase_refused": (422, "This purchase could not be confirmed, so no coins were added. Contact support with it."),
     "id_reused": (409, "This id was used before for something else. Use a new id."),
     "too_large": (413, "This is too large. Send less at once."),

@@ -67,6 +67,10 @@ def _signed(stream: Stream, subject: str, role: Role, account: Account | None) -
             "handle": account.handle if account else "",
             "name": account.display_name if account else "",
             "badges": list(account.badges) if account else [],
+            # What a gift is allowed by, so that sending one reads no account.
+            "market": account.market if account else "",
+            "age": accounts_model.age_years(account.birth_date, clock.today_utc(clock.now_ms())) if account else 0,
+            "created": account.created_ms if account else 0,
         }
     )
     playback, playback_expires_ms = tokens.playback_token(stream.id)

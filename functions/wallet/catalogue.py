@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from functions.errors import OnairError
+from functions.wallet import giving
 from functions.wallet.model import CoinPack, Gift
 
 HERE = Path(__file__).parent
@@ -25,6 +27,11 @@ def gifts() -> dict[str, Gift]:
 def coin_packs() -> dict[str, CoinPack]:
     """Every coin pack by id, smallest first."""
     return _read("coin_packs.json", CoinPack)
+
+
+def gifts_on_offer(market: str, day: date) -> list[Gift]:
+    """The gifts that are on offer on a day in a market (empty: in all), cheapest first."""
+    return [each for each in gifts().values() if giving.offered(each, market, day)]
 
 
 def gift(gift_id: str) -> Gift:

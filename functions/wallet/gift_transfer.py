@@ -11,28 +11,29 @@ from functions import clock, ids, observe, settings
 from functions.errors import OnairError
 from functions.rooms.messages import GiftEvent, GiftMessage, Sender
 from functions.rooms.model import GiftAnswer, RoomView
-from functions.wallet import catalogue, ledger, model, settle
+from functions.wallet import catalogue, giving, ledger, model, settle
+from functions.wallet.giving import Giver
 from functions.wallet.ledger import Ledger, LedgerError, MovedError, Posting
 from functions.wallet.model import GiftDetails, PastTransfer, Wallet
 from functions.wallet.table import StoredLedger
 
 
-def send_gift(sender: Sender, room: RoomView, message: GiftMessage) -> GiftAnswer:
+def send_gift(sender: Sender, room: RoomView, message: GiftMessage, giver: Giver) -> GiftAnswer:
     """Send a gift in a room, and wake the settler for its host.
 
     Raises
     ------
     OnairError
-        ``invalid_request`` (gift, count), ``not_live``, ``forbidden`` (to oneself, frozen wallet),
-        ``insufficient_coins``, ``id_reused``, ``unavailable`` (send the same again).
+        ``invalid_request`` (gift, count), ``not_live``, ``forbidden`` (to oneself, frozen wallet, no gifts here),
+        ``age_restricted``, ``limit_reached``, ``insufficient_coins``, ``id_reused``, ``unavailable`` (send the same
+        again).
     """
     answer = give(
         StoredLedger(),
         sender,
         message,
-        stream=room.stream_id,
-        host=room.host_id,
-        live=room.live,
+        room,
+        giver,
         permille=settings.integer("CREATOR_SHARE_PERMILLE", model.CREATOR_SHARE_PERMILLE),
     )
     try:
@@ -47,10 +48,9 @@ def give(
     book: Ledger,
     sender: Sender,
     message: GiftMessage,
+    room: RoomView,
+    giver: Giver,
     *,
-    stream: str,
-    host: str,
-    live: bool,
     permille: int = model.CREATOR_SHARE_PERMILLE,
     rng: random.Random | None = None,
     new_id: Callable[[], str] = ids.new,
@@ -62,14 +62,12 @@ def give(
         try:
             before = book.wallet(sender.id)
             try:
-                posting = _posting(
-                    before or Wallet(sender.id), before, sender, message, stream, host, live, permille, event_id
-                )
+                posting = _posting(before, sender, message, room, giver, permille, event_id)
             except OnairError:
                 earlier = book.transfer(sender.id, model.gift_transfer_id(message.id))
                 if earlier is None:
                     raise
-                return _answer_again(earlier, message, stream)
+                return _answer_again(earlier, message, room.stream_id)
             book.write(posting)
             return GiftAnswer(event_id, posting.after.coins)
         except MovedError:
@@ -79,36 +77,38 @@ def give(
             # that it must not exist, and the wallet's version, refuse the second one.
             earlier = _read(book, sender.id, message)
             if earlier is not None:
-                return _answer_again(earlier, message, stream)
+                return _answer_again(earlier, message, room.stream_id)
     raise OnairError("unavailable")
 
 
 def _posting(
-    wallet: Wallet,
     before: Wallet | None,
     sender: Sender,
     message: GiftMessage,
-    stream: str,
-    host: str,
-    live: bool,
+    room: RoomView,
+    giver: Giver,
     permille: int,
     event_id: str,
 ) -> Posting:
     gift = catalogue.gift(message.gift_id)
     model.check_count(message.count)
-    if not live:
+    if not room.live:
         raise OnairError("not_live")
+    now = clock.now_ms()
+    giving.check(giver, gift, clock.today_utc(now), gifts_on=room.gifts_on, host_badges=room.host_badges)
     after, transfer = model.give(
-        wallet,
-        host=host,
+        before or Wallet(sender.id),
+        host=room.host_id,
         gift=gift,
         count=message.count,
         combo=message.combo,
-        stream=stream,
+        combo_end=message.combo_end,
+        stream=room.stream_id,
         client_id=message.id,
         event_id=event_id,
-        at=clock.now_ms(),
+        at=now,
         permille=permille,
+        created_ms=giver.created_ms,
     )
     event = GiftEvent(
         id=event_id,
@@ -120,13 +120,14 @@ def _posting(
         coins=transfer.amount,
         combo=message.combo,
         repeat_count=after.combo_count if message.combo is not None else None,
+        combo_end=message.combo_end and message.combo is not None,
     )
     return Posting(
         before=before,
         after=after,
         transfer=transfer,
-        unsettled_key=ledger.unsettled_key(host, message.id),
-        stream=stream,
+        unsettled_key=ledger.unsettled_key(room.host_id, message.id),
+        stream=room.stream_id,
         event=event,
     )
 

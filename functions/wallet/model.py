@@ -8,12 +8,14 @@ earned in thousandths (``milli``): a settlement credits whole diamonds, and what
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 from typing import Final, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from functions.errors import OnairError
+from functions.wallet import limits
 
 GENESIS: Final = "0" * 64
 COUNT_MAX: Final = 999
@@ -25,8 +27,9 @@ BALANCE_MAX: Final = 2**53 - 1
 SETTLED_AT_ONCE_MAX: Final = 98
 _DIGEST_MODULUS: Final = 2**256
 
+Animation = Literal["pop", "float", "swell", "fly", "gallop", "drive", "sail", "rain", "burst", "sky", "stage"]
 Unit = Literal["coins", "diamonds"]
-Reason = Literal["gift", "purchase", "settlement", "refund", "refund_reversed"]
+Reason = Literal["gift", "purchase", "settlement", "limit", "payout", "payout_reversal", "refund", "refund_reversed"]
 
 
 class Wallet(Struct, frozen=True):
@@ -34,6 +37,8 @@ class Wallet(Struct, frozen=True):
 
     ``combo`` and ``combo_count`` tell how often the current run of one gift was sent. Every gift of a sender moves this
     wallet, so the count is right under any concurrency; it is a convenience, not money, and stands outside the chain.
+    ``spent`` counts the coins given on ``spent_day`` (days since the Unix epoch, UTC). ``limit`` is what its owner lets
+    it give a day; from ``limit_from`` (ms, 0: never) on it is ``limit_next`` instead. None is no limit.
     """
 
     account: str
@@ -46,16 +51,30 @@ class Wallet(Struct, frozen=True):
     frozen: bool = False
     combo: str = ""
     combo_count: int = 0
+    spent_day: int = 0
+    spent: int = 0
+    limit: int | None = None
+    limit_next: int | None = None
+    limit_from: int = 0
 
 
-class Gift(Struct, frozen=True):
-    """One gift of the catalogue; ``coins`` is its price."""
+class Gift(Struct, frozen=True, omit_defaults=True):
+    """One gift of the catalogue; ``coins`` is its price.
+
+    It is on offer from the day ``from`` to the day ``to`` (UTC, both included), in ``markets`` (none named: in all), to
+    those who are ``min_age`` and old enough for gifts in their market.
+    """
 
     id: str
     name: str
     coins: int
     emoji: str
     tier: Literal["small", "medium", "large", "epic"]
+    animation: Animation
+    first_day: date | None = field(default=None, name="from")
+    last_day: date | None = field(default=None, name="to")
+    markets: tuple[str, ...] = ()
+    min_age: int = 0
 
 
 class CoinPack(Struct, frozen=True):
@@ -87,6 +106,16 @@ class PurchaseDetails(Struct, frozen=True, tag_field="kind", tag="purchase", omi
     diamonds: int
 
 
+class Given(Struct, frozen=True, array_like=True, gc=False):
+    """What one account gave of one gift in one stream, within a settlement: what leaderboards are added up from."""
+
+    stream: str
+    account: str
+    gift_id: str
+    count: int
+    coins: int
+
+
 class RefundDetails(Struct, frozen=True, tag_field="kind", tag="refund", omit_defaults=True):
     """Which purchase's coins went back with the money, or came back; ``step`` numbers the changes of one receipt."""
 
@@ -103,9 +132,34 @@ class SettlementDetails(Struct, frozen=True, tag_field="kind", tag="settlement",
     share_milli: int
     carried_milli: int
     digest: str
+    given: tuple[Given, ...] = ()
 
 
-Details = GiftDetails | PurchaseDetails | SettlementDetails
+class LimitDetails(Struct, frozen=True, tag_field="kind", tag="limit", omit_defaults=True):
+    """What its owner lets a wallet give a day (None: anything), and since when (ms)."""
+
+    coins_a_day: int | None
+    since: int
+
+
+class PayoutDetails(Struct, frozen=True, tag_field="kind", tag="payout", omit_defaults=True):
+    """Diamonds put aside for a payout: in US cents what they are worth, and what of it is withheld as tax."""
+
+    payout: str
+    cents: int
+    withheld_cents: int
+
+
+class ReversalDetails(Struct, frozen=True, tag_field="kind", tag="payout_reversal", omit_defaults=True):
+    """Diamonds that came back, because their payout was refused."""
+
+    payout: str
+    why: str
+
+
+Details = (
+    GiftDetails | PurchaseDetails | SettlementDetails | LimitDetails | PayoutDetails | ReversalDetails | RefundDetails
+)
 
 
 class Transfer(Struct, frozen=True, omit_defaults=True):
@@ -192,7 +246,9 @@ def give(
     event_id: str,
     at: int,
     combo: str | None = None,
+    combo_end: bool = False,
     permille: int = CREATOR_SHARE_PERMILLE,
+    created_ms: int | None = None,
 ) -> tuple[Wallet, Transfer]:
     """Spend coins on a gift.
 
@@ -202,11 +258,16 @@ def give(
         1 to `COUNT_MAX`.
     at : int
         Milliseconds since the Unix epoch; the entry never lies before the one it follows.
+    combo_end : bool
+        The run ends with this send: the next one under the same name counts from its own.
+    created_ms : int | None
+        When the sender's account was made, for the limit of new accounts; None for an account that is not new.
 
     Raises
     ------
     OnairError
-        ``invalid_request`` (count), ``forbidden`` (to oneself, frozen wallet), ``insufficient_coins``.
+        ``invalid_request`` (count), ``forbidden`` (to oneself, frozen wallet), ``insufficient_coins``,
+        ``limit_reached``.
     """
     check_count(count)
     if host == wallet.account:
@@ -216,9 +277,10 @@ def give(
     price = gift.coins * count
     if wallet.coins < price:
         raise OnairError("insufficient_coins", details={"needed": price, "coins": wallet.coins})
+    spent_day, spent = limits.spend(wallet, price, max(at, wallet.at), created_ms)
     run = f"{stream}/{gift.id}/{combo}" if combo is not None else ""
     so_far = wallet.combo_count if run and run == wallet.combo else 0
-    after, transfer = _post(
+    after, transfer = post(
         wallet,
         id=gift_transfer_id(client_id),
         debit=wallet_account(wallet.account),
@@ -238,7 +300,13 @@ def give(
         ),
     )
     assert after.coins >= 0
-    return msgspec.structs.replace(after, combo=run, combo_count=so_far + count), transfer
+    return msgspec.structs.replace(
+        after,
+        combo="" if combo_end else run,
+        combo_count=so_far + count,
+        spent_day=spent_day,
+        spent=spent,
+    ), transfer
 
 
 def check_count(count: int) -> None:
@@ -250,7 +318,7 @@ def check_count(count: int) -> None:
 def purchase(wallet: Wallet, *, provider: str, receipt: str, pack: CoinPack, at: int) -> tuple[Wallet, Transfer]:
     """Mint a pack's coins against a receipt that the provider has verified."""
     assert pack.coins > 0
-    after, transfer = _post(
+    after, transfer = post(
         wallet,
         id=f"purchase#{provider}#{receipt}",
         debit=house_account(provider),
@@ -268,6 +336,17 @@ def purchase(wallet: Wallet, *, provider: str, receipt: str, pack: CoinPack, at:
     return msgspec.structs.replace(after, frozen=after.coins < 0), transfer
 
 
+def given_by(gifts: list[Transfer]) -> tuple[Given, ...]:
+    """What each account gave of each gift in each stream, added up, in a fixed order."""
+    rows: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for each in gifts:
+        gift = each.details
+        assert isinstance(gift, GiftDetails)
+        count, coins = rows.get((gift.stream, each.account, gift.gift_id), (0, 0))
+        rows[gift.stream, each.account, gift.gift_id] = (count + gift.count, coins + each.amount)
+    return tuple(Given(*key, *sums) for key, sums in sorted(rows.items()))
+
+
 def settle(wallet: Wallet, gifts: list[Transfer], *, at: int) -> tuple[Wallet, Transfer]:
     """Turn the creator's shares of up to `SETTLED_AT_ONCE_MAX` gifts into whole diamonds and a carried remainder.
 
@@ -282,7 +361,7 @@ def settle(wallet: Wallet, gifts: list[Transfer], *, at: int) -> tuple[Wallet, T
         owed_milli += each.details.share_milli
         coins += each.amount
     whole, carried = divmod(wallet.carried_milli + owed_milli, MILLI)
-    after, transfer = _post(
+    after, transfer = post(
         wallet,
         id=f"settlement#{wallet.version + 1:010d}",
         debit=creator_account(wallet.account),
@@ -298,6 +377,7 @@ def settle(wallet: Wallet, gifts: list[Transfer], *, at: int) -> tuple[Wallet, T
             share_milli=owed_milli,
             carried_milli=carried,
             digest=digest([each.hash for each in gifts]),
+            given=given_by(gifts),
         ),
         carried_milli=carried,
     )
@@ -305,7 +385,7 @@ def settle(wallet: Wallet, gifts: list[Transfer], *, at: int) -> tuple[Wallet, T
     return after, transfer
 
 
-def _post(
+def post(
     wallet: Wallet,
     *,
     id: str,

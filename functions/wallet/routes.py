@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from chalice.app import Blueprint, Response
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from functions import clock, parse, security
 from functions.errors import OnairError
-from functions.wallet import catalogue, ledger, purchases
+from functions.wallet import catalogue, ledger, purchases, self_limit
 from functions.wallet.ledger import Ledger, LedgerError
 from functions.wallet.model import CoinPack, Gift, PastTransfer, Unit, Wallet
 from functions.wallet.purchases import PurchaseRequest, WalletAnswer
+from functions.wallet.self_limit import LimitAnswer, LimitChange
 from functions.wallet.table import StoredLedger
 
 routes = Blueprint(__name__)
 
 READ_ATTEMPTS_MAX: Final = 4
 T = TypeVar("T")
+
+
+class GiftsQuery(Struct, frozen=True):
+    """Whose gifts: an ISO 3166-1 alpha-2 code; without one, those that every market has."""
+
+    market: Annotated[str, Meta(pattern="^[A-Z]{2}$")] | Literal[""] = ""
 
 
 class Gifts(Struct, frozen=True):
@@ -59,8 +66,9 @@ class Statement(Struct, frozen=True):
 
 @routes.route("/gifts", methods=["GET"])
 def list_gifts() -> Gifts:
-    """The gift catalogue."""
-    return Gifts(list(catalogue.gifts().values()))
+    """The gifts on offer today, in a market if one is named."""
+    asked = parse.query(routes.current_request, GiftsQuery)
+    return Gifts(catalogue.gifts_on_offer(asked.market, clock.today_utc(clock.now_ms())))
 
 
 @routes.route("/coin-packs", methods=["GET"])
@@ -75,6 +83,22 @@ def read_wallet() -> WalletAnswer:
     who = parse.identity(routes.current_request)
     wallet = _tried(lambda: StoredLedger().wallet(who.account)) or Wallet(who.account)
     return purchases.wallet_answer(wallet)
+
+
+@routes.route("/wallet/limit", methods=["GET"], authorizer=security.cognito)
+def read_limit() -> LimitAnswer:
+    """What may be given a day, and what was."""
+    who = parse.identity(routes.current_request)
+    wallet = _tried(lambda: StoredLedger().wallet(who.account)) or Wallet(who.account)
+    return self_limit.answer(wallet, clock.now_ms())
+
+
+@routes.route("/wallet/limit", methods=["PUT"], authorizer=security.cognito)
+def change_limit() -> LimitAnswer:
+    """Set one's own limit: lower holds at once, higher after a day."""
+    who = parse.identity(routes.current_request)
+    asked = parse.body(routes.current_request, LimitChange)
+    return self_limit.set_limit(StoredLedger(), who.account, asked.coins_a_day)
 
 
 @routes.route("/wallet/statement", methods=["GET"], authorizer=security.cognito)

@@ -64,6 +64,11 @@ class WalletItem(storage.StoredItem):
     frozen = BooleanAttribute(default=False)
     combo = UnicodeAttribute(null=True)
     combo_count = NumberAttribute(null=True)
+    spent_day = NumberAttribute(null=True)
+    spent = NumberAttribute(null=True)
+    limit = NumberAttribute(null=True)
+    limit_next = NumberAttribute(null=True)
+    limit_from = NumberAttribute(null=True)
 
     def to_wallet(self) -> Wallet:
         return Wallet(
@@ -77,6 +82,11 @@ class WalletItem(storage.StoredItem):
             frozen=bool(self.frozen),
             combo=self.combo or "",
             combo_count=int(self.combo_count or 0),
+            spent_day=int(self.spent_day or 0),
+            spent=int(self.spent or 0),
+            limit=_optional(self.limit),
+            limit_next=_optional(self.limit_next),
+            limit_from=int(self.limit_from or 0),
         )
 
 
@@ -368,11 +378,21 @@ def _put_wallet(transaction: TransactWrite, before: Wallet | None, after: Wallet
         actions.append(WalletItem.frozen.set(after.frozen))
     if before is None or (before.combo, before.combo_count) != (after.combo, after.combo_count):
         actions += [WalletItem.combo.set(after.combo), WalletItem.combo_count.set(after.combo_count)]
+    if before is None or (before.spent_day, before.spent) != (after.spent_day, after.spent):
+        actions += [WalletItem.spent_day.set(after.spent_day), WalletItem.spent.set(after.spent)]
+    if _limit(before) != _limit(after):
+        for attribute, value in zip((WalletItem.limit, WalletItem.limit_next), _limit(after)[:2], strict=True):
+            actions.append(attribute.remove() if value is None else attribute.set(value))
+        actions.append(WalletItem.limit_from.set(after.limit_from))
     if before is None:
         condition = WalletItem.pk.does_not_exist()
     else:
         condition = (WalletItem.head_version == before.version) & (WalletItem.frozen == before.frozen)
     transaction.update(item, actions=actions, condition=condition)
+
+
+def _limit(wallet: Wallet | None) -> tuple[int | None, int | None, int]:
+    return (None, None, 0) if wallet is None else (wallet.limit, wallet.limit_next, wallet.limit_from)
 
 
 def _write_failed(error: TransactWriteError) -> LedgerError | TransactWriteError:
@@ -402,6 +422,10 @@ def _read_failed(error: PynamoDBException) -> LedgerError | PynamoDBException:
 def _code(error: PynamoDBException) -> str | None:
     # Not `cause_response_code`: botocore's time-outs carry a `response` of None, on which it fails.
     return error.cause.response.get("Error", {}).get("Code") if isinstance(error.cause, ClientError) else None
+
+
+def _optional(number: float | None) -> int | None:
+    return None if number is None else int(number)
 
 
 def _account(pk: str) -> str:

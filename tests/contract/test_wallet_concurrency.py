@@ -13,14 +13,16 @@ from functions import clock
 from functions.errors import OnairError
 from functions.rooms.items import InboxItem, room_key
 from functions.rooms.messages import GiftMessage, Sender
-from functions.rooms.model import GiftAnswer
+from functions.rooms.model import GiftAnswer, RoomView
 from functions.wallet import gift_transfer, purchases, settle
 from functions.wallet.audit import audit
+from functions.wallet.giving import Giver
 from functions.wallet.model import PurchaseDetails, SettlementDetails
 from functions.wallet.purchases import PurchaseRequest, SandboxProvider
 from functions.wallet.table import StoredLedger
 from tests.contract.conftest import Service
 
+GIVER = Giver("US", 30)
 SANDBOX = {"sandbox": SandboxProvider()}
 RESENT_MAX = 20
 WITHIN_S = 40.0
@@ -39,7 +41,7 @@ def give_until_answered(account: str, client_id: str, count: int = 1) -> GiftAns
     for _ in range(RESENT_MAX):
         try:
             return gift_transfer.give(
-                StoredLedger(), Sender(account, account, account), message, stream="s", host="host", live=True
+                StoredLedger(), Sender(account, account, account), message, RoomView("s", "host", True), GIVER
             )
         except OnairError as error:
             if error.code != "unavailable":

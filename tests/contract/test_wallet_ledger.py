@@ -6,13 +6,15 @@ import random
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from functions import clock, parse
 from functions.errors import OnairError
 from functions.rooms.messages import GiftMessage, Sender
-from functions.rooms.model import GiftAnswer
-from functions.wallet import catalogue, gift_transfer, ledger, model, purchases, routes, settle
+from functions.rooms.model import GiftAnswer, RoomView
+from functions.wallet import catalogue, gift_transfer, ledger, model, purchases, routes, self_limit, settle
 from functions.wallet.audit import AuditedLedger, audit
+from functions.wallet.giving import Giver
 from functions.wallet.ledger import MovedError, Posting, TakenError
 from functions.wallet.model import Wallet
 from functions.wallet.purchases import PurchaseRequest, SandboxProvider, WalletAnswer
@@ -20,6 +22,7 @@ from functions.wallet.purchases import PurchaseRequest, SandboxProvider, WalletA
 Book = AuditedLedger
 SANDBOX = {"sandbox": SandboxProvider()}
 VIEWER = Sender("viewer", "viewer", "Viewer")
+GIVER = Giver("US", 30)
 
 
 def buy(book: Book, account: str = "viewer", pack: str = "coins_7000", proof: str = "proof") -> WalletAnswer:
@@ -28,8 +31,9 @@ def buy(book: Book, account: str = "viewer", pack: str = "coins_7000", proof: st
 
 def give(book: Book, client_id: str, gift: str = "rose", count: int = 1, **other: Any) -> GiftAnswer:
     message = GiftMessage(client_id, gift, count, other.pop("combo", None))
-    place = {"stream": "s1", "host": "host", "live": True, **other}
-    return gift_transfer.give(book, VIEWER, message, rng=random.Random(1), **place)
+    who = other.pop("giver", GIVER)
+    place = {"stream_id": "s1", "host_id": "host", "live": True, **other}
+    return gift_transfer.give(book, VIEWER, message, RoomView(**place), who, rng=random.Random(1))
 
 
 def refusal(caught: pytest.ExceptionInfo[OnairError]) -> tuple[str, Any]:
@@ -147,7 +151,7 @@ def test_a_resent_gift_gets_its_first_answer_whatever_changed_since(proved_book:
     clean(proved_book)
 
 
-@pytest.mark.parametrize("other", [{"count": 2}, {"gift": "heart"}, {"stream": "s2"}, {"combo": "c"}])
+@pytest.mark.parametrize("other", [{"count": 2}, {"gift": "heart"}, {"stream_id": "s2"}, {"combo": "c"}])
 def test_an_id_with_other_content_is_refused(proved_book: Book, other: dict[str, Any]) -> None:
     buy(proved_book)
     give(proved_book, "1")
@@ -163,7 +167,13 @@ def test_an_id_with_other_content_is_refused(proved_book: Book, other: dict[str,
     ("other", "code", "field"),
     [
         ({"live": False}, "not_live", None),
-        ({"host": "viewer"}, "forbidden", None),
+        ({"host_id": "viewer"}, "forbidden", None),
+        ({"gifts_on": False}, "forbidden", None),
+        ({"host_badges": ("verified", "politician")}, "forbidden", None),
+        ({"giver": Giver("US", 17)}, "age_restricted", None),
+        ({"giver": Giver("KR", 18)}, "age_restricted", None),
+        ({"giver": Giver("US", 20), "gift": "champagne"}, "age_restricted", None),
+        ({"giver": Giver("DE", 30), "gift": "champagne"}, "invalid_request", "gift_id"),
         ({"gift": "no_such_gift"}, "invalid_request", "gift_id"),
         ({"count": 0}, "invalid_request", "count"),
         ({"count": -1}, "invalid_request", "count"),
@@ -312,3 +322,21 @@ def test_a_forged_cursor_is_refused(book: Book) -> None:
         assert refusal(caught) == ("invalid_request", {"field": "cursor"})
     with pytest.raises(OnairError):
         routes.statement(book, "other", parse.Page(mine, 2))
+
+
+# --- limits ------------------------------------------------------------------------------------------------------
+
+
+def test_a_limit_is_kept_with_the_wallet_and_holds_in_the_gifts_own_transaction(proved_book: Book) -> None:
+    buy(proved_book)
+    assert self_limit.set_limit(proved_book, "viewer", 10).coins_a_day == 10
+    give(proved_book, "1", "rose", 6)
+    with pytest.raises(OnairError) as caught:
+        give(proved_book, "2", "rose", 5)
+    assert caught.value.code == "limit_reached"
+    give(proved_book, "3", "rose", 4)
+    raised = self_limit.set_limit(proved_book, "viewer", None)
+    assert (raised.coins_a_day, raised.coins_next, raised.spent_today) == (10, None, 10)
+    lowered = self_limit.set_limit(proved_book, "viewer", 9)
+    assert (lowered.coins_a_day, lowered.coins_next) == (9, UNSET)
+    clean(proved_book)

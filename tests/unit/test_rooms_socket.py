@@ -513,6 +513,9 @@ def test_a_ticket_allows_with_its_claims_and_anything_else_is_unauthorized(
         "handle": "ana",
         "name": "Ana",
         "badges": ["fan", "new"],
+        "market": "US",
+        "age": 30,
+        "created": 1_000,
     }
     ticket, _ = tokens.sign_ticket(claims)
     arn = "arn:aws:execute-api:us-east-1:1:api/live/$connect"
@@ -531,6 +534,9 @@ def test_a_ticket_allows_with_its_claims_and_anything_else_is_unauthorized(
         "handle": "ana",
         "name": "Ana",
         "badges": "fan,new",
+        "market": "US",
+        "age": "30",
+        "created": "1000",
     }
     room.clock.sleep_ms(61_000)
     bad: list[Any] = [{"ticket": ticket}, {"ticket": "x"}, {"ticket": ""}, {}, None]

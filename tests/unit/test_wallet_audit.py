@@ -10,8 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 from functions.rooms.messages import GiftMessage, Sender
+from functions.rooms.model import RoomView
 from functions.wallet import gift_transfer, model, purchases, settle
 from functions.wallet.audit import SETTLED_WITHIN_MS, Report, audit
+from functions.wallet.giving import Giver
 from functions.wallet.model import GiftDetails, PastTransfer, Transfer
 from functions.wallet.purchases import PurchaseRequest, SandboxProvider
 from tests.simulation.wallet.memory_ledger import MemoryLedger
@@ -40,7 +42,7 @@ def buy(book: MemoryLedger, account: str, proof: str) -> None:
 
 def give(book: MemoryLedger, client_id: str) -> None:
     message = GiftMessage(client_id, "heart", 1)
-    gift_transfer.give(book, VIEWER, message, stream="s", host="host", live=True, rng=random.Random(1))
+    gift_transfer.give(book, VIEWER, message, RoomView("s", "host", True), Giver("US", 30), rng=random.Random(1))
 
 
 def names(report: Report) -> set[tuple[str, str, str]]:

@@ -17,12 +17,14 @@ from functions.rooms.model import RoomView
 from functions.wallet import ring_unsettled, settle
 from functions.wallet.audit import audit
 from functions.wallet.gift_transfer import send_gift
+from functions.wallet.giving import Giver
 from functions.wallet.settle import GUARD_MS, SLOT_MS
 from functions.wallet.table import StoredLedger
 from tests.contract import tables
 from tests.unit import https
 
 VIEWER = https.Person("viewer-id", "viewer", "token")
+GIVER = Giver("US", 30)
 ROOM = RoomView("s1", "host-id", True)
 
 
@@ -43,7 +45,7 @@ def buy(client: https.Client, proof: str = "p", **changes: Any) -> https.Answer:
 
 
 def give(client_id: str, count: int = 1) -> int:
-    return send_gift(Sender(VIEWER.id, "viewer", "Viewer"), ROOM, GiftMessage(client_id, "rose", count)).coins
+    return send_gift(Sender(VIEWER.id, "viewer", "Viewer"), ROOM, GiftMessage(client_id, "rose", count), GIVER).coins
 
 
 def rings() -> list[dict[str, str]]:
@@ -73,7 +75,7 @@ def batch(*bodies: str) -> dict[str, Any]:
 def test_catalogue_and_packs_are_open(ledger: https.Client) -> None:
     gifts = ledger.call("GET", "/gifts").body["items"]
     packs = ledger.call("GET", "/coin-packs").body["items"]
-    assert gifts[0].keys() == {"id", "name", "coins", "emoji", "tier"}
+    assert gifts[0].keys() == {"id", "name", "coins", "emoji", "tier", "animation"}
     assert packs[0].keys() == {"id", "coins", "usd_cents"}
     assert [each["coins"] for each in gifts] == sorted(each["coins"] for each in gifts)
 

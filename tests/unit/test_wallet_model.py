@@ -24,7 +24,7 @@ def bought(account: str = "viewer", pack: str = "coins_17500", receipt: str = "r
 
 
 def gift(wallet: Wallet, client_id: str = "1", coins: int = 1, **other: Any) -> tuple[Wallet, Transfer]:
-    kind = Gift("g", "G", coins, "🌹", "small")
+    kind = Gift("g", "G", coins, "🌹", "small", "pop")
     fields = {"host": "host", "gift": kind, "count": 1, "stream": "s", "event_id": "e", "at": 2_000, **other}
     return model.give(wallet, client_id=client_id, **fields)
 
@@ -111,7 +111,7 @@ def test_a_frozen_wallet_spends_nothing_and_still_receives() -> None:
     )
     assert given.frozen
     assert transfer.details == model.SettlementDetails(
-        1, 1, 500, 500, model.digest([gift(Wallet("v", coins=1))[1].hash])
+        1, 1, 500, 500, model.digest([gift(Wallet("v", coins=1))[1].hash]), (model.Given("s", "v", "g", 1, 1),)
     )
 
 
@@ -172,6 +172,15 @@ def test_a_combo_counts_on_within_one_gift_in_one_stream() -> None:
         wallet, _ = gift(wallet, f"{n}", **other)
         seen.append(wallet.combo_count)
     assert seen == [1, 3, 1, 1, 1]
+
+
+def test_a_combo_that_was_ended_starts_anew_under_the_same_name() -> None:
+    wallet, _ = bought()
+    wallet, _ = gift(wallet, "1", combo="c", count=3)
+    wallet, _ = gift(wallet, "2", combo="c", combo_end=True)
+    assert wallet.combo_count == 4
+    wallet, _ = gift(wallet, "3", combo="c", count=2)
+    assert wallet.combo_count == 2
 
 
 def test_the_catalogue_runs_from_a_rose_to_the_universe() -> None:

@@ -20,7 +20,7 @@ Patch = pytest.MonkeyPatch
 Defect = Callable[[Patch], None]
 _write = MemoryLedger.write
 _settle = model.settle
-_post: Any = model._post
+_post: Any = model.post
 _share = model.share_milli
 
 
@@ -118,7 +118,7 @@ def a_share_is_rounded_up_for_each_gift(patch: Patch) -> None:
 
 def a_seal_leaves_out_what_came_before(patch: Patch) -> None:
     seal = model.seal
-    patch.setattr(model, "_post", lambda wallet, **given: _unchained(seal, *_post(wallet, **given)))
+    patch.setattr(model, "post", lambda wallet, **given: _unchained(seal, *_post(wallet, **given)))
 
 
 def _unchained(seal: Callable[[Transfer], str], after: Wallet, transfer: Transfer) -> tuple[Wallet, Transfer]:
@@ -128,7 +128,7 @@ def _unchained(seal: Callable[[Transfer], str], after: Wallet, transfer: Transfe
 
 
 def an_entry_takes_the_time_of_the_clock(patch: Patch) -> None:
-    patch.setattr(model, "_post", lambda wallet, **given: _post(replace(wallet, at=0), **given))
+    patch.setattr(model, "post", lambda wallet, **given: _post(replace(wallet, at=0), **given))
 
 
 def a_version_is_used_twice(patch: Patch) -> None:
@@ -136,7 +136,7 @@ def a_version_is_used_twice(patch: Patch) -> None:
         after, transfer = _post(wallet, **given)
         return replace(after, version=max(1, wallet.version)), transfer
 
-    patch.setattr(model, "_post", posted)
+    patch.setattr(model, "post", posted)
 
 
 def a_lost_answer_is_taken_for_success(patch: Patch) -> None:

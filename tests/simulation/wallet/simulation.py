@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 from functions import clock
 from functions.errors import OnairError
 from functions.rooms.messages import GiftMessage, Sender
-from functions.rooms.model import GiftAnswer
+from functions.rooms.model import GiftAnswer, RoomView
 from functions.wallet import catalogue, gift_transfer, model, purchases, settle
 from functions.wallet.audit import Proof, audit
+from functions.wallet.giving import Giver
 from functions.wallet.model import GiftDetails
 from functions.wallet.purchases import PurchaseRequest, SandboxProvider, WalletAnswer
 from tests.simulation.wallet.memory_ledger import CrashError, Faults, FaultyLedger, MemoryLedger
@@ -35,6 +36,7 @@ STEPS_A_GROUP = 250
 DEPTH_MAX = 3
 # Prices around the rounding of a share, and one that few can pay.
 GIFTS = ("rose", "heart", "kiss", "doughnut", "cake", "dragon")
+GIVER = Giver("US", 30)
 SANDBOX = {"sandbox": SandboxProvider()}
 
 
@@ -202,9 +204,8 @@ class Simulation:
             self.book,
             Sender(sent.sender, sent.sender, sent.sender),
             message,
-            stream=sent.stream,
-            host=sent.host,
-            live=live,
+            RoomView(sent.stream, sent.host, live),
+            GIVER,
             permille=self.permille,
             rng=self.rng,
             new_id=self._new_id,
