@@ -70,8 +70,9 @@ def sequence(
     over_ms = slot_over_ms(slot, limits)
     if first_try and head is not None and head.read_ms >= over_ms:
         return Outcome(covered=True)
-    # From when the last frame was read, not made: else each frame's own time would push the next beyond its slot.
-    tick_over_ms = head.read_ms + head.tick_ms if head else 0
+    # A tick of one slot is kept by the rings themselves, one a slot. A longer one counts from when the last frame was
+    # read, not made: else each frame's own time would push the next further out.
+    tick_over_ms = head.read_ms + head.tick_ms if head and head.tick_ms > limits.slot_ms else 0
     # Never past the deadline: another host's clock may be far ahead, and its frame's time with it.
     clock.sleep_ms(min(max(over_ms, tick_over_ms), deadline_ms) - clock.now_ms())
     done = Outcome()
