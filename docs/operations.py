@@ -15,7 +15,7 @@ from functions.rooms.messages import FramesPage
 from functions.rooms.routes import FramesQuery
 from functions.streams import views as streams
 from functions.streams.model import Summary
-from functions.wallet import purchases, self_limit
+from functions.wallet import provider, purchases, self_limit
 from functions.wallet import routes as wallet
 
 
@@ -118,7 +118,19 @@ OPERATIONS: Mapping[str, Operation] = {
         purchases.WalletAnswer,
         201,
         purchases.PurchaseRequest,
-        refusals=("invalid_request", "conflict", "id_reused", "too_large"),
+        refusals=("invalid_request", "purchase_refused", "conflict", "id_reused", "too_large"),
+        repeatable=True,
+    ),
+    "POST /checkouts": Operation(
+        provider.Checkout,
+        201,
+        purchases.CheckoutRequest,
+        refusals=("invalid_request", "purchase_refused", "id_reused", "too_large"),
+        repeatable=True,
+    ),
+    "POST /webhooks/{provider}": Operation(
+        status=204,
+        refusals=("unauthenticated", "invalid_request", "purchase_refused", "conflict", "not_found", "too_large"),
     ),
 }
 

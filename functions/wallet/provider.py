@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -83,7 +83,7 @@ class Provider:
     def finish(self, pack_id: str, proof: str) -> None:
         """Tell the provider that the coins were handed out; safe to repeat."""
 
-    def hear(self, delivery: Delivery) -> list[Notice]:
+    def hear(self, delivery: Delivery) -> list[Notice]:  # noqa: ARG002 -- the port's shape
         """What a webhook tells; raises ``unauthenticated`` unless the provider signed it."""
         raise OnairError("not_found", f"{self.name} sends nothing here.")
 
@@ -95,7 +95,7 @@ class Provider:
         """Answer `ConsumptionAsked`: how much of the purchase was used, in thousandths."""
 
 
-def refused(provider: str, reason: Reason, **about: object) -> OnairError:
+def refused(provider: str, reason: Reason, **about: Any) -> OnairError:
     """The refusal of a purchase, logged with what it is ``about``; no proof goes into the log."""
     observe.logger.warning("purchase refused", provider=provider, reason=reason, **about)
     return OnairError("purchase_refused", details={"reason": reason})

@@ -11,10 +11,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from functions import clock, parse, security
 from functions.errors import OnairError
-from functions.wallet import catalogue, ledger, purchases, self_limit
+from functions.wallet import catalogue, ledger, offers, purchases, self_limit, webhooks
 from functions.wallet.ledger import Ledger, LedgerError
 from functions.wallet.model import CoinPack, Gift, PastTransfer, Unit, Wallet
-from functions.wallet.purchases import PurchaseRequest, WalletAnswer
+from functions.wallet.offers import Offer
+from functions.wallet.provider import Delivery
+from functions.wallet.purchases import CheckoutRequest, PurchaseRequest, WalletAnswer
 from functions.wallet.self_limit import LimitAnswer, LimitChange
 from functions.wallet.table import StoredLedger
 
@@ -37,9 +39,10 @@ class Gifts(Struct, frozen=True):
 
 
 class CoinPacks(Struct, frozen=True):
-    """``GET /coin-packs``, smallest first."""
+    """``GET /coin-packs``, smallest first, and every way to buy them: ``why`` tells what a provider lacks."""
 
     items: list[CoinPack]
+    providers: list[Offer]
 
 
 class TransferAnswer(Struct, frozen=True):
@@ -74,7 +77,7 @@ def list_gifts() -> Gifts:
 @routes.route("/coin-packs", methods=["GET"])
 def list_coin_packs() -> CoinPacks:
     """What coins cost."""
-    return CoinPacks(list(catalogue.coin_packs().values()))
+    return CoinPacks(list(catalogue.coin_packs().values()), offers.offers())
 
 
 @routes.route("/wallet", methods=["GET"], authorizer=security.cognito)
@@ -114,7 +117,28 @@ def buy() -> Response:
     """Coins against a provider's proof. The proof itself makes this safe to send again, for ever."""
     who = parse.identity(routes.current_request)
     request = parse.body(routes.current_request, PurchaseRequest)
-    return Response(purchases.purchase(StoredLedger(), who.account, request), status_code=201)
+    key = parse.idempotency_key(routes.current_request)
+    return Response(purchases.purchase(StoredLedger(), who.account, request, key=key), status_code=201)
+
+
+@routes.route("/checkouts", methods=["POST"], authorizer=security.cognito)
+def open_checkout() -> Response:
+    """A page of the provider where a pack is paid."""
+    who = parse.identity(routes.current_request)
+    request = parse.body(routes.current_request, CheckoutRequest)
+    key = parse.idempotency_key(routes.current_request)
+    return Response(purchases.checkout(who.account, request, key), status_code=201)
+
+
+@routes.route("/webhooks/{provider}", methods=["POST"])
+def hear_webhook(provider: str) -> None:
+    """What a provider tells by itself; open, and believed only as far as it is signed."""
+    request = routes.current_request
+    try:
+        body: Any = request.raw_body or b""
+    except ValueError:
+        raise OnairError("invalid_request", "The body is not valid Base64.") from None
+    webhooks.hear(StoredLedger(), provider, Delivery({**request.headers}, body))
 
 
 def statement(book: Ledger, account: str, page: parse.Page) -> Statement:

@@ -133,6 +133,7 @@ def test_only_these_routes_are_open(client: Client) -> None:
         "GET /streams/{stream_id}/frames",
         "GET /gifts",
         "GET /coin-packs",
+        "POST /webhooks/{provider}",
     }
 
 
