@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from chalice.app import Blueprint, Response
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -119,6 +119,26 @@ def buy() -> Response:
     request = parse.body(routes.current_request, PurchaseRequest)
     key = parse.idempotency_key(routes.current_request)
     return Response(purchases.purchase(StoredLedger(), who.account, request, key=key), status_code=201)
+
+
+@routes.route("/checkouts", methods=["POST"], authorizer=security.cognito)
+def open_checkout() -> Response:
+    """A page of the provider where a pack is paid."""
+    who = parse.identity(routes.current_request)
+    request = parse.body(routes.current_request, CheckoutRequest)
+    key = parse.idempotency_key(routes.current_request)
+    return Response(purchases.checkout(who.account, request, key), status_code=201)
+
+
+@routes.route("/webhooks/{provider}", methods=["POST"])
+def hear_webhook(provider: str) -> None:
+    """What a provider tells by itself; open, and believed only as far as it is signed."""
+    request = routes.current_request
+    try:
+        body: Any = request.raw_body or b""
+    except ValueError:
+        raise OnairError("invalid_request", "The body is not valid Base64.") from None
+    webhooks.hear(StoredLedger(), provider, Delivery({**request.headers}, body))
 
 
 @routes.route("/checkouts", methods=["POST"], authorizer=security.cognito)
