@@ -141,26 +141,6 @@ def hear_webhook(provider: str) -> None:
     webhooks.hear(StoredLedger(), provider, Delivery({**request.headers}, body))
 
 
-@routes.route("/checkouts", methods=["POST"], authorizer=security.cognito)
-def open_checkout() -> Response:
-    """A page of the provider where a pack is paid."""
-    who = parse.identity(routes.current_request)
-    request = parse.body(routes.current_request, CheckoutRequest)
-    key = parse.idempotency_key(routes.current_request)
-    return Response(purchases.checkout(who.account, request, key), status_code=201)
-
-
-@routes.route("/webhooks/{provider}", methods=["POST"])
-def hear_webhook(provider: str) -> None:
-    """What a provider tells by itself; open, and believed only as far as it is signed."""
-    request = routes.current_request
-    try:
-        body: Any = request.raw_body or b""
-    except ValueError:
-        raise OnairError("invalid_request", "The body is not valid Base64.") from None
-    webhooks.hear(StoredLedger(), provider, Delivery({**request.headers}, body))
-
-
 def statement(book: Ledger, account: str, page: parse.Page) -> Statement:
     """One page of a statement.
 
