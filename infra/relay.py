@@ -157,6 +157,7 @@ class Relay(Construct):
             environment={
                 "RELAY_HOST": "0.0.0.0",
                 "RELAY_PORT": str(HTTP_PORT),
+                "RTMP_PORT": str(RTMP_PORT),
                 "RELAY_PUBLIC_URL": web.url,
                 "ALLOWED_ORIGIN": web.url,
                 "STREAMS_TABLE": streams.table.table_name,

@@ -121,6 +121,7 @@ def relay(declared: Mapping[str, str], addresses: Addresses) -> Supervised:
         "RELAY_HOST": LOOPBACK,
         "RELAY_PORT": str(addresses.ports.relay),
         "RELAY_PUBLIC_URL": addresses.relay_url,
+        "RTMP_PORT": str(addresses.ports.rtmp),
         "ALLOWED_ORIGIN": addresses.web_url,
         **credentials(addresses),
     }

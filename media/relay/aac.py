@@ -7,6 +7,7 @@ HLS players outside browsers know AAC, not Opus. libopus decodes (a third of the
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from typing import Any, Final
 
 import av
@@ -18,6 +19,9 @@ from media.relay.cmaf import AAC_FRAME_SAMPLES, AUDIO_TIMESCALE, AudioFormat, Au
 
 _TIME_BASE: Final = Fraction(1, AUDIO_TIMESCALE)
 _SILENCE_CHUNK_SAMPLES: Final = 960
+_SILENT_FRAMES: Final = 4
+# What is told of a passed-through track, whose rate nobody says.
+_SILENT_BIT_RATE: Final = 128_000
 # Up to 10 ms off is drift and is stretched by at most 2 % (inaudible); more is a gap (a lost packet is 20 ms) and is
 # filled with silence or cut. Below 1 ms nothing is done: alignment itself is no better than that.
 _ASYNC: Final = "async=960:min_comp=0.001:min_hard_comp=0.010"
@@ -131,3 +135,26 @@ def _timeline_graph() -> Graph:
     blocks.link_to(sink)
     graph.configure()
     return graph
+
+
+@cache
+def silence(sample_rate: int, channels: int) -> tuple[AudioFormat, bytes]:
+    """A silent frame of AAC-LC and the format it has: for stretches in which an encoder of its own sends no sound."""
+    encoder = av.CodecContext.create("aac", "w")
+    encoder.sample_rate = sample_rate
+    encoder.layout = "mono" if channels == 1 else "stereo"
+    encoder.format = "fltp"
+    encoder.time_base = Fraction(1, sample_rate)
+    encoder.open()
+    made: list[bytes] = []
+    for number in range(_SILENT_FRAMES):
+        frame = AudioFrame(format="fltp", layout=encoder.layout.name, samples=AAC_FRAME_SAMPLES)
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        frame.sample_rate = sample_rate
+        frame.pts = number * AAC_FRAME_SAMPLES
+        frame.time_base = encoder.time_base
+        made += [bytes(packet) for packet in encoder.encode(frame)]
+    config = bytes(encoder.extradata or b"")
+    # The last one has no trace of the encoder's start.
+    return AudioFormat(config=config, sample_rate=sample_rate, channels=channels, bit_rate=_SILENT_BIT_RATE), made[-1]

@@ -15,6 +15,7 @@ from media.relay.control import Control
 from media.relay.errors import RelayError
 from media.relay.metrics import Metrics
 from media.relay.rights import Rights
+from media.relay.rtmp import RtmpServer
 from media.relay.settings import Settings
 from media.relay.streams import Streams
 
@@ -34,6 +35,7 @@ def make(settings: Settings) -> web.Application:
     control = Control(settings, metrics)
     streams = Streams(settings, control, metrics)
     rights = Rights(settings.signing_secret, settings.playback_secret, settings.origin_secret)
+    rtmp = RtmpServer(streams, rights, settings, metrics)
 
     async def healthz(_request: web.Request) -> web.Response:
         counts = {
@@ -87,13 +89,14 @@ def make(settings: Settings) -> web.Application:
         tasks = [asyncio.create_task(streams.run()), asyncio.create_task(control.run())]
         for task in tasks:
             task.add_done_callback(_report_end)
+        await rtmp.start()
         yield
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=1)
 
     async def drain(_app: web.Application) -> None:
-        await asyncio.gather(streams.drain(_DRAIN_S), control.drain(_DRAIN_S))
+        await asyncio.gather(streams.drain(_DRAIN_S), control.drain(_DRAIN_S), rtmp.stop())
 
     app = web.Application(middlewares=[errors], client_max_size=whip.SDP_BYTES_MAX)
     app[STREAMS] = streams

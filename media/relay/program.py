@@ -116,6 +116,7 @@ class Program:
         self._init_number = -1
         self._segmenter: Segmenter | None = None
         self._base_ticks = 0
+        self._audio_rate = AUDIO_TIMESCALE
         self._end_ticks = 0
         self._break_next = False
         self._date_anchor_s: float | None = None
@@ -138,6 +139,7 @@ class Program:
         current = self._inits.get(self._init_number)
         if self._segmenter is not None:
             self.interrupt()
+        self._audio_rate = AUDIO_TIMESCALE if audio is None else audio.sample_rate
         if current is None or current[0] != formats:
             self._init_number += 1
             self._inits[self._init_number] = (formats, init_segment(video, audio))
@@ -148,6 +150,7 @@ class Program:
             segment_s=settings.segment_s,
             target_duration_s=settings.target_duration_s,
             has_video=video is not None,
+            audio_rate=self._audio_rate,
         )
 
     def video(self, unit: AccessUnit) -> None:
@@ -168,7 +171,7 @@ class Program:
         if self._segmenter is None or self.ended:
             return
         self.media_at_s = time.monotonic()
-        base = self._base_ticks * AUDIO_TIMESCALE // VIDEO_TIMESCALE
+        base = self._base_ticks * self._audio_rate // VIDEO_TIMESCALE
         self._segmenter.audio(AudioSample(pts=sample.pts + base, duration=sample.duration, data=sample.data), wall_s)
 
     def interrupt(self) -> None:

@@ -58,16 +58,26 @@ class Segmenter:
         See `Settings`.
     has_video : bool
         Whether pictures drive the cutting; else AAC frames do.
+    audio_rate : int
+        Samples a second, in which audio times are counted.
     """
 
     def __init__(
-        self, window: Window, *, part_target_s: float, segment_s: float, target_duration_s: float, has_video: bool
+        self,
+        window: Window,
+        *,
+        part_target_s: float,
+        segment_s: float,
+        target_duration_s: float,
+        has_video: bool,
+        audio_rate: int = AUDIO_TIMESCALE,
     ) -> None:
         self._window = window
         self._part_target = int(part_target_s * VIDEO_TIMESCALE)
         self._segment = int(segment_s * VIDEO_TIMESCALE)
         self._segment_max = int((target_duration_s + _ROUNDING_S) * VIDEO_TIMESCALE)
         self._has_video = has_video
+        self._audio_rate = audio_rate
         self._pending: AccessUnit | None = None
         self._video: list[VideoSample] = []
         self._audio: deque[AudioSample] = deque()
@@ -92,8 +102,8 @@ class Segmenter:
             while len(self._audio) > _AUDIO_HELD_MAX:
                 self._audio.popleft()
             return
-        start = _ticks(sample.pts)
-        duration = _ticks(sample.duration)
+        start = self._ticks(sample.pts)
+        duration = self._ticks(sample.duration)
         if self._segment_start is None:
             self._begin_segment(start, wall_s)
         end = start + duration
@@ -119,7 +129,7 @@ class Segmenter:
         if self._has_video:
             self._close_part(end)
         elif self._audio:
-            end = _ticks(self._audio[-1].pts + self._audio[-1].duration)
+            end = self._ticks(self._audio[-1].pts + self._audio[-1].duration)
             self._close_part(end)
         if self._segment_start is not None:
             self._segment_start = None
@@ -170,7 +180,7 @@ class Segmenter:
         if end <= self._part_start:
             return
         audio: list[AudioSample] = []
-        while self._audio and _ticks(self._audio[0].pts) < end:
+        while self._audio and self._ticks(self._audio[0].pts) < end:
             audio.append(self._audio.popleft())
         self._sequence += 1
         independent = self._video[0].key if self._video else not self._has_video
@@ -186,6 +196,5 @@ class Segmenter:
         self._video = []
         self._part_start = end
 
-
-def _ticks(samples: int) -> int:
-    return samples * VIDEO_TIMESCALE // AUDIO_TIMESCALE
+    def _ticks(self, samples: int) -> int:
+        return samples * VIDEO_TIMESCALE // self._audio_rate

@@ -13,6 +13,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Where the HTTP server listens. The container listens on all interfaces, the local stack on loopback.
     host: str = "127.0.0.1"
     port: int = 8081
+    # Where encoders publish by RTMP (1935 is its registered port); 0 takes none.
+    rtmp_port: int = 0
     # The address that clients use (scheme, host, perhaps a path). `Location` of a WHIP resource starts with it.
     public_url: str = ""
     # Host candidates in SDP answers carry this address instead of the task's own (Fargate: private one, 1:1 NAT).
@@ -80,6 +82,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     return Settings(
         host=text("RELAY_HOST", "127.0.0.1"),
         port=number("RELAY_PORT", 8081, 0, 65535),
+        rtmp_port=number("RTMP_PORT", 0, 0, 65535),
         public_url=text("RELAY_PUBLIC_URL").rstrip("/"),
         ice_public_address=text("RELAY_ICE_ADDRESS"),
         ice_servers=tuple(part.strip() for part in text("ICE_SERVERS").split(",") if part.strip()),

@@ -16,6 +16,7 @@ from media.relay import h264
 from media.relay.aac import AacTranscoder
 from media.relay.cmaf import AUDIO_TIMESCALE, VIDEO_TIMESCALE, AudioFormat, AudioSample, VideoFormat, length_prefixed
 from media.relay.jitter import Frame
+from media.relay.parameters import Parameters, of_sample
 from media.relay.passthrough import SenderReport
 from media.relay.timeline import Alignment, TrackClock
 
@@ -28,8 +29,6 @@ _STILL_INTERVAL_S: Final = 0.5
 # Offered video that never comes: after this long the broadcast starts with sound alone.
 _PICTURE_AWAITED_S: Final = 3.0
 _ACCESS_UNIT_BYTES_MAX: Final = 4 << 20
-# Samples hold neither parameter sets (they stand in the init segment) nor delimiters and filler.
-_NOT_IN_SAMPLES: Final = frozenset((h264.NAL_SPS, h264.NAL_PPS, h264.NAL_AUD, h264.NAL_FILLER))
 
 
 class AccessUnit(msgspec.Struct, frozen=True):
@@ -81,9 +80,7 @@ class Source:
         self._alignment = Alignment(self._video_clock, self._audio_clock)
         self._wall_minus_monotonic_s = time.time() - time.monotonic()
         self._started_s = time.monotonic()
-        self._sps = b""
-        self._pps: dict[bytes, None] = {}
-        self._format: VideoFormat | None = None
+        self._parameters = Parameters()
         self._gate_open = False
         self._origin_ticks: int | None = None
         self._last_dts = -1
@@ -103,22 +100,22 @@ class Source:
             self._gate_open = False
             return
         nals = h264.nal_units(frame.data)
-        key = self._read_parameters(nals)
+        key = self._parameters.take(nals)
         if frame.after_loss:
             self._gate_open = False
-        if key and self._sps and self._pps:
+        if key:
             self._gate_open = self._accept_format()
         if not self._gate_open:
             # Pictures that refer to something lost would show as smears; the picture stands until the next key frame.
             self.frames_dropped += 1
             self._request_key_frame()
             return
-        slices = [nal for nal in nals if nal[0] & 0x1F not in _NOT_IN_SAMPLES]
-        if not any(nal[0] & 0x1F in (h264.NAL_SLICE, h264.NAL_IDR) for nal in slices):
+        slices = of_sample(nals)
+        if not slices:
             return
         self._emit_video(ticks, key, length_prefixed(slices), frame.arrival_s)
-        if key and self.on_key_frame is not None and self._format is not None:
-            self.on_key_frame(self._format, frame.data)
+        if key and self.on_key_frame is not None and self._parameters.format is not None:
+            self.on_key_frame(self._parameters.format, frame.data)
 
     def audio_frame(self, frame: Frame) -> None:
         """One Opus packet from the publisher."""
@@ -152,35 +149,12 @@ class Source:
         """RTCP sender report of the audio track."""
         self._audio_clock.reported(report)
 
-    def _read_parameters(self, nals: list[bytes]) -> bool:
-        """Take in parameter sets; returns whether the access unit is a whole IDR picture's beginning."""
-        key = False
-        for nal in nals:
-            kind = nal[0] & 0x1F
-            if kind == h264.NAL_SPS and nal != self._sps:
-                self._sps = nal
-                self._pps.clear()
-            elif kind == h264.NAL_PPS and nal not in self._pps:
-                if len(self._pps) >= 8:
-                    self._pps.clear()
-                self._pps[nal] = None
-            elif kind == h264.NAL_IDR and len(nal) > 1 and nal[1] & 0x80:
-                # first_mb_in_slice is 0 (one bit, 7.3.3): the first slice is here, the picture is not cut off in front.
-                key = True
-        return key
-
     def _accept_format(self) -> bool:
-        pps = tuple(self._pps)
-        if self._format is not None and self._format.sps == self._sps and self._format.pps == pps:
-            return True
-        try:
-            parsed = h264.parse_sps(self._sps)
-        except h264.BitstreamError:
-            return False
-        self._format = VideoFormat(sps=self._sps, pps=pps, parsed=parsed)
-        self._sound_alone = False
-        self._program.configure(self._format, self._transcoder.format)
-        return True
+        changed = self._parameters.changed()
+        if changed:
+            self._sound_alone = False
+            self._program.configure(self._parameters.format, self._transcoder.format)
+        return changed is not None
 
     def _emit_video(self, ticks: int, key: bool, data: bytes, arrival_s: float) -> None:
         if self._origin_ticks is None:

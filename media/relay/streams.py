@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
+from media.relay.cmaf import VideoFormat
 from media.relay.control import Control, MediaState, StreamItem
 from media.relay.errors import RelayError
 from media.relay.metrics import Metrics
 from media.relay.program import Program
 from media.relay.rights import StreamKey
 from media.relay.settings import Settings
-from media.relay.source import Source
 from media.relay.thumbnail import Thumbnailer
 
 logger = logging.getLogger(__name__)
@@ -25,11 +25,27 @@ _TICK_S: Final = 0.25
 _REANNOUNCE_S: Final = 30.0
 
 
+class Feed(Protocol):
+    """What makes a publisher's media plain (source.py, encoder_source.py), as the streams see it."""
+
+    media_at_s: float
+    frames_dropped: int
+    on_key_frame: Callable[[VideoFormat, bytes], None] | None
+
+    def lost(self) -> None:
+        """Media stopped."""
+        ...
+
+
 class Publisher(Protocol):
     """Someone who sends media for a stream (a WHIP session, an RTMP connection)."""
 
     key: StreamKey
-    source: Source
+
+    @property
+    def source(self) -> Feed:
+        """Its media."""
+        ...
 
     def request_key_frame(self) -> None:
         """Ask for a key frame; may be called often."""

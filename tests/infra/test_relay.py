@@ -24,8 +24,8 @@ def _container(cloud: Cloud) -> dict[str, Any]:
 def test_relay_is_told_addresses_in_the_open_and_secrets_as_secrets(cloud: Cloud) -> None:
     container = _container(cloud)
     assert {variable["Name"] for variable in container["Environment"]} == {
-        "RELAY_HOST", "RELAY_PORT", "RELAY_PUBLIC_URL", "ALLOWED_ORIGIN", "STREAMS_TABLE", "MEDIA_QUEUE_URL",
-        "MEDIA_BUCKET", "PART_MS", "SEGMENT_S", "AWS_DEFAULT_REGION", "SECRETS_GENERATION",
+        "RELAY_HOST", "RELAY_PORT", "RTMP_PORT", "RELAY_PUBLIC_URL", "ALLOWED_ORIGIN", "STREAMS_TABLE",
+        "MEDIA_QUEUE_URL", "MEDIA_BUCKET", "PART_MS", "SEGMENT_S", "AWS_DEFAULT_REGION", "SECRETS_GENERATION",
     }  # fmt: skip
     secrets = {secret["Name"]: secret["ValueFrom"]["Ref"][:-8] for secret in container["Secrets"]}
     assert secrets == {"SIGNING_SECRET": "Signing", "PLAYBACK_SECRET": "Playback", "ORIGIN_SECRET": "Origin"}
@@ -145,7 +145,7 @@ def test_prebuilt_image_and_prefix_list_need_no_image_asset(page: Path, tmp_path
     assert ingress["SourcePrefixListId"] == "pl-0123456789"
     assert cloud.one("AWS::ECS::TaskDefinition")[1]["Cpu"] == "1024"
     assert all(table["DeletionPolicy"] == "Delete" for table in cloud.of("AWS::DynamoDB::Table").values())
-    assert len(cloud.of("AWS::Lambda::Alias")) == 9  # Api, Authorize and the seven routes
+    assert len(cloud.of("AWS::Lambda::Alias")) == 14  # Api, Authorize and the twelve routes
 
 
 class _Answering(BaseHTTPRequestHandler):

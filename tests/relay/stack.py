@@ -117,6 +117,7 @@ class Stack:
         self._queue_url = self._sqs.create_queue(QueueName="Media.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
         self.port = free_port()
         self.relay_url = f"http://127.0.0.1:{self.port}"
+        self.rtmp_port = free_port()
         self.relay = self.start_relay()
         return self
 
@@ -144,6 +145,7 @@ class Stack:
             "LOG_LEVEL": "WARNING",
             "RELAY_HOST": "127.0.0.1",
             "RELAY_PORT": str(self.port),
+            "RTMP_PORT": str(self.rtmp_port),
             "RELAY_PUBLIC_URL": self.relay_url,
             "STREAMS_TABLE": "Streams",
             "MEDIA_QUEUE_URL": self._queue_url,
@@ -196,6 +198,10 @@ class Stack:
     def whip_url(self, stream_id: str) -> str:
         """The WHIP endpoint of a stream."""
         return f"{self.relay_url}/whip/{stream_id}"
+
+    def rtmp_url(self, key: str) -> str:
+        """Where an encoder publishes with ``key``."""
+        return f"rtmp://127.0.0.1:{self.rtmp_port}/live/{key}"
 
     def live_url(self, stream_id: str, name: str = "index.m3u8") -> str:
         """A playback address with a fresh token."""

@@ -10,7 +10,7 @@ from media.relay.source import AccessUnit, Source
 from tests.relay.encoded import opus, pictures
 
 
-class _Seen:
+class Seen:
     """Keeps what a source gives to its program."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class _Seen:
         self.key_frames_wanted += 1
 
 
-def _source(seen: _Seen, has_video: bool = True) -> Source:
+def _source(seen: Seen, has_video: bool = True) -> Source:
     source = Source(seen, has_video=has_video, request_key_frame=seen.want, audio_bit_rate=128_000)
     source._started_s = 0.0
     return source
@@ -57,7 +57,7 @@ def _assert_consecutive(samples: list[AudioSample]) -> None:
 
 
 def test_nothing_is_shown_before_a_key_frame_which_is_asked_for() -> None:
-    seen = _Seen()
+    seen = Seen()
     source = _source(seen)
     for number in range(1, 70):
         source.video_frame(_picture(number))
@@ -67,7 +67,7 @@ def test_nothing_is_shown_before_a_key_frame_which_is_asked_for() -> None:
 
 
 def test_after_a_loss_the_picture_stands_until_the_next_key_frame() -> None:
-    seen = _Seen()
+    seen = Seen()
     source = _source(seen)
     for number in range(120):
         source.video_frame(_picture(number, after_loss=number == 20))
@@ -76,7 +76,7 @@ def test_after_a_loss_the_picture_stands_until_the_next_key_frame() -> None:
 
 
 def test_pictures_without_sound_get_silence_that_keeps_up() -> None:
-    seen = _Seen()
+    seen = Seen()
     source = _source(seen)
     for number in range(120):
         source.video_frame(_picture(number))
@@ -86,7 +86,7 @@ def test_pictures_without_sound_get_silence_that_keeps_up() -> None:
 
 
 def test_sound_that_stops_becomes_silence_and_comes_back() -> None:
-    seen = _Seen()
+    seen = Seen()
     source = _source(seen)
     for tick in range(600):  # 150 a second: pictures each 5, sound each 3
         if tick % 5 == 0:
@@ -98,7 +98,7 @@ def test_sound_that_stops_becomes_silence_and_comes_back() -> None:
 
 
 def test_a_camera_that_is_switched_off_leaves_its_last_key_frame_standing() -> None:
-    seen = _Seen()
+    seen = Seen()
     source = _source(seen)
     for tick in range(1_050):
         if tick % 5 == 0 and tick < 300:
@@ -116,7 +116,7 @@ def test_a_camera_that_is_switched_off_leaves_its_last_key_frame_standing() -> N
 
 
 def test_sound_alone_is_a_program_of_one_track() -> None:
-    seen = _Seen()
+    seen = Seen()
     source = _source(seen, has_video=False)
     for number in range(100):
         source.audio_frame(_sound(number))
@@ -125,7 +125,7 @@ def test_sound_alone_is_a_program_of_one_track() -> None:
 
 
 def test_a_picture_of_another_size_is_another_format() -> None:
-    seen = _Seen()
+    seen = Seen()
     source = _source(seen)
     wide = [bytes(packet) for packet in pictures(5, 640, 360)]
     for number in range(5):
@@ -137,7 +137,7 @@ def test_a_picture_of_another_size_is_another_format() -> None:
 
 
 def test_garbage_from_the_network_is_dropped() -> None:
-    seen = _Seen()
+    seen = Seen()
     source = _source(seen)
     for number, data in enumerate([b"", b"\0\0\1", b"\0\0\0\1", b"\0\0\0\1\x67", b"\0\0\0\1\x65\x88", b"\xff" * 100]):
         source.video_frame(_picture(number, data=data))

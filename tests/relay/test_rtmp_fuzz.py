@@ -1,0 +1,128 @@
+"""RTMP connections fed with broken bytes: nothing but a refusal ever comes of it. FUZZ_INPUTS and SEED set how many."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import tracemalloc
+from typing import Any, cast
+
+import jwt
+
+from media.relay.metrics import Metrics
+from media.relay.program import Program
+from media.relay.rights import Rights, StreamKey
+from media.relay.rtmp import RtmpConnection
+from media.relay.settings import Settings
+from media.relay.streams import Publisher, Streams
+from tests.relay import encoder
+
+_INPUTS = int(os.environ.get("FUZZ_INPUTS", "10000"))
+_SEED = int(os.environ.get("SEED", "1"))
+_KEY = jwt.encode({"sub": "fuzz", "gen": 1, "aud": "publish"}, "s" * 64, "HS256")
+_SETTINGS = Settings(signing_secret="s" * 64, playback_secret="p" * 64)
+
+
+class _Wire:
+    """A transport that swallows what is written."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        assert len(data) < 10_000
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class _Everyone:
+    """Streams that let everyone in at once, each into a program of its own."""
+
+    def __init__(self) -> None:
+        self.let_in = 0
+
+    async def admit(self, key: StreamKey) -> None:
+        assert key.stream_id == "fuzz"
+
+    def gave_up(self, key: StreamKey) -> None: ...
+
+    def program(self, stream_id: str) -> Program:
+        return Program(stream_id, _SETTINGS, lambda _: None)
+
+    async def arrived(self, publisher: Publisher) -> None:
+        self.let_in += 1
+
+    async def left(self, publisher: Publisher) -> None: ...
+
+
+def _broken(good: bytes, dice: random.Random) -> bytes:
+    """A session with something wrong: bytes changed, left out, doubled, or another order."""
+    data = bytearray(good)
+    # Rarely in the handshake, whose bytes mean nothing.
+    low = 0 if dice.random() < 0.05 else len(encoder.HANDSHAKE)
+    for _ in range(dice.choice((1, 1, 2, 5, 20))):
+        at = dice.randrange(low, len(data))
+        match dice.randrange(6):
+            case 0:
+                data[at] = dice.randrange(256)
+            case 1:
+                data[at] ^= 1 << dice.randrange(8)
+            case 2:
+                del data[at : at + dice.randrange(1, 64)]
+            case 3:
+                data[at:at] = data[at : at + dice.randrange(1, 64)]
+            case 4:
+                data[at : at + 4] = dice.choice((b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\x80\0\0\0"))
+            case _:
+                data[at:at] = dice.randbytes(dice.randrange(1, 32))
+        low = min(low, len(data) - 1)
+    return bytes(data[: dice.randrange(len(data))]) if dice.random() < 0.1 else bytes(data)
+
+
+async def test_broken_sessions_end_in_a_refusal_and_leave_nothing_behind() -> None:
+    good = encoder.HANDSHAKE + encoder.wire(
+        [*encoder.publish_commands(_KEY), encoder.video()[0], encoder.sound()[0],
+         *sorted([*encoder.video()[1:9], *encoder.sound()[1:13]], key=lambda message: message.timestamp)]
+    )  # fmt: skip
+    streams = _Everyone()
+    rights, metrics = Rights("s" * 64, "p" * 64, ""), Metrics()
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    held: list[int] = []
+    tracemalloc.start()
+    try:
+        for number in range(_INPUTS):
+            dice = random.Random(f"{_SEED}:{number}")
+            data, wire = _broken(good, dice), _Wire()
+            connection = RtmpConnection(cast(Streams, streams), rights, metrics, lambda _: None)
+            connection.connection_made(cast(asyncio.Transport, wire))
+            cut = dice.randrange(len(data))
+            for piece in (data[:cut], data[cut:]):
+                try:
+                    connection.data_received(piece)
+                    for _ in range(4):
+                        await asyncio.sleep(0)  # admission runs
+                except Exception as error:
+                    raise AssertionError(f"SEED={_SEED}, input {number}") from error
+            connection.connection_lost(None)
+            assert not failures, f"SEED={_SEED}, input {number}: {failures}"
+            if number % max(1, _INPUTS // 4) == max(1, _INPUTS // 4) - 1:
+                held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert streams.let_in > _INPUTS // 4, "most inputs come as far as publishing"
+    assert held[-1] - held[0] < 2_000_000, held
