@@ -123,9 +123,14 @@ ACTIONS: Final[dict[str, tuple[type, tuple[type, ...]]]] = {
     "chat": (messages.ChatMessage, (messages.Ack, messages.Refusal)),
     "react": (messages.ReactMessage, (messages.Refusal,)),
     "gift": (messages.GiftMessage, (messages.Ack, messages.Refusal)),
+    "ask": (messages.AskMessage, (messages.Ack, messages.Refusal)),
+    "upvote": (messages.UpvoteMessage, (messages.Ack, messages.Refusal)),
+    "answer": (messages.AnswerMessage, (messages.Ack, messages.Refusal)),
+    "poll": (messages.PollMessage, (messages.Ack, messages.Refusal)),
+    "vote": (messages.VoteMessage, (messages.Ack, messages.Refusal)),
     "ping": (messages.PingMessage, (messages.Pong, messages.Refusal)),
 }
-PUSHED: Final[tuple[type, ...]] = (messages.Frame, messages.Bye)
+PUSHED: Final[tuple[type, ...]] = (messages.Frame, messages.MeChanged, messages.Bye)
 
 
 def asyncapi() -> dict[str, Any]:

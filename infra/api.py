@@ -152,8 +152,10 @@ class Api(Construct):
         may([*items, "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:BatchGetItem"], on=[accounts.table.table_arn])
         may([*items, "dynamodb:DeleteItem", "dynamodb:BatchGetItem"], on=[streams.table.table_arn])
         may(["dynamodb:Query"], on=[index_arn(streams.table, FEED_INDEX)])
-        may([*items, "dynamodb:Query", "dynamodb:BatchGetItem"], on=[rooms.table.table_arn])
-        may(list(items), on=[wallet.table.table_arn])
+        # DeleteItem: a ban takes the account's open sockets from it.
+        may([*items, "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:BatchGetItem"], on=[rooms.table.table_arn])
+        rooms.let_post(self.handler)
+        may([*items, "dynamodb:Query"], on=[wallet.table.table_arn])
         may(["dynamodb:Query"], on=[index_arn(wallet.table, STATEMENT_INDEX)])
         may(["secretsmanager:GetSecretValue"], on=[signing.secret_arn, playback.secret_arn])
         may(

@@ -17,6 +17,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra import rules
+from infra.accounts import Accounts
 from infra.handler import Handler, House
 from infra.interfaces import interface
 from infra.storage import index_arn, table, work_queue
@@ -40,6 +41,7 @@ class Rooms(Construct):
         name: str,
         *,
         house: House,
+        accounts: Accounts,
         streams: Streams,
         wallet: Wallet,
         signing: secretsmanager.Secret,
@@ -59,7 +61,7 @@ class Rooms(Construct):
             environment={"SIGNING_SECRET_ARN": signing.secret_arn},
         )
         self.authorize.may(["secretsmanager:GetSecretValue"], on=[signing.secret_arn])
-        self._add_routes(wallet)
+        self._add_routes(accounts, wallet)
         self._add_api()
         self._add_sequencer()
         self._add_ring_live(streams)
@@ -104,12 +106,14 @@ class Rooms(Construct):
     def _reader_environment(self) -> dict[str, str]:
         return {"ROOMS_TABLE": self.table.table_name, **self._house.settings.limits.environment()}
 
-    def _route(self, action: str, environment: Mapping[str, str], *actions: str, rings: bool) -> Handler:
+    def _route(
+        self, action: str, environment: Mapping[str, str], *actions: str, rings: bool, entry: str = ""
+    ) -> Handler:
         handler = Handler(
             self,
             action.capitalize(),
             house=self._house,
-            entry=f"rooms.{action}.handle",
+            entry=f"rooms.{entry or action}.handle",
             timeout_s=10,
             memory_mib=512,
             environment=environment,
@@ -121,12 +125,22 @@ class Rooms(Construct):
         self.routes[action] = handler
         return handler
 
-    def _add_routes(self, wallet: Wallet) -> None:
+    def _add_routes(self, accounts: Accounts, wallet: Wallet) -> None:
         reader, writer = self._reader_environment(), self.writer_environment()
         put, update, delete = "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"
         many = "dynamodb:BatchGetItem"
-        self._route("join", writer, *READ, put, update, delete, rings=True)
-        self._route("chat", writer, many, put, update, rings=True)
+        check = "dynamodb:ConditionCheckItem"
+        self._route("join", writer, *READ, put, update, delete, check, rings=True)
+        speaker = {**writer, "ACCOUNTS_TABLE": accounts.table.table_name}
+        for action in ("chat", "ask"):
+            handler = self._route(action, speaker, many, put, update, rings=True)
+            # Whether someone follows the host, where only followers may comment.
+            handler.may(["dynamodb:GetItem"], on=[accounts.table.table_arn])
+        for action in ("upvote", "vote"):
+            self._route(action, writer, many, "dynamodb:GetItem", put, update, rings=True)
+        self._route("poll", writer, many, "dynamodb:Query", put, update, rings=True)
+        # functions/rooms/answer.py is how all routes answer.
+        self._route("answer", writer, many, "dynamodb:Query", put, update, rings=True, entry="answer_question")
         self._route("react", writer, "dynamodb:Query", update, rings=True)
         gift = self._route(
             "gift",
@@ -249,7 +263,13 @@ class Rooms(Construct):
             environment={**self.writer_environment(), **callback, "DELIVER_FUNCTION": self.deliver.function_name},
         )
         self.sequence.may(
-            ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:BatchWriteItem"],
+            [
+                "dynamodb:Query",
+                "dynamodb:PutItem",
+                "dynamodb:BatchWriteItem",
+                "dynamodb:BatchGetItem",  # questions whose upvotes rose
+                "dynamodb:UpdateItem",  # what was removed leaves its frame
+            ],
             on=[self.table.table_arn],
         )
         self.sequence.may(["lambda:InvokeFunction"], on=[self.deliver.function_arn])

@@ -40,7 +40,15 @@ class OnairStack(cdk.Stack):
         self.accounts = Accounts(self, "Accounts", house=house)
         self.streams = Streams(self, "Streams", house=house)
         self.wallet = Wallet(self, "Wallet", house=house)
-        self.rooms = Rooms(self, "Rooms", house=house, streams=self.streams, wallet=self.wallet, signing=signing)
+        self.rooms = Rooms(
+            self,
+            "Rooms",
+            house=house,
+            accounts=self.accounts,
+            streams=self.streams,
+            wallet=self.wallet,
+            signing=signing,
+        )
         self.streams.watch(self.rooms, self.accounts)
         self.web = Web(self, "Web", house=house)
         self.relay = Relay(

@@ -44,6 +44,8 @@ class Caller(Struct, frozen=True):
 
 class _Named(Struct, frozen=True):
     id: str | None = None
+    question_id: str | None = None
+    poll_id: str | None = None
 
 
 class _Context(Struct, frozen=True):
@@ -172,7 +174,9 @@ def _id_of(body: str) -> str | None:
     if len(body) > MESSAGE_BYTES_MAX:
         return None
     try:
-        found = msgspec.json.decode(body, type=_Named).id
+        named = msgspec.json.decode(body, type=_Named)
     except (ValueError, RecursionError):
         return None
+    # What is no new thing and has no id of its own is answered under that of what it is about.
+    found = named.id or named.question_id or named.poll_id
     return found if found and len(found) <= CLIENT_ID_MAX else None

@@ -8,8 +8,9 @@ from typing import Final
 from functions import clock, ids
 from functions.errors import OnairError
 from functions.rooms.answer import Caller, route
-from functions.rooms.messages import Ack, ChatEvent, ChatMessage
-from functions.rooms.model import admit, check_room, remembered
+from functions.rooms.messages import Ack, ChatEvent, ChatMessage, Role
+from functions.rooms.model import Room, admit, check_room, remembered
+from functions.rooms.moderation import holds_keyword, shown_as
 from functions.rooms.port import Rooms
 from functions.rooms.stored import StoredRooms
 from functions.rooms.text import clean_text
@@ -26,7 +27,8 @@ def comment(rooms: Rooms, who: Caller, message: ChatMessage) -> Ack:
     ------
     OnairError
         ``invalid_request``, ``conflict`` (not joined), ``not_live``, ``forbidden``, ``banned``, ``muted``,
-        ``slow_mode``, ``rate_limited``, ``id_reused``, ``unavailable`` (send the same again).
+        ``slow_mode``, ``rate_limited``, ``followers_only``, ``filtered``, ``id_reused``, ``unavailable`` (send the
+        same again).
     """
     text = clean_text(message.text)
     content = f"{message.reply_to or ''}\x1f{text}"
@@ -34,13 +36,15 @@ def comment(rooms: Rooms, who: Caller, message: ChatMessage) -> Ack:
     for attempt in range(ATTEMPTS_MAX):
         desk = rooms.desk(who.stream_id, who.account, who.connection_id)
         if not remembered(desk.member, message.id, content):
-            room = check_room(desk.room, who.role, joined=desk.joined)
+            role = desk.member.role(who.role)
+            room = check_room(desk.room, role, joined=desk.joined)
             now_ms = clock.now_ms()
-            after = admit(desk.member, room.settings, who.role, client_id=message.id, content=content, now_ms=now_ms)
+            after = admit(desk.member, room.settings, role, client_id=message.id, content=content, now_ms=now_ms)
+            check_text(rooms, room, who, role, text)
             event = ChatEvent(
                 id=event_id,
                 at=clock.rfc3339(now_ms),
-                sender=who.sender,
+                sender=shown_as(who.sender, role),
                 client_id=message.id,
                 text=text,
                 reply_to=message.reply_to,
@@ -52,6 +56,16 @@ def comment(rooms: Rooms, who: Caller, message: ChatMessage) -> Ack:
         rooms.ring(who.stream_id)
         return Ack(message.id, event_id)
     raise OnairError("unavailable")
+
+
+def check_text(rooms: Rooms, room: Room, who: Caller, role: Role, text: str) -> None:
+    """Refuse what the host's settings do: ``followers_only`` (one more read, only while that is on), ``filtered``."""
+    if role != "viewer":
+        return
+    if holds_keyword(text, room.keywords):
+        raise OnairError("filtered")
+    if room.settings.followers_only and not rooms.follows(who.account, room.host.id):
+        raise OnairError("followers_only")
 
 
 @route(ChatMessage)

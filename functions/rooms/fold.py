@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Struct
 
 from functions import clock
-from functions.rooms.messages import ChatEvent, EndedEvent, Frame, GiftEvent, RemovedEvent, RoomEvent
+from functions.rooms.messages import ChatEvent, EndedEvent, Frame, GiftEvent, MutedEvent, RemovedEvent, RoomEvent
 from functions.rooms.model import InboxEntry, Limits, RoomState, StoredFrame, Totals, tick_ms
+from functions.rooms.removal import redacted, removed_by
+from functions.rooms.voting import Question, Told, news
 
 # API Gateway bills a message in units of 32 KB; 24 KB leaves room for escapes and the envelope.
 FRAME_BYTES_MAX: Final = 24 * 1024
@@ -33,6 +35,7 @@ def fold(
     state: RoomState,
     inbox: Sequence[InboxEntry],
     *,
+    questions: Sequence[Question] = (),
     viewers: int,
     read_ms: int,
     now_ms: int,
@@ -40,20 +43,28 @@ def fold(
 ) -> Folded | None:
     """Frame *n+1*, or None when nothing changed since the head frame.
 
-    ``inbox`` must hold nothing that the head frame holds. Entries are taken in order of their time; those beyond 24 KB
-    wait for the next frame.
+    ``inbox`` must hold nothing that the head frame holds. Entries are taken in order of their time, removals first;
+    those beyond 24 KB wait for the next frame. ``questions`` are those whose upvotes rose (`voting.raised`).
     """
     room = state.room
-    quiet = not inbox and (
-        (viewers, state.reactions, room.media) == (head.viewers, head.reactions, head.media)
-        if head
-        else viewers == 0 and not state.reactions and room.media == "waiting"
+    votes = news(room.poll, state.votes, questions, head.told if head else Told(), now_ms)
+    quiet = (
+        not inbox
+        and not votes.events
+        and (
+            (viewers, state.reactions, room.media) == (head.viewers, head.reactions, head.media)
+            if head
+            else viewers == 0 and not state.reactions and room.media == "waiting"
+        )
     )
     if quiet:
         return None
-    events = sorted((_event(entry, now_ms) for entry in inbox), key=lambda event: (event.at, event.id))
+    events = sorted((_event(entry, now_ms) for entry in inbox), key=_place)
+    removed = removed_by(events)
+    events = [redacted(event, removed) for event in events]
     taken: list[RoomEvent] = []
-    size = _ENVELOPE_BYTES
+    told = tuple(redacted(event, removed) for event in votes.events)
+    size = _ENVELOPE_BYTES + sum(len(msgspec.json.encode(event)) + 1 for event in told)
     for event in events:
         size += len(msgspec.json.encode(event)) + 1
         if size > FRAME_BYTES_MAX:
@@ -70,7 +81,7 @@ def fold(
         tick_ms=tick,
         reactions=state.reactions,
         media=room.media,
-        events=tuple(taken),
+        events=(*taken, *told),
     )
     return Folded(
         StoredFrame(
@@ -86,9 +97,17 @@ def fold(
             event_ids=tuple(event.id for event in taken),
             body=msgspec.json.encode(frame).decode(),
             ended=any(isinstance(event, EndedEvent) for event in taken),
+            told=votes.told,
         ),
-        waiting=len(events) - len(taken),
+        waiting=len(events) - len(taken) + votes.more,
     )
+
+
+def _place(event: RoomEvent) -> tuple[int, str, str]:
+    # What removes comes before all else, or it would wait behind what it removes. What mutes comes after what the same
+    # member said before it: the writers' clocks may differ, and mute and comment are ordered by the member's version.
+    rank = 0 if isinstance(event, RemovedEvent) else 2 if isinstance(event, MutedEvent) else 1
+    return rank, event.at, event.id
 
 
 def _event(entry: InboxEntry, now_ms: int) -> RoomEvent:

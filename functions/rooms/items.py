@@ -5,6 +5,9 @@
 | room#{stream}          | room                   | the room itself |
 | room#{stream}          | viewers, viewers#{n}   | viewers told last: of all, of shard n |
 | room#{stream}          | reactions#{n}          | counters of shard n |
+| room#{stream}          | tally#{n}              | votes and upvotes counted in shard n |
+| room#{stream}          | vote#{target}#{account}| that this account voted, and what |
+| room#{stream}          | question#{id}          | a question, or a comment shown like one |
 | room#{stream}          | member#{account}       | an account in the room |
 | room#{stream}          | inbox#{event}          | an event that is in no frame yet |
 | room#{stream}          | frame#{seq}            | a frame |
@@ -12,7 +15,8 @@
 | account#{account}      | connection#{id}        | the same, found by its account |
 | nonce#{nonce}          | nonce                  | a ticket that was used |
 
-`reactions#`, `room` and `viewers` stand side by side in the key's order: one query reads a room with its counts.
+`reactions#`, `room`, `tally#` and `viewers` stand side by side in the key's order: one query reads a room with its
+counts.
 """
 
 from __future__ import annotations
@@ -22,8 +26,9 @@ from typing import Any, Final
 import msgspec
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
 
-from functions.rooms.messages import RoomEvent, RoomSettings, Sender
+from functions.rooms.messages import ChatEvent, RoomEvent, RoomSettings, Sender
 from functions.rooms.model import REACTIONS, Connection, Member, Room, StoredFrame, Totals
+from functions.rooms.voting import Poll, Question, Told
 from functions.storage import StoredItem
 
 ROOM: Final = "room"
@@ -33,6 +38,10 @@ INBOX_PREFIX: Final = "inbox#"
 FRAME_PREFIX: Final = "frame#"
 MEMBER_PREFIX: Final = "member#"
 CONNECTION_PREFIX: Final = "connection#"
+TALLY_PREFIX: Final = "tally#"
+VOTE_PREFIX: Final = "vote#"
+QUESTION_PREFIX: Final = "question#"
+RawItem = dict[str, dict[str, Any]]
 # Sorts after every key of a prefix that consists of ASCII.
 LAST: Final = "~"
 
@@ -67,7 +76,7 @@ class RoomsItem(StoredItem):
 
 
 class RoomItem(RoomsItem):
-    """The room itself. ``host`` and ``settings`` are JSON of their types."""
+    """The room itself. What is no number or truth value is JSON of its type."""
 
     epoch = UnicodeAttribute()
     host = UnicodeAttribute()
@@ -77,6 +86,11 @@ class RoomItem(RoomsItem):
     media = UnicodeAttribute(default="waiting")
     joins = NumberAttribute(default=0)
     uniques = NumberAttribute(default=0)
+    keywords = UnicodeAttribute(default="[]")
+    pinned = UnicodeAttribute(null=True)
+    showing = UnicodeAttribute(null=True)
+    poll = UnicodeAttribute(null=True)
+    version = NumberAttribute(default=0)
 
     def to_room(self) -> Room:
         media = self.media
@@ -91,6 +105,11 @@ class RoomItem(RoomsItem):
             media=media,
             joins=int(self.joins),
             uniques=int(self.uniques),
+            keywords=msgspec.json.decode(self.keywords, type=tuple[str, ...]),
+            pinned=msgspec.json.decode(self.pinned, type=ChatEvent) if self.pinned else None,
+            showing=msgspec.json.decode(self.showing, type=Question) if self.showing else None,
+            poll=msgspec.json.decode(self.poll, type=Poll) if self.poll else None,
+            version=int(self.version),
         )
 
 
@@ -127,6 +146,7 @@ class MemberItem(RoomsItem):
     recent = BinaryAttribute(legacy_encoding=False, default=b"")
     muted_until_ms = NumberAttribute(default=0)
     banned = BooleanAttribute(default=False)
+    moderator = BooleanAttribute(default=False)
 
     def to_member(self) -> Member:
         return Member(
@@ -137,7 +157,41 @@ class MemberItem(RoomsItem):
             recent=self.recent,
             muted_until_ms=int(self.muted_until_ms),
             banned=self.banned,
+            moderator=self.moderator,
         )
+
+
+class TallyItem(RoomsItem):
+    """Votes counted in one shard: an attribute for each option and question, named by voting.py."""
+
+    @staticmethod
+    def counts(raw: RawItem) -> dict[str, int]:
+        return {name: int(value["N"]) for name, value in raw.items() if "N" in value}
+
+
+class VoteItem(RoomsItem):
+    """That an account voted in a poll (which ``option``) or for a question."""
+
+    option = NumberAttribute(default=0)
+
+
+class QuestionItem(RoomsItem):
+    """A question. ``state`` stands beside its JSON, for conditions."""
+
+    question = UnicodeAttribute()
+    state = UnicodeAttribute()
+
+    @staticmethod
+    def of(stream_id: str, question: Question) -> QuestionItem:
+        return QuestionItem(
+            room_key(stream_id),
+            f"{QUESTION_PREFIX}{question.id}",
+            question=msgspec.json.encode(question).decode(),
+            state=question.state,
+        )
+
+    def to_question(self) -> Question:
+        return msgspec.json.decode(self.question, type=Question)
 
 
 class InboxItem(RoomsItem):
@@ -171,6 +225,7 @@ class FrameItem(RoomsItem):
     event_ids = UnicodeAttribute(null=True)
     body = UnicodeAttribute()
     ended = BooleanAttribute(default=False)
+    told = UnicodeAttribute(default="{}")
 
     @staticmethod
     def of(stream_id: str, frame: StoredFrame) -> FrameItem:
@@ -188,6 +243,7 @@ class FrameItem(RoomsItem):
             event_ids=" ".join(frame.event_ids) or None,
             body=frame.body,
             ended=frame.ended,
+            told=msgspec.json.encode(frame.told).decode(),
         )
 
     def to_frame(self) -> StoredFrame:
@@ -206,6 +262,7 @@ class FrameItem(RoomsItem):
             event_ids=tuple((self.event_ids or "").split()),
             body=self.body,
             ended=self.ended,
+            told=msgspec.json.decode(self.told, type=Told),
         )
 
 
@@ -257,9 +314,6 @@ class NonceItem(RoomsItem):
 
     connection = UnicodeAttribute()
     expires_at = NumberAttribute()
-
-
-RawItem = dict[str, dict[str, Any]]
 
 
 def raw_text(raw: RawItem, name: str) -> str | None:

@@ -14,19 +14,21 @@ from functions import clock, ids
 from functions.errors import OnairError
 from functions.rooms.answer import Caller, route
 from functions.rooms.limits import limits
-from functions.rooms.messages import Joined, JoinEvent, JoinMessage, Me, RoomSnapshot
+from functions.rooms.messages import Joined, JoinEvent, JoinMessage, Me, PollEvent, QuestionEvent, RoomSnapshot
 from functions.rooms.model import (
     JOIN_EVENTS_VIEWERS_MAX,
     REACTIONS,
     Connection,
     Limits,
     Member,
+    RoomState,
     StoredFrame,
     evicted,
 )
 from functions.rooms.port import Registration, Rooms
 from functions.rooms.resume import FRAMES_BYTES_MAX, page
 from functions.rooms.stored import StoredRooms
+from functions.rooms.voting import poll_event, question_event, tallies_of, upvote_key
 from functions.tokens import TICKET_LIFETIME_S
 
 # Kept twice the ticket's life, for clocks that differ.
@@ -90,15 +92,34 @@ def join(rooms: Rooms, who: Caller, message: JoinMessage, limits: Limits) -> Joi
             settings=room.settings,
             viewers=max(state.viewers or 0, known.viewers, 1),
             reactions=state.reactions,
-            pinned=None,
+            pinned=room.pinned,
             seats=(),
             media=room.media,
+            poll=_poll(state, now_ms),
+            showing=_showing(state),
         ),
-        me=Me(who.role, clock.rfc3339(muted_ms) if muted_ms > now_ms else None),
+        me=Me(
+            member.role(who.role) if member is not None else who.role,
+            clock.rfc3339(muted_ms) if muted_ms > now_ms else None,
+        ),
         frames=frames.frames,
         resumed=frames.resumed,
         more=frames.more,
     )
+
+
+def _poll(state: RoomState, now_ms: int) -> PollEvent | None:
+    poll = state.room.poll
+    if poll is None:
+        return None
+    return poll_event(poll, tallies_of(poll, state.votes), "open" if poll.open_at(now_ms) else "closed", now_ms)
+
+
+def _showing(state: RoomState) -> QuestionEvent | None:
+    shown = state.room.showing
+    if shown is None:
+        return None
+    return question_event(shown, state.votes.get(upvote_key(shown.id), shown.upvotes), shown.id, shown.at_ms)
 
 
 def _register(rooms: Rooms, who: Caller, known: _Known, limits: Limits) -> None:
@@ -133,11 +154,14 @@ def _register(rooms: Rooms, who: Caller, known: _Known, limits: Limits) -> None:
         evicted=tuple((others[one.id], replace(one, closing=EVICTED_CODE)) for one in going),
         new_member=Member(account=who.account) if first_time and not visitor else None,
         event=event,
+        member=None if visitor else who.account,
     )
     refused = rooms.register(registration)
     if refused == "member":
         # The same account came in by another socket at this moment: that one told the room.
         refused = rooms.register(replace(registration, new_member=None, event=None))
+    if refused == "banned":
+        raise OnairError("banned")
     if refused is not None:
         raise OnairError("unauthenticated", "This ticket was used before. Ask for a new one.")
     rooms.ring(who.stream_id)

@@ -15,12 +15,16 @@ CLIENT_ID_MAX: Final = 64
 TEXT_MAX: Final = 200
 # What may be typed before it is normalized and cleaned: room for decomposed letters, but never for a flood.
 TEXT_TYPED_MAX: Final = 4 * TEXT_MAX
+POLL_OPTIONS_MAX: Final = 5
+POLL_S_MAX: Final = 600
 
 ClientId = Annotated[str, Meta(min_length=1, max_length=CLIENT_ID_MAX, pattern=r"^[\x21-\x7e]+$")]
 OpaqueId = Annotated[str, Meta(min_length=1, max_length=CLIENT_ID_MAX, pattern=r"^[\x21-\x7e]+$")]
 TypedText = Annotated[str, Meta(max_length=TEXT_TYPED_MAX)]
 Role = Literal["host", "moderator", "viewer", "visitor"]
 Media = Literal["waiting", "flowing", "lost"]
+QuestionState = Literal["open", "showing", "answered", "dismissed"]
+PollState = Literal["open", "closed"]
 
 
 # --- what clients send -------------------------------------------------------------------------------------------
@@ -57,6 +61,45 @@ class GiftMessage(Struct, frozen=True):
     count: Annotated[int, Meta(ge=1, le=999)]
     combo: OpaqueId | None = None
     combo_end: bool = False
+
+
+class AskMessage(Struct, frozen=True):
+    """A question to the host."""
+
+    id: ClientId
+    text: TypedText
+
+
+class UpvoteMessage(Struct, frozen=True):
+    """I would like to know this too: counted once a member."""
+
+    question_id: OpaqueId
+    id: ClientId | None = None
+
+
+class AnswerMessage(Struct, frozen=True):
+    """What becomes of a question, or of any comment that is to be shown like one (hosts and moderators)."""
+
+    question_id: OpaqueId
+    state: Literal["showing", "answered", "dismissed"]
+    id: ClientId | None = None
+
+
+class PollMessage(Struct, frozen=True):
+    """A poll of ``seconds`` (hosts and moderators); the next one begins when this one is over."""
+
+    id: ClientId
+    question: TypedText
+    options: Annotated[list[TypedText], Meta(min_length=2, max_length=POLL_OPTIONS_MAX)]
+    seconds: Annotated[int, Meta(ge=1, le=POLL_S_MAX)]
+
+
+class VoteMessage(Struct, frozen=True):
+    """One's vote, once and for all; ``option`` counts from 0."""
+
+    poll_id: OpaqueId
+    option: Annotated[int, Meta(ge=0, lt=POLL_OPTIONS_MAX)]
+    id: ClientId | None = None
 
 
 class PingMessage(Struct, frozen=True):
@@ -139,10 +182,35 @@ class PinnedEvent(Event, frozen=True, tag="pinned"):
 
 
 class MutedEvent(Event, frozen=True, tag="muted"):
-    """A member may not comment until then."""
+    """A member may not comment until then (no ``muted_until``: may again), or not be here at all (``banned``)."""
 
     account: str
+    handle: str = ""
     muted_until: str | None = None
+    banned: bool = False
+
+
+class QuestionEvent(Event, frozen=True, tag="question"):
+    """A question as it stands now: new, with more upvotes, or in another state; the newest one replaces the others.
+
+    A comment that is shown like a question comes as one too: ``question_id`` is its event id.
+    """
+
+    question_id: str
+    text: str
+    upvotes: int
+    state: QuestionState
+
+
+class PollEvent(Event, frozen=True, tag="poll"):
+    """A poll as it stands now; the newest one replaces the others. ``tallies`` are votes by option."""
+
+    poll_id: str
+    question: str
+    options: tuple[str, ...]
+    tallies: tuple[int, ...]
+    state: PollState
+    ends_at: str
 
 
 class RemovedEvent(Event, frozen=True, tag="removed"):
@@ -172,6 +240,8 @@ RoomEvent = (
     | ShareEvent
     | PinnedEvent
     | MutedEvent
+    | QuestionEvent
+    | PollEvent
     | RemovedEvent
     | SettingsEvent
     | EndedEvent
@@ -208,10 +278,19 @@ class RoomSnapshot(Struct, frozen=True, omit_defaults=True):
     pinned: ChatEvent | None
     seats: tuple[str, ...]
     media: Media
+    poll: PollEvent | None = None
+    showing: QuestionEvent | None = None
 
 
 class Me(Struct, frozen=True, omit_defaults=True):
     """The one who joined."""
+
+    role: Role
+    muted_until: str | None = None
+
+
+class MeChanged(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="me"):
+    """One's rights changed while the socket was open."""
 
     role: Role
     muted_until: str | None = None

@@ -15,7 +15,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from functions.errors import OnairError
-from functions.rooms.messages import GiftMessage, Media, Role, RoomSettings, Sender
+from functions.rooms.messages import ChatEvent, GiftMessage, Media, Role, RoomSettings, Sender
+from functions.rooms.voting import Poll, Question, Told
 
 __all__ = [
     "Connection",
@@ -94,7 +95,8 @@ class Limits(Struct, frozen=True):
 
 
 class Room(Struct, frozen=True, kw_only=True):
-    """A stream's audience channel. ``joins`` counts connections that ever came in, ``uniques`` people."""
+    """A stream's audience channel. ``joins`` counts connections that ever came in, ``uniques`` people; ``version``
+    rises with each change by those who moderate."""
 
     stream_id: str
     epoch: str
@@ -105,6 +107,11 @@ class Room(Struct, frozen=True, kw_only=True):
     media: Media = "waiting"
     joins: int = 0
     uniques: int = 0
+    keywords: tuple[str, ...] = ()
+    pinned: ChatEvent | None = None
+    showing: Question | None = None
+    poll: Poll | None = None
+    version: int = 0
 
     def shard(self, shard_size: int, further_joins: int = 0) -> int:
         """The newest shard of connections, or the one that will be after ``further_joins``."""
@@ -135,6 +142,13 @@ class Member(Struct, frozen=True, kw_only=True):
     recent: bytes = b""
     muted_until_ms: int = 0
     banned: bool = False
+    moderator: bool = False
+
+    def role(self, ticket: Role) -> Role:
+        """The role now: a ticket tells hosts and visitors; who is a moderator changes while sockets are open."""
+        if ticket in ("host", "visitor"):
+            return ticket
+        return "moderator" if self.moderator else "viewer"
 
 
 class Connection(Struct, frozen=True):
@@ -184,6 +198,7 @@ class StoredFrame(Struct, frozen=True, kw_only=True):
     event_ids: tuple[str, ...]
     body: str
     ended: bool = False
+    told: Told = Told()
 
 
 class ShardCount(Struct, frozen=True):
@@ -194,12 +209,14 @@ class ShardCount(Struct, frozen=True):
 
 
 class RoomState(Struct, frozen=True):
-    """A room with its newest counts. ``shards`` are the counts last told of shards, ``viewers`` the sum last told."""
+    """A room with its newest counts. ``shards`` are the counts last told of shards, ``viewers`` the sum last told,
+    ``votes`` the tallies of polls and questions (voting.py)."""
 
     room: Room
     reactions: dict[str, int] = field(default_factory=dict[str, int])
     viewers: int | None = None
     shards: dict[int, ShardCount] = field(default_factory=dict[int, ShardCount])
+    votes: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class RoomSummary(Struct, frozen=True):
@@ -224,20 +241,28 @@ class GiftAnswer(Struct, frozen=True):
 # --- rules -------------------------------------------------------------------------------------------------------
 
 
-def check_room(room: Room | None, role: Role, *, joined: bool) -> Room:
-    """The room, where this role may comment in it now.
+def check_present(room: Room | None, member: Member | None, *, joined: bool) -> Room:
+    """The room, where this member is in it now.
 
     Raises
     ------
     OnairError
-        ``not_found``, ``not_live``, ``conflict`` (this connection has not joined) or ``forbidden`` (comments are off).
+        ``not_found``, ``not_live``, ``banned`` or ``conflict`` (this connection has not joined).
     """
     if room is None:
         raise OnairError("not_found")
     if not room.live:
         raise OnairError("not_live")
+    if member is not None and member.banned:
+        raise OnairError("banned")
     if not joined:
         raise OnairError("conflict", "Join this room first.")
+    return room
+
+
+def check_room(given: Room | None, role: Role, *, joined: bool) -> Room:
+    """The room, where this role may comment in it now: as `check_present`, and ``forbidden`` where comments are off."""
+    room = check_present(given, None, joined=joined)
     if not room.settings.comments_on and role not in ("host", "moderator"):
         raise OnairError("forbidden", "Comments are off in this room.")
     return room

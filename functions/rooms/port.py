@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from functions.rooms.messages import JoinEvent, RoomEvent
 from functions.rooms.model import Connection, InboxEntry, Member, Room, RoomState, ShardCount, StoredFrame
+from functions.rooms.voting import Question
 
 
 class Desk(Struct, frozen=True):
@@ -23,13 +24,14 @@ class Desk(Struct, frozen=True):
     joined: bool
 
 
-Refused = Literal["nonce", "member"]
+Refused = Literal["nonce", "member", "banned"]
 
 
 class Registration(Struct, frozen=True):
     """One transaction: a connection comes into the room (and others of its account make way).
 
-    It is refused where another connection used the ``nonce``, or where ``new_member`` is there already.
+    It is refused where another connection used the ``nonce``, where ``new_member`` is there already, or where the
+    ``member`` (an account that was here before) is banned.
     """
 
     stream_id: str
@@ -39,6 +41,7 @@ class Registration(Struct, frozen=True):
     evicted: tuple[tuple[str, Connection], ...]
     new_member: Member | None
     event: JoinEvent | None
+    member: str | None = None
 
 
 class Rooms(Protocol):
@@ -48,12 +51,14 @@ class Rooms(Protocol):
     def head(self, stream_id: str) -> StoredFrame | None: ...
     def inbox(self, stream_id: str, limit: int) -> list[InboxEntry]: ...
     def state(self, stream_id: str) -> RoomState | None: ...
+    def questions(self, stream_id: str, question_ids: Sequence[str]) -> list[Question]: ...
     def connections(self, stream_id: str, shard: int, since_ms: int = 0) -> list[Connection]:
         """A shard's connections, or those that began to join at ``since_ms`` or later."""
         ...
 
     def count_connections(self, stream_id: str, shard: int, now_s: int) -> int: ...
     def put_frame(self, stream_id: str, frame: StoredFrame) -> bool: ...
+    def rewrite_frame(self, stream_id: str, seq: int, before: str, after: str) -> bool: ...
     def delete_inbox(self, stream_id: str, event_ids: Sequence[str]) -> None: ...
     def tell_viewers(self, stream_id: str, viewers: int) -> None: ...
     def tell_shard(self, stream_id: str, shard: int, count: ShardCount) -> None: ...
@@ -62,6 +67,7 @@ class Rooms(Protocol):
     # commenting, reacting
     def desk(self, stream_id: str, account: str, connection_id: str) -> Desk: ...
     def commit_comment(self, stream_id: str, before: Member, after: Member, event: RoomEvent) -> bool: ...
+    def follows(self, account: str, host_id: str) -> bool: ...
     def space_reactions(self, account: str, connection_id: str, now_ms: int, interval_ms: int) -> str | None: ...
     def add_reactions(self, stream_id: str, shard: int, taps: dict[str, int]) -> None: ...
 

@@ -1,19 +1,39 @@
-"""HTTPS routes of rooms: what happened in a room, page by page."""
+"""HTTPS routes of rooms: what happened in a room, page by page, and what those do who moderate it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Final
 
 import msgspec
 from chalice.app import Blueprint, Response
-from msgspec import Meta, Struct
+from msgspec import UNSET
+from msgspec.structs import replace
 
-from functions import parse
+from functions import clock, ids, parse
+from functions.accounts import table as accounts
 from functions.errors import OnairError
-from functions.rooms.messages import FramesPage
+from functions.rooms import moderating, moderation, views, voting
+from functions.rooms.balloting import open_questions
+from functions.rooms.messages import (
+    ChatEvent,
+    FramesPage,
+    MeChanged,
+    MutedEvent,
+    PinnedEvent,
+    RemovedEvent,
+    Role,
+    RoomEvent,
+    SettingsEvent,
+)
+from functions.rooms.model import Member, Room
+from functions.rooms.posts import sockets
+from functions.rooms.removal import removal
 from functions.rooms.resume import page
+from functions.rooms.ring import ring
 from functions.rooms.stored import StoredRooms
 from functions.rooms.table import read_room
+from functions.rooms.views import FramesQuery
+from functions.security import cognito
 from functions.streams import table as streams
 from functions.streams import tickets
 
@@ -21,13 +41,10 @@ routes = Blueprint(__name__)
 
 # API Gateway takes 10 MB; a page that a phone reads in one go is far smaller.
 PAGE_BYTES_MAX = 256 * 1024
-
-
-class FramesQuery(Struct, frozen=True):
-    """Where to go on: after frame ``after`` of ``epoch``; without either, the newest frames."""
-
-    epoch: Annotated[str, Meta(max_length=64)] | None = None
-    after: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+# Changes of one room or member meet each other only where two people moderate at once, or a member comments fast.
+ATTEMPTS_MAX: Final = 8
+# Telling a member of new rights is a courtesy: whoever cannot be told learns it from the next refusal.
+TELL_MS: Final = 1_000
 
 
 @routes.route("/streams/{stream_id}/frames", methods=["GET"])
@@ -44,3 +61,152 @@ def frames(stream_id: str) -> Response:
     found = page(StoredRooms(), stream_id, room.epoch, asked=room.epoch, after=asked.after, bytes_max=PAGE_BYTES_MAX)
     body = msgspec.json.encode(FramesPage(room.epoch, found.seq, found.frames, found.more))
     return Response(body=body.decode(), headers={"Content-Type": "application/json"})
+
+
+@routes.route("/streams/{stream_id}/room", methods=["PATCH"], authorizer=cognito)
+def change_room(stream_id: str) -> views.RoomControls:
+    """Change how a live room is moderated: slow mode, followers only, keywords, comments, pin."""
+    request = routes.current_request
+    me = parse.identity(request)
+    change = parse.body(request, views.RoomChange)
+    keywords = None if change.keywords is UNSET else moderation.clean_keywords(change.keywords)
+    for _ in range(ATTEMPTS_MAX):
+        room, _role = _moderated(stream_id, me.account)
+        if not room.live:
+            raise OnairError("not_live")
+        after = replace(
+            room,
+            settings=moderation.changed_settings(room.settings, change),
+            keywords=room.keywords if keywords is None else keywords,
+            pinned=_pinned(room, change.pinned),
+        )
+        events: list[RoomEvent] = []
+        at = clock.rfc3339(clock.now_ms())
+        if after.settings != room.settings:
+            events.append(SettingsEvent(id=ids.new(), at=at, settings=after.settings))
+        if after.pinned != room.pinned:
+            events.append(PinnedEvent(id=ids.new(), at=at, pinned=after.pinned))
+        if after == room:
+            return _controls(room)
+        if moderating.write_room(room, after, events):
+            if events:
+                ring(stream_id)
+            return _controls(after)
+    raise OnairError("unavailable")
+
+
+def _controls(room: Room) -> views.RoomControls:
+    return views.RoomControls(room.settings, room.keywords, room.pinned)
+
+
+def _pinned(room: Room, wanted: str | msgspec.UnsetType | None) -> ChatEvent | None:
+    if wanted is UNSET or (room.pinned is not None and room.pinned.id == wanted):
+        return room.pinned
+    if wanted is None:
+        return None
+    found = moderating.find_event(room.stream_id, wanted)
+    if found is None or not isinstance(found.event, ChatEvent):
+        raise OnairError("not_found", "There is no such comment.", field="pinned")
+    return found.event
+
+
+def _moderated(stream_id: str, account: str) -> tuple[Room, Role]:
+    """The room, where this account hosts or moderates it."""
+    room, member = read_room(stream_id), StoredRooms().member(stream_id, account)
+    if room is None:
+        raise OnairError("not_found")
+    role = moderation.role_of(room, account, member)
+    moderation.required_moderator(role, member)
+    return room, role
+
+
+@routes.route("/streams/{stream_id}/members/{handle}", methods=["PUT"], authorizer=cognito)
+def change_member(stream_id: str, handle: str) -> views.MemberView:
+    """Mute, ban or let in a member; the host also makes moderators."""
+    request = routes.current_request
+    me = parse.identity(request)
+    change = parse.body(request, views.MemberChange)
+    rooms = StoredRooms()
+    room, by = _moderated(stream_id, me.account)
+    account = accounts.id_of(handle)
+    if account is None:
+        raise OnairError("not_found", "Nobody has this handle.", field="handle")
+    if account in (me.account, room.host.id):
+        raise OnairError("forbidden", "This does not work on yourself or on the host.", field="handle")
+    for _ in range(ATTEMPTS_MAX):
+        before = rooms.member(stream_id, account) or Member(account=account)
+        now_ms = clock.now_ms()
+        after = moderation.changed_member(before, change, by, now_ms)
+        if after == before:
+            break
+        mine = [one for stream, one in rooms.account_connections(account) if stream == stream_id]
+        event = _muted(after, handle, now_ms) if _silenced(before) != _silenced(after) else None
+        if not moderating.write_member(stream_id, before, after, mine if after.banned else [], event):
+            continue
+        if event is not None:
+            ring(stream_id)
+        if mine and not after.banned:
+            role = after.role("viewer")
+            told = msgspec.json.encode(MeChanged(role, _until(after, now_ms))).decode()
+            sockets().post([told], mine, TELL_MS)
+        before = after
+        break
+    else:
+        raise OnairError("unavailable")
+    return views.MemberView(handle, before.banned, before.moderator, _until(before, clock.now_ms()))
+
+
+def _silenced(member: Member) -> tuple[int, bool]:
+    return member.muted_until_ms, member.banned
+
+
+def _until(member: Member, now_ms: int) -> str | None:
+    return clock.rfc3339(member.muted_until_ms) if member.muted_until_ms > now_ms else None
+
+
+def _muted(member: Member, handle: str, now_ms: int) -> MutedEvent:
+    return MutedEvent(
+        id=ids.new(),
+        at=clock.rfc3339(now_ms),
+        account=member.account,
+        handle=handle,
+        muted_until=_until(member, now_ms),
+        banned=member.banned,
+    )
+
+
+@routes.route("/streams/{stream_id}/events/{event_id}", methods=["DELETE"], authorizer=cognito)
+def delete_event(stream_id: str, event_id: str) -> None:
+    """Remove a comment or question everywhere (host, moderators, and whoever wrote it); again changes nothing."""
+    request = routes.current_request
+    me = parse.identity(request)
+    asked = parse.query(request, views.EventQuery)
+    room, member = read_room(stream_id), StoredRooms().member(stream_id, me.account)
+    if room is None:
+        raise OnairError("not_found")
+    found = moderating.find_event(stream_id, event_id, asked.seq)
+    role = moderation.role_of(room, me.account, member)
+    own = found is not None and found.event.sender is not None and found.event.sender.id == me.account
+    if found is not None and isinstance(found.event, RemovedEvent) and role == "viewer":
+        # Whoever wrote it removed it before, or someone else did.
+        return
+    if not own:
+        moderation.required_moderator(role, member)
+    if found is None:
+        raise OnairError("not_found", "There is no such event.")
+    if not isinstance(found.event, moderating.REMOVABLE):
+        raise OnairError("forbidden", "Only comments and questions can be removed.")
+    moderating.remove_event(room, removal(stream_id, event_id, clock.now_ms()), found, event_id)
+    ring(stream_id)
+
+
+@routes.route("/streams/{stream_id}/questions", methods=["GET"])
+def questions(stream_id: str) -> views.Questions:
+    """Questions that wait or are shown, most upvotes first; open to whom the room's ticket would be."""
+    tickets.admit(streams.required(stream_id), parse.optional_identity(routes.current_request))
+    state = StoredRooms().state(stream_id)
+    if state is None:
+        raise OnairError("not_found")
+    found = [(state.votes.get(voting.upvote_key(one.id), one.upvotes), one) for one in open_questions(stream_id)]
+    found.sort(key=lambda pair: (-pair[0], pair[1].at_ms, pair[1].id))
+    return views.Questions([voting.question_event(one, count, one.id, one.at_ms) for count, one in found])

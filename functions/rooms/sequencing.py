@@ -26,6 +26,8 @@ from functions.rooms.model import (
     slot_over_ms,
 )
 from functions.rooms.port import Rooms, Sockets
+from functions.rooms.removal import redacted_body, removed_in
+from functions.rooms.voting import Told, raised
 
 # A slow connection costs its room at most this long in a frame.
 POST_MS_MIN: Final = 500
@@ -121,6 +123,7 @@ class _Step:
             return None
         full = len(inbox) >= self.limits.inbox_read_max
         audience = self._audience(state, first_shard)
+        head = self._without_removed(head, inbox)
         if head is not None:
             held = set(head.event_ids)
             left = [entry.event_id for entry in inbox if entry.event_id in held]
@@ -131,11 +134,15 @@ class _Step:
                 rooms.delete_inbox(stream_id, head.event_ids if full else left)
                 inbox = [entry for entry in inbox if entry.event_id not in held]
 
+        risen = raised(state.votes, head.told if head else Told())
+        questions = rooms.questions(stream_id, risen) if risen else []
+
         def folded(viewers: int) -> tuple[StoredFrame, int] | None:
             made = fold(
                 head,
                 state,
                 inbox,
+                questions=questions,
                 viewers=viewers,
                 read_ms=read_ms,
                 now_ms=clock.now_ms(),
@@ -163,6 +170,16 @@ class _Step:
             rooms.delete_inbox(stream_id, frame.event_ids)
         self._tell(state, frame.viewers)
         return frame, more
+
+    def _without_removed(self, head: StoredFrame | None, inbox: list[InboxEntry]) -> StoredFrame | None:
+        # Whoever removes something takes it out of all frames that are there by then. A run that read the inbox before
+        # that may put one more frame with it afterwards: this is that frame, and here is who removed it.
+        removed = removed_in(inbox)
+        body = redacted_body(head.body, removed) if head is not None and removed else None
+        if head is None or body is None:
+            return head
+        self.rooms.rewrite_frame(self.stream_id, head.seq, head.body, body)
+        return replace(head, body=body)
 
     # --- who is there
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,9 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from functions import storage, transaction
+from functions import clock, storage, transaction
+from functions.accounts import table as accounts
+from functions.errors import OnairError
 from functions.rooms import ring as ring_queue
 from functions.rooms.items import (
     CONNECTION_PREFIX,
@@ -21,18 +24,22 @@ from functions.rooms.items import (
     INBOX_PREFIX,
     LAST,
     MEMBER_PREFIX,
+    QUESTION_PREFIX,
     REACTIONS_PREFIX,
     ROOM,
+    TALLY_PREFIX,
     VIEWERS,
     ConnectionItem,
     FrameItem,
     InboxItem,
     MemberItem,
     NonceItem,
+    QuestionItem,
     RawItem,
     ReactionsItem,
     RoomItem,
     RoomsItem,
+    TallyItem,
     ViewersItem,
     account_key,
     frame_key,
@@ -53,7 +60,9 @@ from functions.rooms.model import (
     StoredFrame,
 )
 from functions.rooms.port import Desk, Refused, Registration
+from functions.rooms.voting import Question
 
+JOIN_ATTEMPTS_MAX: Final = 5
 CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 _lock = threading.Lock()
@@ -94,6 +103,7 @@ class StoredRooms:
         reactions = dict[str, int]()
         viewers: int | None = None
         shards = dict[int, ShardCount]()
+        votes = dict[str, int]()
         for row in rows:
             key = str(row["sk"]["S"])
             if key == ROOM:
@@ -103,11 +113,18 @@ class StoredRooms:
             elif key.startswith(REACTIONS_PREFIX):
                 for emoji, count in ReactionsItem.from_raw_data(row).to_counts().items():
                     reactions[emoji] = reactions.get(emoji, 0) + count
+            elif key.startswith(TALLY_PREFIX):
+                for name, count in TallyItem.counts(row).items():
+                    votes[name] = votes.get(name, 0) + count
             else:
                 shard = int(key.removeprefix(f"{VIEWERS}#"))
                 told = ViewersItem.from_raw_data(row)
                 shards[shard] = ShardCount(int(told.viewers), int(told.at_ms))
-        return None if room is None else RoomState(room, reactions, viewers, shards)
+        return None if room is None else RoomState(room, reactions, viewers, shards, votes)
+
+    def questions(self, stream_id: str, question_ids: Sequence[str]) -> list[Question]:
+        rows = batch_get([(room_key(stream_id), f"{QUESTION_PREFIX}{one}") for one in question_ids])
+        return [QuestionItem.from_raw_data(row).to_question() for row in rows]
 
     def connections(self, stream_id: str, shard: int, since_ms: int = 0) -> list[Connection]:
         # Read with each frame, so only what posting needs, and no model for each of 400.
@@ -136,6 +153,15 @@ class StoredRooms:
         try:
             FrameItem.of(stream_id, frame).save(FrameItem.pk.does_not_exist())
         except PutError as error:
+            if error.cause_response_code == CONDITION_FAILED:
+                return False
+            raise
+        return True
+
+    def rewrite_frame(self, stream_id: str, seq: int, before: str, after: str) -> bool:
+        try:
+            FrameItem(room_key(stream_id), frame_key(seq)).update([FrameItem.body.set(after)], FrameItem.body == before)
+        except UpdateError as error:
             if error.cause_response_code == CONDITION_FAILED:
                 return False
             raise
@@ -178,27 +204,17 @@ class StoredRooms:
         return Desk(room, member, joined)
 
     def commit_comment(self, stream_id: str, before: Member, after: Member, event: RoomEvent) -> bool:
-        unchanged: Condition = MemberItem.version == before.version
-        if before.version == 0:
-            unchanged = MemberItem.version.does_not_exist() | unchanged
         try:
             with TransactWrite(connection=storage.connection()) as write:
-                write.save(inbox_item(stream_id, event), condition=InboxItem.pk.does_not_exist())
-                write.update(
-                    MemberItem(room_key(stream_id), f"{MEMBER_PREFIX}{after.account}"),
-                    actions=[
-                        MemberItem.version.set(after.version),
-                        MemberItem.arrival_ms.set(after.arrival_ms),
-                        MemberItem.commented_ms.set(after.commented_ms),
-                        MemberItem.recent.set(after.recent),
-                    ],
-                    condition=unchanged,
-                )
+                act(write, stream_id, before, after, event)
         except TransactWriteError as error:
             if error.cause_response_code == "TransactionCanceledException":
                 return False
             raise
         return True
+
+    def follows(self, account: str, host_id: str) -> bool:
+        return accounts.follows(account, host_id)
 
     def space_reactions(self, account: str, connection_id: str, now_ms: int, interval_ms: int) -> str | None:
         mine = ConnectionItem(account_key(account), f"{CONNECTION_PREFIX}{connection_id}")
@@ -239,13 +255,18 @@ class StoredRooms:
         actions: list[Action] = [RoomItem.joins.add(1)]
         if unique:
             actions.append(RoomItem.uniques.add(1))
-        try:
-            item.update(actions, RoomItem.live == True)  # noqa: E712 - PynamoDB makes a condition of it
-        except UpdateError as error:
-            if error.cause_response_code == CONDITION_FAILED:
-                return None
-            raise
-        return item.to_room()
+        for attempt in range(JOIN_ATTEMPTS_MAX):
+            try:
+                item.update(actions, RoomItem.live == True)  # noqa: E712 - PynamoDB makes a condition of it
+                return item.to_room()
+            except UpdateError as error:
+                if error.cause_response_code == CONDITION_FAILED:
+                    return None
+                # Someone changes settings or begins a poll at this moment.
+                if error.cause_response_code != "TransactionConflictException":
+                    raise
+            clock.sleep_ms(transaction.BACKOFF_MS * 2**attempt * random.random())
+        raise OnairError("unavailable")
 
     def register(self, registration: Registration) -> Refused | None:
         stream_id, one = registration.stream_id, registration.connection
@@ -266,6 +287,14 @@ class StoredRooms:
                 if registration.new_member is not None:
                     key = f"{MEMBER_PREFIX}{registration.new_member.account}"
                     write.save(MemberItem(room_key(stream_id), key), condition=MemberItem.pk.does_not_exist())
+                elif registration.member is not None:
+                    # A ban closes the sockets that it finds: one that opens at that moment must not slip past it.
+                    write.condition_check(
+                        MemberItem,
+                        room_key(stream_id),
+                        f"{MEMBER_PREFIX}{registration.member}",
+                        MemberItem.banned.does_not_exist() | (MemberItem.banned == False),  # noqa: E712
+                    )
                 write.save(ConnectionItem.of_shard(stream_id, one))
                 write.save(ConnectionItem.of_account(stream_id, one))
                 for stream, old in registration.evicted:
@@ -276,8 +305,11 @@ class StoredRooms:
         try:
             transaction.commit(write_all)
         except transaction.ConditionError as error:
-            # PynamoDB sends deletes first, then puts: the nonce is the first of these.
-            return "nonce" if len(registration.evicted) in error.failed else "member"
+            # PynamoDB sends checks first, then deletes, then puts: the nonce is the first of these.
+            checks = int(registration.new_member is None and registration.member is not None)
+            if len(registration.evicted) + checks in error.failed:
+                return "nonce"
+            return "banned" if checks else "member"
         return None
 
     def frames_after(self, stream_id: str, after: int, limit: int) -> list[StoredFrame]:
@@ -312,6 +344,27 @@ class StoredRooms:
                 return None
             raise
         return found
+
+
+def unchanged(before: Member) -> Condition:
+    """That nobody wrote this member since it was read."""
+    same: Condition = MemberItem.version == before.version
+    return MemberItem.version.does_not_exist() | same if before.version == 0 else same
+
+
+def act(write: TransactWrite, stream_id: str, before: Member, after: Member, event: RoomEvent) -> None:
+    """What every act of a member writes: the event, and the member as `model.admit` made it."""
+    write.save(inbox_item(stream_id, event), condition=InboxItem.pk.does_not_exist())
+    write.update(
+        MemberItem(room_key(stream_id), f"{MEMBER_PREFIX}{after.account}"),
+        actions=[
+            MemberItem.version.set(after.version),
+            MemberItem.arrival_ms.set(after.arrival_ms),
+            MemberItem.commented_ms.set(after.commented_ms),
+            MemberItem.recent.set(after.recent),
+        ],
+        condition=unchanged(before),
+    )
 
 
 def query(

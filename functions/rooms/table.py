@@ -12,7 +12,7 @@ from pynamodb.transactions import TransactWrite
 from functions import clock, ids, storage, transaction
 from functions.rooms.items import ROOM, VIEWERS, InboxItem, RoomItem, inbox_item, room_key
 from functions.rooms.messages import EndedEvent, Media, RoomEvent, RoomSettings, Sender
-from functions.rooms.model import Room, RoomSummary
+from functions.rooms.model import Member, Room, RoomSummary
 from functions.rooms.ring import ring
 from functions.rooms.stored import CONDITION_FAILED, StoredRooms, batch_get
 
@@ -97,6 +97,11 @@ def read_room(stream_id: str) -> Room | None:
         return RoomItem.get(room_key(stream_id), ROOM, consistent_read=True).to_room()
     except DoesNotExist:
         return None
+
+
+def read_member(stream_id: str, account: str) -> Member | None:
+    """An account in a room, or None where it never was there."""
+    return StoredRooms().member(stream_id, account)
 
 
 def read_summary(stream_id: str) -> RoomSummary:

@@ -21,8 +21,8 @@ _TAGS: Final = range(0xE0020, 0xE0080)
 _MARKS_MAX: Final = 4
 
 
-def clean_text(typed: str) -> str:
-    """The text as it is stored and shown: NFC, one line, at most 200 code points.
+def clean_text(typed: str, field: str = "text", maximum: int = TEXT_MAX) -> str:
+    """The text as it is stored and shown: NFC, one line, at most ``maximum`` code points (a comment's 200).
 
     Line breaks and other white space become single spaces, control and formatting characters go; what then is empty or
     too long is refused.
@@ -30,7 +30,7 @@ def clean_text(typed: str) -> str:
     Raises
     ------
     OnairError
-        ``invalid_request`` naming the field ``text``.
+        ``invalid_request`` naming the ``field``.
     """
     kept: list[str] = []
     marks = 0
@@ -58,7 +58,7 @@ def clean_text(typed: str) -> str:
     # Taking a character out can bring two together that compose: the stored form is NFC whatever came in.
     text = unicodedata.normalize("NFC", "".join(kept)).strip(" \u200c\u200d")
     if not any(unicodedata.category(character)[0] in "LNPS" for character in text):
-        raise OnairError("invalid_request", "There is nothing to show in this comment. Write something.", field="text")
-    if len(text) > TEXT_MAX:
-        raise OnairError("invalid_request", f"A comment has at most {TEXT_MAX} characters.", field="text")
+        raise OnairError("invalid_request", "There is nothing to show in this text. Write something.", field=field)
+    if len(text) > maximum:
+        raise OnairError("invalid_request", f"This text has at most {maximum} characters.", field=field)
     return text

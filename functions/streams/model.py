@@ -10,7 +10,7 @@ State = Literal["scheduled", "ready", "live", "ended"]
 Media = Literal["waiting", "flowing", "lost"]
 Audience = Literal["everyone", "followers", "members"]
 Replay = Literal["public", "followers", "off"]
-Role = Literal["host", "viewer", "visitor"]
+Role = Literal["host", "moderator", "viewer", "visitor"]
 # Where the index `feed` holds a stream; absent for those that it does not hold.
 #   upcoming   announced for everyone, not started
 #   waiting    live, its media never flowed yet

@@ -8,6 +8,7 @@ from functions.accounts import table as accounts
 from functions.accounts.model import Account
 from functions.errors import OnairError
 from functions.parse import Identity
+from functions.rooms import table as rooms
 from functions.streams import table
 from functions.streams.model import Role, Stream
 from functions.streams.views import Ticket
@@ -19,14 +20,19 @@ def issue(stream_id: str, identity: Identity | None) -> Ticket:
     Raises
     ------
     OnairError
-        ``not_found``, ``not_live``, ``unauthenticated`` (sign in to watch this one), ``suspended``, ``banned``,
-        ``age_restricted``, ``followers_only``.
+        ``not_found``, ``not_live``, ``unauthenticated`` (sign in to watch this one), ``suspended``, ``banned`` (of
+        Onair, or of this room), ``age_restricted``, ``followers_only``.
     """
     stream = table.required(stream_id)
     if stream.state != "live":
         ended = stream.state == "ended"
         raise OnairError("not_live", "This broadcast has ended." if ended else "This broadcast has not started yet.")
     role, account = admit(stream, identity)
+    member = rooms.read_member(stream_id, account.id) if account is not None else None
+    if member is not None:
+        if member.banned:
+            raise OnairError("banned")
+        role = member.role(role)
     return _signed(stream, account.id if account else f"visitor-{ids.nonce()}", role, account)
 
 

@@ -30,7 +30,12 @@ TOLD: dict[str, set[str]] = {
     },
     "rooms.authorize": {"SIGNING_SECRET_ARN"},
     "rooms.join": RINGS,
-    "rooms.chat": RINGS,
+    "rooms.chat": {*RINGS, "ACCOUNTS_TABLE"},
+    "rooms.ask": {*RINGS, "ACCOUNTS_TABLE"},
+    "rooms.upvote": RINGS,
+    "rooms.answer_question": RINGS,
+    "rooms.poll": RINGS,
+    "rooms.vote": RINGS,
     "rooms.react": RINGS,
     "rooms.gift": {*RINGS, *SETTLES, "CREATOR_SHARE_PERMILLE"},
     "rooms.ping": ROOM,
@@ -139,13 +144,13 @@ def test_delivery_is_never_repeated(cloud: Cloud) -> None:
     assert config["MaximumRetryAttempts"] == 0
 
 
-def test_only_sequencer_and_delivery_post_to_sockets(cloud: Cloud) -> None:
+def test_only_frames_and_changed_rights_are_posted_to_sockets(cloud: Cloud) -> None:
     posting = {
         name
         for name in cloud.functions
         if any(action == "execute-api:ManageConnections" for action, _ in cloud.rights(name))
     }
-    assert posting == {"rooms.sequence", "rooms.deliver"}
+    assert posting == {"rooms.sequence", "rooms.deliver", "api.app"}
 
 
 def test_each_dead_letter_queue_and_each_function_has_an_alarm_that_tells_someone(cloud: Cloud) -> None:

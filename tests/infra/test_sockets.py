@@ -6,9 +6,10 @@ from typing import Any
 
 from tests.infra.reading import Cloud, text
 
-ACTIONS = ("join", "chat", "react", "gift", "ping")
+ACTIONS = ("join", "chat", "react", "gift", "ask", "upvote", "poll", "vote", "ping")
 HANDLERS = {
     **{action: f"rooms.{action}" for action in ACTIONS},
+    "answer": "rooms.answer_question",
     "$disconnect": "rooms.disconnect",
     "$default": "rooms.unknown",
 }

@@ -15,7 +15,21 @@ import pytest
 from moto import mock_aws
 
 from functions import aws, clock, storage, tokens
-from functions.rooms import chat, disconnect, gift, join, ping, react, sequence, unknown
+from functions.rooms import (
+    answer_question,
+    ask,
+    chat,
+    disconnect,
+    gift,
+    join,
+    ping,
+    poll,
+    react,
+    sequence,
+    unknown,
+    upvote,
+    vote,
+)
 from functions.rooms.items import RoomsItem
 from functions.rooms.messages import Sender
 from functions.rooms.table import open_room
@@ -29,6 +43,11 @@ HANDLERS: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {
     "chat": chat.handle,
     "react": react.handle,
     "gift": gift.handle,
+    "ask": ask.handle,
+    "upvote": upvote.handle,
+    "answer": answer_question.handle,
+    "poll": poll.handle,
+    "vote": vote.handle,
     "ping": ping.handle,
     "$disconnect": disconnect.handle,
     "$default": unknown.handle,

@@ -307,13 +307,13 @@ def test_a_visitor_gets_a_ticket_for_one_read(client: Client) -> None:
     assert address.path.startswith("/live/") and address.path.endswith(f"/{stream_id}/index.m3u8")
 
 
-def test_a_member_and_the_host_get_their_roles_for_two_reads(client: Client) -> None:
+def test_a_member_and_the_host_get_their_roles_for_three_reads(client: Client) -> None:
     host, fan = client.host(), client.sign_up("fan")
     stream_id = client.live(host)
     assert ticket(client, stream_id, fan).body["role"] == "viewer"
     with observe.counting() as calls:
         answer = ticket(client, stream_id, fan)
-    assert [(call.service, call.operation) for call in calls] == [("dynamodb", "GetItem")] * 2
+    assert [(call.service, call.operation) for call in calls] == [("dynamodb", "GetItem")] * 3
     got = claims(answer)
     assert (got["sub"], got["handle"], got["name"], got["badges"]) == (fan.id, "fan", "Fan", [])
     assert claims(ticket(client, stream_id, host))["role"] == "host"

@@ -31,6 +31,7 @@ from functions.rooms.model import (
 )
 from functions.rooms.port import Desk, Refused, Registration
 from functions.rooms.sequencing import sequence
+from functions.rooms.voting import Question
 
 STREAM = "stream-1"
 EPOCH = "e1"
@@ -269,6 +270,18 @@ class FakeRooms:
 
         return self.world.call(f"put frame {frame.seq}", put)
 
+    def questions(self, stream_id: str, question_ids: Sequence[str]) -> list[Question]:
+        return self.world.call("questions", list)
+
+    def rewrite_frame(self, stream_id: str, seq: int, before: str, after: str) -> bool:
+        def rewrite() -> bool:
+            if self.frames[seq - 1].body != before:
+                return False
+            self.frames[seq - 1] = replace(self.frames[seq - 1], body=after)
+            return True
+
+        return self.world.call(f"rewrite frame {seq}", rewrite)
+
     def delete_inbox(self, stream_id: str, event_ids: Sequence[str]) -> None:
         # A batch is no transaction: it may die anywhere inside.
         for event_id in event_ids:
@@ -312,6 +325,9 @@ class FakeRooms:
             return True
 
         return self.world.call("commit comment", commit)
+
+    def follows(self, account: str, host_id: str) -> bool:
+        return self.world.call("follows", lambda: False)
 
     def space_reactions(self, account: str, connection_id: str, now_ms: int, interval_ms: int) -> str | None:
         return self.world.call("space", lambda: None if (account, connection_id) in self.by_account else "conflict")

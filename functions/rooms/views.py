@@ -1,0 +1,67 @@
+"""What the HTTPS routes of rooms take and answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from functions.rooms.messages import CLIENT_ID_MAX, TEXT_TYPED_MAX, ChatEvent, QuestionEvent, RoomSettings
+
+# A week: longer is what banning is for.
+MUTE_S_MAX = 7 * 24 * 3600
+
+
+class FramesQuery(Struct, frozen=True):
+    """Where to go on: after frame ``after`` of ``epoch``; without either, the newest frames."""
+
+    epoch: Annotated[str, Meta(max_length=64)] | None = None
+    after: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+
+
+class RoomChange(Struct, frozen=True):
+    """What the host or a moderator changes; what is not named stays. ``pinned`` is a comment's event id, or null."""
+
+    slow_mode_s: Annotated[int, Meta(ge=0, le=3600)] | UnsetType = UNSET
+    followers_only: bool | UnsetType = UNSET
+    comments_on: bool | UnsetType = UNSET
+    gifts_on: bool | UnsetType = UNSET
+    keywords: Annotated[list[Annotated[str, Meta(max_length=TEXT_TYPED_MAX)]], Meta(max_length=200)] | UnsetType = UNSET
+    pinned: Annotated[str, Meta(min_length=1, max_length=CLIENT_ID_MAX)] | UnsetType | None = UNSET
+
+
+class RoomControls(Struct, frozen=True):
+    """A room as those see it who moderate it."""
+
+    settings: RoomSettings
+    keywords: tuple[str, ...]
+    pinned: ChatEvent | None
+
+
+class MemberChange(Struct, frozen=True):
+    """What becomes of a member: ``mute_s`` from now on (0: may comment again)."""
+
+    mute_s: Annotated[int, Meta(ge=0, le=MUTE_S_MAX)] | UnsetType = UNSET
+    banned: bool | UnsetType = UNSET
+    moderator: bool | UnsetType = UNSET
+
+
+class MemberView(Struct, frozen=True, omit_defaults=True):
+    """A member as those see it who moderate."""
+
+    handle: str
+    banned: bool
+    moderator: bool
+    muted_until: str | None = None
+
+
+class EventQuery(Struct, frozen=True):
+    """``seq`` of the frame that the event came in, where it is known: finding it is then one read."""
+
+    seq: Annotated[int, Meta(ge=1, le=2**53)] | None = None
+
+
+class Questions(Struct, frozen=True):
+    """Questions that wait or are shown: most upvotes first, then the oldest."""
+
+    items: list[QuestionEvent]
