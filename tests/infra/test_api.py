@@ -60,6 +60,7 @@ def test_open_routes_are_only_those_that_the_protocol_opens() -> None:
         ("POST", "/sessions"),
         ("POST", "/streams/{stream_id}/ticket"),
         ("GET", "/streams/{stream_id}/frames"),  # a visitor who watches pages on after `joined` says `more`
+        ("GET", "/streams/{stream_id}/questions"),
         ("GET", "/gifts"),
         ("GET", "/coin-packs"),
     }
