@@ -59,7 +59,16 @@ class Api(Chalice):
             _request.set(request)
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        return _handle(event, context)
+        return _handle(event if event.get("body") else _without_content_type(event), context)
+
+
+def _without_content_type(event: dict[str, Any]) -> dict[str, Any]:
+    # HTTP clients name a media type even for the empty body of a POST (form, octet-stream); of nothing it says nothing,
+    # and Chalice would refuse it.
+    kept = dict(event)
+    for field in ("headers", "multiValueHeaders"):
+        kept[field] = {name: value for name, value in (event.get(field) or {}).items() if name.lower() != "content-type"}
+    return kept
 
 
 def error_answer(error: OnairError, accept_language: str | None) -> Response:

@@ -7,6 +7,7 @@ module before the first stack is all it takes. `local/resource_types.py` says wh
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import string
 from collections.abc import Callable, Mapping
@@ -36,6 +37,9 @@ Made = tuple[str, Mapping[str, str]]
 Maker = Callable[[Wanted], Made]
 # Types whose Ref gives an ARN.
 _REF_IS_ARN: Final = ("AWS::ElasticLoadBalancingV2::", "AWS::ECS::Service", "AWS::ECS::TaskDefinition")
+# What templates build addresses of, so that local/addresses.py knows them again.
+_HOST_NAMES: Final = frozenset({"DNSName", "DomainName"})
+
 _models: dict[str, type[CloudFormationModel]] = {}
 
 
@@ -95,8 +99,9 @@ def _register(kind: str, maker: Maker) -> None:
         return made
 
     def attribute(self: Any, name: str) -> str:
-        # A stand-in answers any attribute with a text that says whose it is.
-        return self.attributes.get(name, f"{self.physical_resource_id}.{name}.local")
+        # A stand-in answers any attribute with a text that says whose it is, and a host name with one of a host.
+        made = f"{self.physical_resource_id}.{name}.local"
+        return self.attributes.get(name, re.sub(r"[^\w.-]+", "-", made) if name in _HOST_NAMES else made)
 
     _models[kind] = type(
         kind.replace("::", ""),

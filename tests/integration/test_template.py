@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlsplit
 
 from local import resource_types, template
 from local.deployment import prepare
@@ -82,7 +83,10 @@ def test_no_variable_of_a_function_points_at_aws(onair_stack: Stack) -> None:
         for name, value in function.environment.items():
             remote = ".amazonaws.com" in value or ".cloudfront.net" in value or value.endswith(".local")
             # The issuer is a name inside tokens, and a queue's URL is what its clients call it by.
-            assert not remote or name == "TOKEN_ISSUER" or name.endswith("QUEUE_URL"), (function.logical, name, value)
+            named = name == "TOKEN_ISSUER" or name.endswith("QUEUE_URL")
+            assert not remote or named, (function.logical, name, value)
+            if name.endswith("_URL") and not named:
+                assert urlsplit(value).hostname == "127.0.0.1", (function.logical, name, value)
 
 
 def test_the_same_inputs_are_not_synthesized_twice() -> None:

@@ -94,6 +94,13 @@ def test_another_media_type_and_bad_base64_are_refused_in_our_shape(
     assert everything(client) == before
 
 
+@pytest.mark.parametrize("media_type", ["application/octet-stream", "application/x-www-form-urlencoded", ""])
+def test_what_needs_no_body_takes_none_whatever_media_type_the_client_names(client: Client, media_type: str) -> None:
+    stream_id = client.live(client.host())
+    answer = client.call("POST", f"/streams/{stream_id}/ticket", raw="", headers={"Content-Type": media_type})
+    assert (answer.status, answer.body["role"]) == (200, "visitor")
+
+
 @pytest.mark.parametrize(("method", "path", "body"), BODIES)
 def test_unknown_fields_are_ignored(client: Client, method: str, path: str, body: dict[str, Any]) -> None:
     host = client.host()
