@@ -128,7 +128,7 @@ def view(stream: Stream, viewers: int = 0) -> StreamView:
         replay=stream.replay,
         media=stream.media,
         viewers=viewers,
-        preview_url=f"{settings.required('RELAY_URL')}/preview/{stream.id}.jpg" if stream.preview else None,
+        preview_url=_preview_url(stream),
         created_at=clock.rfc3339(stream.created_ms),
         end_reason=stream.end_reason or UNSET,
         scheduled_for=_time(stream.scheduled_ms),
@@ -145,6 +145,13 @@ def publish(stream: Stream) -> Publish:
         rtmp_url=settings.required("RTMP_URL"),
         stream_key=tokens.stream_key(stream.id, stream.generation),
     )
+
+
+def _preview_url(stream: Stream) -> str | None:
+    # The relay shows other streams' pictures only to holders of a playback token, which no list hands out.
+    if not stream.preview or stream.audience != "everyone" or stream.min_age > 0:
+        return None
+    return f"{settings.required('RELAY_URL')}/preview/{stream.id}.jpg"
 
 
 def _time(at_ms: int | None) -> str | UnsetType:

@@ -33,16 +33,24 @@ class StreamItem(msgspec.Struct, frozen=True):
 
     state: str
     key_generation: int
+    # Whether anyone may see its picture in a feed: an audience of everyone, of any age.
+    for_everyone: bool = False
 
 
 class MediaState(msgspec.Struct, frozen=True):
-    """The message that functions/streams reads: what the media of a stream does since ``at_ms``."""
+    """The message that functions/streams reads: what a stream's media does since ``at_ms``, seen at ``seen_ms``."""
 
     stream: str
     generation: int
     state: str
     at_ms: int
     preview: bool
+    seen_ms: int
+
+    @property
+    def deduplication_id(self) -> str:
+        """Another one each time that it is told anew, the same when sending is tried again."""
+        return f"{self.stream}-{self.generation}-{self.state}-{self.at_ms}-{int(self.preview)}-{self.seen_ms}"
 
 
 class Control:
@@ -64,7 +72,7 @@ class Control:
                 TableName=self._settings.streams_table,
                 Key=_key(stream_id),
                 ConsistentRead=True,
-                ProjectionExpression="#state, key_generation",
+                ProjectionExpression="#state, key_generation, audience, min_age",
                 ExpressionAttributeNames={"#state": "state"},
             )
         except (BotoCoreError, ClientError) as error:
@@ -135,9 +143,7 @@ class Control:
                 QueueUrl=self._settings.media_queue_url,
                 MessageBody=msgspec.json.encode(message).decode(),
                 MessageGroupId=message.stream,
-                MessageDeduplicationId=(
-                    f"{message.stream}-{message.generation}-{message.state}-{message.at_ms}-{int(message.preview)}"
-                ),
+                MessageDeduplicationId=message.deduplication_id,
             )
         except (BotoCoreError, ClientError) as error:
             self._metrics.control_errors.inc()
@@ -152,7 +158,7 @@ class Control:
                 self._settings.streams_table: {
                     "Keys": keys,
                     "ConsistentRead": True,
-                    "ProjectionExpression": "pk, #state, key_generation",
+                    "ProjectionExpression": "pk, #state, key_generation, audience, min_age",
                     "ExpressionAttributeNames": {"#state": "state"},
                 }
             }
@@ -164,6 +170,9 @@ def _key(stream_id: str) -> dict[str, dict[str, str]]:
 
 
 def _item(item: dict[str, Any]) -> StreamItem:
+    age = int(item.get("min_age", {}).get("N", "0"))
     return StreamItem(
-        state=str(item.get("state", {}).get("S", "")), key_generation=int(item.get("key_generation", {}).get("N", "0"))
+        state=str(item.get("state", {}).get("S", "")),
+        key_generation=int(item.get("key_generation", {}).get("N", "0")),
+        for_everyone=item.get("audience", {}).get("S") == "everyone" and age == 0,
     )

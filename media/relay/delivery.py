@@ -27,6 +27,7 @@ _CACHE_MEDIA: Final = "public, max-age=31536000, immutable"
 _CACHE_BLOCKING: Final = "public, max-age=6"
 _CACHE_PLAYLIST: Final = "public, max-age=1"
 _CACHE_PREVIEW: Final = "public, max-age=5"
+_CACHE_OWN_PREVIEW: Final = "private, max-age=5"
 _CACHE_NOTHING: Final = "no-store"
 # A viewer who comes before the first part waits this long; then the app tries again.
 _FIRST_PART_S: Final = 4.0
@@ -54,6 +55,7 @@ class Delivery:
             web.get("/live/{token}/{stream}/{name}", self.by_token),
             web.get("/live/{stream}/{name}", self.by_origin),
             web.get("/preview/{stream}.jpg", self.preview),
+            web.get("/preview/{token}/{stream}.jpg", self.preview_by_token),
         ]
 
     async def by_token(self, request: web.Request) -> web.Response:
@@ -67,11 +69,24 @@ class Delivery:
         return await self._answer(request)
 
     async def preview(self, request: web.Request) -> web.Response:
-        """The newest preview picture (JPEG, at most 640 pixels wide), shown in feeds without a token."""
+        """The newest preview picture (JPEG, at most 640 pixels wide) of a stream whose audience is everyone.
+
+        CloudFront's header opens nothing here: it stands on every request that came through CloudFront, whoever asked.
+        """
         program = self._programs.get(request.match_info["stream"])
+        if program is not None and not program.preview_open:
+            raise RelayError("unauthenticated", "This broadcast is not for everyone. Open it in the app.")
+        return self._preview(program, _CACHE_PREVIEW)
+
+    async def preview_by_token(self, request: web.Request) -> web.Response:
+        """The same for who may play the stream; kept by no cache that others share."""
+        self._rights.check_playback(request.match_info["token"], request.match_info["stream"])
+        return self._preview(self._programs.get(request.match_info["stream"]), _CACHE_OWN_PREVIEW)
+
+    def _preview(self, program: Program | None, cache: str) -> web.Response:
         if program is None or program.preview is None:
             raise RelayError("not_found", "There is no preview picture yet.")
-        headers = {"Cache-Control": _CACHE_PREVIEW}
+        headers = {"Cache-Control": cache}
         return web.Response(body=program.preview, content_type="image/jpeg", headers=headers)
 
     async def _answer(self, request: web.Request) -> web.Response:

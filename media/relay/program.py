@@ -102,6 +102,8 @@ class Program:
         self.ended_at_s = 0.0
         self.media_at_s = 0.0
         self.preview: bytes | None = None
+        # Whether the preview is shown to whoever asks; else it takes the right to play the stream.
+        self.preview_open = False
         self.parts_cut = 0
         self.request_key_frame: Callable[[], None] = _nobody
         self._on_change = on_change

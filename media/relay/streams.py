@@ -21,7 +21,7 @@ from media.relay.thumbnail import Thumbnailer
 logger = logging.getLogger(__name__)
 
 _TICK_S: Final = 0.25
-# Flowing is told again this often, so that a message lost beyond the queue is made good.
+# Flowing is told again this often: lost messages are made good, and the silence of a dead relay is heard.
 _REANNOUNCE_S: Final = 30.0
 
 
@@ -68,6 +68,7 @@ class Streams:
         self._metrics = metrics
         self._arriving: set[str] = set()
         self._generations: dict[str, int] = {}
+        self._for_everyone: dict[str, bool] = {}
         self._announced_s: dict[str, float] = {}
         self._parts_seen: dict[str, int] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -87,23 +88,27 @@ class Streams:
         if self.draining:
             raise RelayError("unavailable", "This relay is being replaced. Connect again in a moment.")
         item = await self._control.read(key.stream_id)
-        _check_item(item, key)
+        for_everyone = _check_item(item, key)
         present = self.publishers.get(key.stream_id)
         if key.stream_id in self._arriving or (present is not None and self._holds_place(present, key)):
             raise RelayError("conflict", "Someone publishes this broadcast already. Take over with a new stream key.")
         if present is None and len(self.publishers) + len(self._arriving) >= self._settings.publishers_max:
             raise RelayError("unavailable", "This relay is full. Try again in a moment.")
         self._arriving.add(key.stream_id)
+        self._for_everyone[key.stream_id] = for_everyone
 
     def gave_up(self, key: StreamKey) -> None:
         """The publisher that was admitted did not come."""
         self._arriving.discard(key.stream_id)
+        if key.stream_id not in self.programs:
+            self._for_everyone.pop(key.stream_id, None)
 
     def program(self, stream_id: str) -> Program:
         """The stream's program, made if there is none or the last one is over."""
         present = self.programs.get(stream_id)
         if present is None or present.ended:
             present = self.programs[stream_id] = Program(stream_id, self._settings, self._announce)
+        present.preview_open = self._for_everyone.get(stream_id, False)
         return present
 
     async def arrived(self, publisher: Publisher) -> None:
@@ -183,6 +188,7 @@ class Streams:
         if program is None or program.ended:
             return
         publisher = self.publishers.get(stream_id)
+        program.preview_open = item is not None and item.for_everyone
         if item is None or item.state != "live":
             program.end()
             if publisher is not None:
@@ -200,6 +206,7 @@ class Streams:
                 state=program.state,
                 at_ms=program.state_at_ms,
                 preview=program.preview is not None,
+                seen_ms=time.time_ns() // 1_000_000,
             )
         )
 
@@ -216,7 +223,7 @@ class Streams:
             self._parts_seen[program.stream_id] = program.parts_cut
 
     def _forget(self, stream_id: str) -> None:
-        for kept in (self.programs, self._generations, self._announced_s, self._parts_seen):
+        for kept in (self.programs, self._generations, self._for_everyone, self._announced_s, self._parts_seen):
             kept.pop(stream_id, None)
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
@@ -238,10 +245,12 @@ class Streams:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _check_item(item: StreamItem | None, key: StreamKey) -> None:
+def _check_item(item: StreamItem | None, key: StreamKey) -> bool:
+    """Whether its pictures are for everyone; raises `RelayError` when this key may not publish."""
     if item is None:
         raise RelayError("not_found", "There is no such broadcast.")
     if item.state != "live":
         raise RelayError("not_found", "This broadcast is not live. Start it, then publish.")
     if key.generation != item.key_generation:
         raise RelayError("forbidden", "This stream key was replaced by a newer one.")
+    return item.for_everyone

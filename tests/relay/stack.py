@@ -173,13 +173,17 @@ class Stack:
             "media.test_source", environment, self.whip_url(stream_id), stream_key(stream_id, generation), *options
         )
 
-    def put_stream(self, stream_id: str, state: str = "live", generation: int = 1) -> None:
+    def put_stream(
+        self, stream_id: str, state: str = "live", generation: int = 1, audience: str = "everyone", min_age: int = 0
+    ) -> None:
         """Write the stream's item as functions/streams does."""
         item = {
             "pk": {"S": f"stream#{stream_id}"},
             "sk": {"S": "stream"},
             "state": {"S": state},
             "key_generation": {"N": str(generation)},
+            "audience": {"S": audience},
+            "min_age": {"N": str(min_age)},
         }
         self._dynamodb.put_item(TableName="Streams", Item=item)
 
