@@ -33,6 +33,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reconnect_spread_ms: Annotated[int, msgspec.Meta(ge=0)]
     ping_s: Annotated[int, msgspec.Meta(ge=30, le=540)]  # API Gateway closes a socket that was silent for 600 s
     shard_size: Annotated[int, msgspec.Meta(ge=10, le=1000)]
+    display_lines_s: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+    reacts_budget: Positive
 
     def environment(self) -> dict[str, str]:
         """The limits as environment variables."""

@@ -9,21 +9,25 @@ from msgspec import Struct
 
 from functions import clock, observe
 from functions.rooms.limits import limits
-from functions.rooms.model import Limits, ShardCount, tick_ms
+from functions.rooms.model import Connection, Limits, ShardCount, tick_ms
 from functions.rooms.port import Rooms, Sockets
 from functions.rooms.posts import sockets
-from functions.rooms.sequencing import POST_MS_MIN, dismiss
+from functions.rooms.sequencing import POST_MS_MIN, dismiss, post_frame
 from functions.rooms.stored import StoredRooms
 
 
 class Delivery(Struct, frozen=True):
-    """What to post to whom; ``told`` is the shard's last count, ``closing`` the code of the `bye` that ends it."""
+    """What to post to whom; ``told`` is the shard's last count, ``closing`` the code of the `bye` that ends it.
+
+    ``whole`` is what those get who are sent all, where that is more.
+    """
 
     room: str
     shard: int
     bodies: list[str]
     told: int | None = None
     closing: str | None = None
+    whole: str | None = None
 
 
 def deliver(rooms: Rooms, sockets: Sockets, delivery: Delivery, limits: Limits) -> None:
@@ -33,7 +37,10 @@ def deliver(rooms: Rooms, sockets: Sockets, delivery: Delivery, limits: Limits) 
     now_s = clock.now_ms() // 1000
     live = [one for one in everyone if one.expires_s > now_s and one.closing is None]
     within_ms = max(POST_MS_MIN, tick_ms(len(live), limits))
-    gone = sockets.post(delivery.bodies, live, within_ms) if delivery.bodies else []
+    gone = list[Connection]()
+    for body in delivery.bodies:
+        shown = body if delivery.whole is not None else None
+        gone += post_frame(sockets, delivery.whole or body, shown, live, within_ms)
     dismiss(rooms, sockets, delivery.room, everyone, gone, delivery.closing)
     left = 0 if delivery.closing else len(live) - len(gone)
     if left != delivery.told:

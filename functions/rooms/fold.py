@@ -7,10 +7,22 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from functions import clock
-from functions.rooms.messages import ChatEvent, EndedEvent, Frame, GiftEvent, MutedEvent, RemovedEvent, RoomEvent
-from functions.rooms.model import InboxEntry, Limits, RoomState, StoredFrame, Totals, tick_ms
+from functions.rooms.display import merged, shown
+from functions.rooms.messages import (
+    ChatEvent,
+    EndedEvent,
+    Frame,
+    GiftEvent,
+    MilestoneKind,
+    MutedEvent,
+    RemovedEvent,
+    RoomEvent,
+)
+from functions.rooms.milestones import reached
+from functions.rooms.model import InboxEntry, Limits, RoomState, StoredFrame, Totals, react_sample, tick_ms
 from functions.rooms.removal import redacted, removed_by
 from functions.rooms.voting import Question, Told, news
 
@@ -24,10 +36,12 @@ _events = msgspec.json.Decoder(RoomEvent)
 
 
 class Folded(Struct, frozen=True):
-    """The next frame, and how many inbox entries had to wait for the one after it."""
+    """The next frame, how many inbox entries had to wait for the one after it, and the body that is posted to those
+    who are not sent all (None: the same)."""
 
     frame: StoredFrame
     waiting: int
+    shown: str | None = None
 
 
 def fold(
@@ -73,6 +87,14 @@ def fold(
     # Two clocks may differ: a frame is never older than the one before it.
     at_ms = max(now_ms, head.at_ms if head else 0)
     tick = tick_ms(viewers, limits)
+    totals = _add(head.totals if head else Totals(), taken, inbox, viewers)
+    values: dict[MilestoneKind, int] = {
+        "viewers": viewers,
+        "likes": sum(state.reactions.values()),
+        "gifts": totals.gifts,
+    }
+    moments, milestones = reached(values, votes.told.milestones, room.stream_id, room.epoch, at_ms)
+    display = shown((*merged(taken), *told, *moments), room.host, head.lines_ms if head else 0, at_ms, limits)
     frame = Frame(
         epoch=room.epoch,
         seq=head.seq + 1 if head else 1,
@@ -81,8 +103,10 @@ def fold(
         tick_ms=tick,
         reactions=state.reactions,
         media=room.media,
-        events=(*taken, *told),
+        react_sample=react_sample(viewers, limits),
+        events=(*merged(taken), *told, *moments),
     )
+    less = replace(frame, events=display.events, skipped=display.skipped) if display.skipped else None
     return Folded(
         StoredFrame(
             seq=frame.seq,
@@ -93,13 +117,15 @@ def fold(
             viewers=viewers,
             media=room.media,
             reactions=state.reactions,
-            totals=_add(head.totals if head else Totals(), taken, inbox, viewers),
+            totals=totals,
             event_ids=tuple(event.id for event in taken),
             body=msgspec.json.encode(frame).decode(),
             ended=any(isinstance(event, EndedEvent) for event in taken),
-            told=votes.told,
+            told=replace(votes.told, milestones=milestones),
+            lines_ms=display.lines_ms,
         ),
         waiting=len(events) - len(taken) + votes.more,
+        shown=None if less is None else msgspec.json.encode(less).decode(),
     )
 
 

@@ -226,6 +226,7 @@ class FrameItem(RoomsItem):
     body = UnicodeAttribute()
     ended = BooleanAttribute(default=False)
     told = UnicodeAttribute(default="{}")
+    lines_ms = NumberAttribute(default=0)
 
     @staticmethod
     def of(stream_id: str, frame: StoredFrame) -> FrameItem:
@@ -244,6 +245,7 @@ class FrameItem(RoomsItem):
             body=frame.body,
             ended=frame.ended,
             told=msgspec.json.encode(frame.told).decode(),
+            lines_ms=frame.lines_ms,
         )
 
     def to_frame(self) -> StoredFrame:
@@ -263,6 +265,7 @@ class FrameItem(RoomsItem):
             body=self.body,
             ended=self.ended,
             told=msgspec.json.decode(self.told, type=Told),
+            lines_ms=float(self.lines_ms),
         )
 
 
@@ -275,6 +278,7 @@ class ConnectionItem(RoomsItem):
     joined_ms = NumberAttribute()
     reacted_ms = NumberAttribute(null=True)
     closing = UnicodeAttribute(null=True)
+    sent_all = BooleanAttribute(null=True)
     expires_at = NumberAttribute()
 
     @staticmethod
@@ -293,6 +297,7 @@ class ConnectionItem(RoomsItem):
             expires_s=int(self.expires_at),
             joined_ms=int(self.joined_ms),
             closing=self.closing,
+            sent_all=bool(self.sent_all),
         )
 
 
@@ -305,6 +310,7 @@ def _connection_item(key: str, stream_id: str, one: Connection) -> ConnectionIte
         shard=one.shard,
         joined_ms=one.joined_ms,
         closing=one.closing,
+        sent_all=one.sent_all or None,
         expires_at=one.expires_s,
     )
 

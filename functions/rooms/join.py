@@ -136,6 +136,7 @@ def _register(rooms: Rooms, who: Caller, known: _Known, limits: Limits) -> None:
         shard=room.shard(limits.shard_size),
         expires_s=now_ms // 1000 + limits.connection_ttl_s,
         joined_ms=now_ms,
+        sent_all=who.role == "host" or (known.member is not None and known.member.moderator),
     )
     others = {one.id: stream for stream, one in known.connections}
     going = evicted([one for _, one in known.connections], now_ms // 1000)

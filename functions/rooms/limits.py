@@ -16,5 +16,7 @@ def limits() -> Limits:
         react_interval_ms=settings.integer("REACT_INTERVAL_MS", default.react_interval_ms),
         reconnect_spread_ms=settings.integer("RECONNECT_SPREAD_MS", default.reconnect_spread_ms),
         ping_s=settings.integer("PING_S", default.ping_s),
+        display_lines_s=settings.integer("DISPLAY_LINES_S", default.display_lines_s),
+        reacts_budget=settings.integer("REACTS_BUDGET", default.reacts_budget),
         shard_size=settings.integer("SHARD_SIZE", default.shard_size),
     )

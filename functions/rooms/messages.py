@@ -24,6 +24,7 @@ TypedText = Annotated[str, Meta(max_length=TEXT_TYPED_MAX)]
 Role = Literal["host", "moderator", "viewer", "visitor"]
 Media = Literal["waiting", "flowing", "lost"]
 QuestionState = Literal["open", "showing", "answered", "dismissed"]
+MilestoneKind = Literal["viewers", "likes", "gifts"]
 PollState = Literal["open", "closed"]
 
 
@@ -47,9 +48,14 @@ class ChatMessage(Struct, frozen=True):
 
 
 class ReactMessage(Struct, frozen=True):
-    """Taps since the last message, by emoji; at most 50 together."""
+    """Taps since the last message, by emoji; at most 50 together.
+
+    Where frames say ``react_sample`` below 1, a client sends each message with that probability only, and drops the
+    taps otherwise; ``sample`` tells which one it followed, since it may just be changing.
+    """
 
     counts: dict[str, int]
+    sample: Annotated[float, Meta(gt=0, le=1)] | None = None
 
 
 class GiftMessage(Struct, frozen=True):
@@ -153,7 +159,10 @@ class ChatEvent(Event, frozen=True, tag="chat"):
 
 
 class GiftEvent(Event, frozen=True, tag="gift"):
-    """A gift: ``coins`` is what this send cost in all, ``repeat_count`` the combo so far, ``combo_end`` its end."""
+    """A gift: ``coins`` is what this send cost in all, ``repeat_count`` the combo so far, ``combo_end`` its end.
+
+    Sends of one combo that meet in a frame are one event: ``count`` and ``coins`` of all, ``client_ids`` of each.
+    """
 
     gift_id: str
     count: int
@@ -161,6 +170,7 @@ class GiftEvent(Event, frozen=True, tag="gift"):
     repeat_count: int | None = None
     combo: str | None = None
     combo_end: bool = False
+    client_ids: tuple[str, ...] | None = None
 
 
 class JoinEvent(Event, frozen=True, tag="join"):
@@ -226,6 +236,13 @@ class SettingsEvent(Event, frozen=True, tag="settings"):
     settings: RoomSettings
 
 
+class MilestoneEvent(Event, frozen=True, tag="milestone"):
+    """The room reached a number: viewers at once, likes (taps of all kinds) or gifts so far."""
+
+    kind: MilestoneKind
+    value: int
+
+
 class EndedEvent(Event, frozen=True, tag="ended"):
     """The broadcast is over; ``reason`` as the stream's ``end_reason``."""
 
@@ -244,6 +261,7 @@ RoomEvent = (
     | PollEvent
     | RemovedEvent
     | SettingsEvent
+    | MilestoneEvent
     | EndedEvent
 )
 

@@ -59,6 +59,8 @@ CONNECTIONS_AN_ACCOUNT_MAX: Final = 3
 JOIN_EVENTS_VIEWERS_MAX: Final = 50
 RESUME_FRAMES_MAX: Final = 3_000
 RECENT_FRAMES_MAX: Final = 30
+# Comments that a room shows at once after a while of silence: two seconds' worth.
+DISPLAY_BURST_MS: Final = 2_000
 # The sequencer waits out the tick within its own time limit; rooms that would need longer are the stadium's.
 TICK_MS_MAX: Final = 2_000
 
@@ -80,6 +82,10 @@ class Limits(Struct, frozen=True):
     reconnect_spread_ms: int = 3_000
     ping_s: int = 300
     shard_size: int = 400
+    # What people can follow of comments that fly by; who hosts or moderates is sent all.
+    display_lines_s: int = 20
+    # Reactions that a room takes in: beyond so many viewers only a sample of them sends.
+    reacts_budget: int = 200
     # More than a room's 300 events a second leave in a tick; what is beyond waits for the next read.
     inbox_read_max: int = 500
     # Someone who was counted into a shard may register there seconds later, when it is the newest no more: an empty one
@@ -152,7 +158,8 @@ class Member(Struct, frozen=True, kw_only=True):
 
 
 class Connection(Struct, frozen=True):
-    """One open socket. ``closing`` is the code of the `bye` that it is to be sent, when it is to go."""
+    """One open socket. ``closing`` is the code of the `bye` that it is to be sent, when it is to go; ``sent_all`` tells
+    that no comment is left out of its frames (hosts and moderators)."""
 
     id: str
     account: str
@@ -160,6 +167,7 @@ class Connection(Struct, frozen=True):
     expires_s: int
     joined_ms: int = 0
     closing: str | None = None
+    sent_all: bool = False
 
 
 class InboxEntry(Struct, frozen=True):
@@ -199,6 +207,7 @@ class StoredFrame(Struct, frozen=True, kw_only=True):
     body: str
     ended: bool = False
     told: Told = Told()
+    lines_ms: float = 0
 
 
 class ShardCount(Struct, frozen=True):
@@ -347,6 +356,27 @@ def tick_ms(viewers: int, limits: Limits) -> int:
     grown = round((viewers - 200) / 800 * (1000 - limits.slot_ms))
     eased = limits.slot_ms + max(0, min(grown, 1000 - limits.slot_ms))
     return min(max(eased, viewers * 1000 // limits.posts_budget), TICK_MS_MAX)
+
+
+def react_sample(viewers: int, limits: Limits) -> float:
+    """The probability with which each client sends its reactions, so that a room takes in `reacts_budget` a second.
+
+    A power of a half: it changes rarely as people come and go, and one over it is a whole number of taps.
+    """
+    sample = 1.0
+    while viewers * sample * 1_000 / limits.react_interval_ms > limits.reacts_budget:
+        sample /= 2
+    return sample
+
+
+def react_weight(claimed: float | None, now: float) -> int:
+    """How many taps one stands for (Horvitz and Thompson 1952: one over the probability that it was sent).
+
+    What a client followed counts where it is one step from what is told now, since frames take a while to arrive;
+    anything else is not one of ours.
+    """
+    sample = claimed if claimed in (now / 2, now * 2) and claimed <= 1 else now
+    return round(1 / sample)
 
 
 def slot_of(at_ms: int, limits: Limits) -> int:

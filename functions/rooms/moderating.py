@@ -32,6 +32,7 @@ from functions.rooms.items import (
     inbox_item,
     raw_text,
     room_key,
+    shard_key,
 )
 from functions.rooms.messages import ChatEvent, Event, Frame, QuestionEvent, RemovedEvent, RoomEvent
 from functions.rooms.model import Connection, Member, Room
@@ -72,12 +73,14 @@ def write_room(before: Room, after: Room, events: Sequence[RoomEvent]) -> bool:
 
 
 def write_member(
-    stream_id: str, before: Member, after: Member, leaving: Sequence[Connection], event: RoomEvent | None
+    stream_id: str, before: Member, after: Member, open_sockets: Sequence[Connection], event: RoomEvent | None
 ) -> bool:
-    """Change a member's rights and tell; ``leaving`` are the sockets that a ban closes (the sequencer says `bye`).
+    """Change a member's rights and tell; a ban marks the open sockets to be closed (the sequencer says `bye`).
 
-    False when the member acted meanwhile: then look again.
+    False when the member acted, or a socket closed, meanwhile: then look again.
     """
+    leaving = open_sockets if after.banned else ()
+    staying = open_sockets if after.moderator != before.moderator and not after.banned else ()
 
     def write_all() -> None:
         with TransactWrite(connection=storage.connection()) as write:
@@ -87,6 +90,12 @@ def write_member(
                 write.save(inbox_item(stream_id, event))
             for one in leaving:
                 write.save(ConnectionItem.of_shard(stream_id, msgspec.structs.replace(one, closing="banned")))
+            for one in staying:
+                write.update(
+                    ConnectionItem(shard_key(stream_id, one.shard), f"{CONNECTION_PREFIX}{one.id}"),
+                    actions=[ConnectionItem.sent_all.set(after.moderator)],
+                    condition=ConnectionItem.pk.exists(),
+                )
             write.update(
                 MemberItem(room_key(stream_id), f"{MEMBER_PREFIX}{after.account}"),
                 actions=[

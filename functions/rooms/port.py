@@ -69,6 +69,10 @@ class Rooms(Protocol):
     def commit_comment(self, stream_id: str, before: Member, after: Member, event: RoomEvent) -> bool: ...
     def follows(self, account: str, host_id: str) -> bool: ...
     def space_reactions(self, account: str, connection_id: str, now_ms: int, interval_ms: int) -> str | None: ...
+    def told_viewers(self, stream_id: str) -> int:
+        """Viewers as last told; seconds old at most, and then without a call."""
+        ...
+
     def add_reactions(self, stream_id: str, shard: int, taps: dict[str, int]) -> None: ...
 
     # joining
@@ -95,6 +99,14 @@ class Sockets(Protocol):
         """Say ``bye`` with each connection's ``closing`` code, then close it."""
         ...
 
-    def deliver(self, stream_id: str, shard: int, bodies: Sequence[str], told: int | None, closing: str | None) -> None:
-        """Have another function post to one shard, without waiting for it; ``told`` is the shard's last count."""
+    def deliver(
+        self,
+        stream_id: str,
+        shard: int,
+        bodies: Sequence[str],
+        told: int | None,
+        closing: str | None,
+        whole: str | None = None,
+    ) -> None:
+        """Have another function post to one shard, without waiting for it (deliver.py names the parameters)."""
         ...

@@ -88,8 +88,18 @@ class ApiSockets:
 
         self._all([send_away(one) for one in connections], within_ms)
 
-    def deliver(self, stream_id: str, shard: int, bodies: Sequence[str], told: int | None, closing: str | None) -> None:
+    def deliver(
+        self,
+        stream_id: str,
+        shard: int,
+        bodies: Sequence[str],
+        told: int | None,
+        closing: str | None,
+        whole: str | None = None,
+    ) -> None:
         payload = {"room": stream_id, "shard": shard, "bodies": list(bodies), "told": told, "closing": closing}
+        if whole is not None:
+            payload["whole"] = whole
         aws.client("lambda").invoke(
             FunctionName=settings.required("DELIVER_FUNCTION"), InvocationType="Event", Payload=json.dumps(payload)
         )

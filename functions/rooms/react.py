@@ -7,13 +7,15 @@ from functions.errors import OnairError
 from functions.rooms.answer import Caller, route
 from functions.rooms.limits import limits
 from functions.rooms.messages import ReactMessage
-from functions.rooms.model import Limits, count_reactions, reaction_shard
+from functions.rooms.model import Limits, count_reactions, react_sample, react_weight, reaction_shard
 from functions.rooms.port import Rooms
 from functions.rooms.stored import StoredRooms
 
 
 def react(rooms: Rooms, who: Caller, message: ReactMessage, limits: Limits) -> None:
     """Count taps, from a connection at most twice in an interval (networks bunch messages up).
+
+    Where only a sample of clients sends (`model.react_sample`), each tap stands for as many as were not sent.
 
     Raises
     ------
@@ -27,7 +29,9 @@ def react(rooms: Rooms, who: Caller, message: ReactMessage, limits: Limits) -> N
         raise OnairError("rate_limited", retry_after_ms=limits.react_interval_ms)
     if refusal is not None:
         raise OnairError("conflict", "Join this room first.")
-    rooms.add_reactions(who.stream_id, reaction_shard(who.account), taps)
+    weight = react_weight(message.sample, react_sample(rooms.told_viewers(who.stream_id), limits))
+    weighted = {emoji: count * weight for emoji, count in taps.items()}
+    rooms.add_reactions(who.stream_id, reaction_shard(who.account), weighted)
     rooms.ring(who.stream_id)
 
 

@@ -141,7 +141,7 @@ def change_member(stream_id: str, handle: str) -> views.MemberView:
             break
         mine = [one for stream, one in rooms.account_connections(account) if stream == stream_id]
         event = _muted(after, handle, now_ms) if _silenced(before) != _silenced(after) else None
-        if not moderating.write_member(stream_id, before, after, mine if after.banned else [], event):
+        if not moderating.write_member(stream_id, before, after, mine, event):
             continue
         if event is not None:
             ring(stream_id)

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from functions import clock
-from functions.rooms.fold import fold
+from functions.rooms.fold import Folded, fold
 from functions.rooms.model import (
     Connection,
     InboxEntry,
@@ -137,8 +137,8 @@ class _Step:
         risen = raised(state.votes, head.told if head else Told())
         questions = rooms.questions(stream_id, risen) if risen else []
 
-        def folded(viewers: int) -> tuple[StoredFrame, int] | None:
-            made = fold(
+        def folded(viewers: int) -> Folded | None:
+            return fold(
                 head,
                 state,
                 inbox,
@@ -148,7 +148,6 @@ class _Step:
                 now_ms=clock.now_ms(),
                 limits=self.limits,
             )
-            return None if made is None else (made.frame, made.waiting)
 
         made = folded(audience.viewers)
         if made is None:
@@ -158,14 +157,14 @@ class _Step:
             self._tell(state, audience.viewers)
             self._send_away(state, audience)
             return None
-        frame, waiting = made
-        more = full or waiting > 0
+        frame = made.frame
+        more = full or made.waiting > 0
         if more:
             # A ring for what was left behind must not take this frame as its answer.
             frame = replace(frame, read_ms=0)
         if not rooms.put_frame(stream_id, frame):
             return None, True
-        self._post(frame, state, audience)
+        self._post(frame, state, audience, made.shown)
         if frame.event_ids:
             rooms.delete_inbox(stream_id, frame.event_ids)
         self._tell(state, frame.viewers)
@@ -228,11 +227,11 @@ class _Step:
 
     # --- posting
 
-    def _post(self, frame: StoredFrame, state: RoomState, audience: Audience) -> None:
+    def _post(self, frame: StoredFrame, state: RoomState, audience: Audience, shown: str | None = None) -> None:
         closing = "not_live" if frame.ended else None
         if audience.connections is None:
             for shard in audience.shards:
-                self._deliver(shard, [frame.body], state, audience, closing)
+                self._deliver(shard, [shown or frame.body], state, audience, closing, frame.body if shown else None)
             return
         within_ms = max(POST_MS_MIN, frame.tick_ms)
         early = self._live(audience.connections)
@@ -241,20 +240,26 @@ class _Step:
         gone: list[Connection]
         lately: list[Connection]
         gone, lately = self.rooms.together(
-            lambda: self.sockets.post([frame.body], early, within_ms),
+            lambda: post_frame(self.sockets, frame.body, shown, early, within_ms),
             lambda: self.rooms.connections(self.stream_id, 0, clock.now_ms() - JOIN_MS_MAX),
         )
         known = {one.id for one in audience.connections}
         late = [one for one in lately if one.id not in known]
         if late:
-            gone = gone + self.sockets.post([frame.body], self._live(late), within_ms)
+            gone = gone + post_frame(self.sockets, frame.body, shown, self._live(late), within_ms)
         self._dismiss([*audience.connections, *late], gone, closing)
 
     def _deliver(
-        self, shard: int, bodies: list[str], state: RoomState, audience: Audience, closing: str | None
+        self,
+        shard: int,
+        bodies: list[str],
+        state: RoomState,
+        audience: Audience,
+        closing: str | None,
+        whole: str | None = None,
     ) -> None:
         told = state.shards.get(shard) if shard < audience.newest else None
-        self.sockets.deliver(self.stream_id, shard, bodies, told.viewers if told else None, closing)
+        self.sockets.deliver(self.stream_id, shard, bodies, told.viewers if told else None, closing, whole)
 
     def _send_away(self, state: RoomState, audience: Audience) -> None:
         # A room that ended while its last run died still has people in it.
@@ -269,6 +274,17 @@ class _Step:
         if dismiss(self.rooms, self.sockets, self.stream_id, everyone, gone, closing) and closing is None:
             # Fewer are here than the frame said.
             self.rooms.ring(self.stream_id)
+
+
+def post_frame(
+    sockets: Sockets, whole: str, shown: str | None, to: list[Connection], within_ms: int
+) -> list[Connection]:
+    """Post what is shown of a frame, and all of it to those who are sent all; answers who is gone."""
+    if shown is None:
+        return sockets.post([whole], to, within_ms)
+    # They are few, and first: who moderates should not see a comment last.
+    gone = sockets.post([whole], [one for one in to if one.sent_all], within_ms)
+    return gone + sockets.post([shown], [one for one in to if not one.sent_all], within_ms)
 
 
 def dismiss(

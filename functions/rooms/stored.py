@@ -14,7 +14,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from functions import clock, storage, transaction
+from functions import clock, settings, storage, transaction
 from functions.accounts import table as accounts
 from functions.errors import OnairError
 from functions.rooms import ring as ring_queue
@@ -65,6 +65,11 @@ from functions.rooms.voting import Question
 JOIN_ATTEMPTS_MAX: Final = 5
 CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
+# Reactions need to know how big a room is, not how big to the viewer: a container reads it every few seconds.
+TOLD_MS: Final = 3_000
+TOLD_ROOMS_MAX: Final = 1_000
+
+_told: dict[tuple[str, str], tuple[int, int]] = {}
 _lock = threading.Lock()
 _pools: list[ThreadPoolExecutor] = []
 
@@ -132,7 +137,7 @@ class StoredRooms:
             shard_key(stream_id, shard),
             None,
             filter_condition=ConnectionItem.joined_ms >= since_ms if since_ms else None,
-            only=["sk", "account", "expires_at", "closing"],
+            only=["sk", "account", "expires_at", "closing", "sent_all"],
         )
         return [
             Connection(
@@ -141,6 +146,7 @@ class StoredRooms:
                 shard=shard,
                 expires_s=int(row["expires_at"]["N"]),
                 closing=raw_text(row, "closing"),
+                sent_all=bool(row.get("sent_all", {}).get("BOOL")),
             )
             for row in rows
         ]
@@ -229,6 +235,17 @@ class StoredRooms:
             )
             return "rate_limited" if there else "conflict"
         return None
+
+    def told_viewers(self, stream_id: str) -> int:
+        key, now_ms = (settings.required("ROOMS_TABLE"), stream_id), clock.now_ms()
+        found = _told.get(key)
+        if found is None or not found[0] <= now_ms < found[0] + TOLD_MS:
+            rows = query(room_key(stream_id), RoomsItem.sk == VIEWERS)
+            found = now_ms, int(ViewersItem.from_raw_data(rows[0]).viewers) if rows else 0
+            if len(_told) >= TOLD_ROOMS_MAX:
+                _told.clear()
+            _told[key] = found
+        return found[1]
 
     def add_reactions(self, stream_id: str, shard: int, taps: dict[str, int]) -> None:
         kinds: dict[str, Any] = ReactionsItem.get_attributes()

@@ -64,6 +64,7 @@ class Told(Struct, frozen=True, omit_defaults=True):
     tallies: tuple[int, ...] = ()
     closed: str | None = None
     upvotes: dict[str, int] = field(default_factory=dict[str, int])
+    milestones: dict[str, int] = field(default_factory=dict[str, int])
 
 
 def poll_of(message: PollMessage, poll_id: str, now_ms: int) -> Poll:
@@ -181,5 +182,5 @@ def news(poll: Poll | None, votes: Mapping[str, int], questions: Sequence[Questi
             events.append(question_event(question, count, ids.derived("upvotes", question.id, str(count)), now_ms))
     # What is counted no more was answered, and is forgotten.
     kept = {name: count for name, count in upvotes.items() if upvote_key(name) in votes}
-    after = Told(poll=known, tallies=tallies, closed=closed, upvotes=kept)
+    after = Told(poll=known, tallies=tallies, closed=closed, upvotes=kept, milestones=told.milestones)
     return News(tuple(events), after, len(names) == QUESTIONS_A_FRAME_MAX)

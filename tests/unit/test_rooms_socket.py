@@ -368,7 +368,10 @@ def test_reactions_in_quick_succession_are_refused_and_not_counted(room: SocketR
 # --- the sequencer
 
 
-def test_a_flood_becomes_frames_of_24_kb_each_with_its_own_number(room: SocketRoom) -> None:
+def test_a_flood_becomes_frames_of_24_kb_each_with_its_own_number(
+    room: SocketRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPLAY_LINES_S", "1000")
     ana = room.joined("ana")
     room.sequence()
     at = clock.rfc3339(room.clock.now_ms())
@@ -482,7 +485,7 @@ def test_a_second_shard_is_served_by_deliver(room: SocketRoom, monkeypatch: pyte
     made: list[dict[str, Any]] = []
     monkeypatch.setattr(
         "functions.rooms.posts.ApiSockets.deliver",
-        lambda _self, stream, shard, bodies, told, closing: made.append(
+        lambda _self, stream, shard, bodies, told, closing, _whole: made.append(
             {"room": stream, "shard": shard, "bodies": list(bodies), "told": told, "closing": closing}
         ),
     )

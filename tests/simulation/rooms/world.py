@@ -105,6 +105,8 @@ class World:
             inbox_read_max=self.plan.inbox_read_max,
             empty_shard_ms=35_000,
             joins_a_slot=8,
+            # What is not shown is not lost: here every client must hold every event.
+            display_lines_s=10_000,
         )
         self.now = float(START_MS)
         self.actors: list[Actor] = []
@@ -332,6 +334,9 @@ class FakeRooms:
     def space_reactions(self, account: str, connection_id: str, now_ms: int, interval_ms: int) -> str | None:
         return self.world.call("space", lambda: None if (account, connection_id) in self.by_account else "conflict")
 
+    def told_viewers(self, stream_id: str) -> int:
+        return self.viewers or 0
+
     def add_reactions(self, stream_id: str, shard: int, taps: dict[str, int]) -> None:
         def add() -> None:
             for emoji, count in taps.items():
@@ -420,8 +425,16 @@ class FakeSockets:
         for one in connections:
             self.world.call("close", lambda one=one: self.mailboxes.pop(one.id, None))
 
-    def deliver(self, stream_id: str, shard: int, bodies: Sequence[str], told: int | None, closing: str | None) -> None:
-        delivery = Delivery(stream_id, shard, list(bodies), told, closing)
+    def deliver(
+        self,
+        stream_id: str,
+        shard: int,
+        bodies: Sequence[str],
+        told: int | None,
+        closing: str | None,
+        whole: str | None = None,
+    ) -> None:
+        delivery = Delivery(stream_id, shard, list(bodies), told, closing, whole)
         self.world.call("deliver", lambda: self.world.start(lambda: self._deliver(delivery)))
 
     def _deliver(self, delivery: Delivery) -> None:
