@@ -11,8 +11,8 @@ from typing import Any
 
 from functions.accounts import views as accounts
 from functions.parse import Page
+from functions.rooms import views as rooms
 from functions.rooms.messages import FramesPage
-from functions.rooms.routes import FramesQuery
 from functions.streams import views as streams
 from functions.streams.model import Summary
 from functions.wallet import provider, purchases, self_limit
@@ -99,9 +99,23 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "GET /streams/{stream_id}/frames": Operation(
         FramesPage,
-        query=FramesQuery,
+        query=rooms.FramesQuery,
         refusals=("invalid_request", "not_found", "conflict", *WATCHING),
         optional_token=True,
+    ),
+    "PATCH /streams/{stream_id}/room": Operation(
+        rooms.RoomControls,
+        body=rooms.RoomChange,
+        refusals=("invalid_request", "not_found", "not_live", "forbidden", "too_large"),
+    ),
+    "PUT /streams/{stream_id}/members/{handle}": Operation(
+        rooms.MemberView, body=rooms.MemberChange, refusals=("invalid_request", "not_found", "forbidden", "too_large")
+    ),
+    "DELETE /streams/{stream_id}/events/{event_id}": Operation(
+        status=204, query=rooms.EventQuery, refusals=("invalid_request", "not_found", "forbidden")
+    ),
+    "GET /streams/{stream_id}/questions": Operation(
+        rooms.Questions, refusals=("not_found", *WATCHING), optional_token=True
     ),
     "GET /feed/for-you": FEED,
     "GET /feed/following": FEED,
