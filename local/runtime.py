@@ -23,8 +23,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from chalice.app import Chalice
-from chalice.local import LocalChalice
 from moto.awslambda.models import LambdaBackend
 
 from functions import observe, settings
@@ -190,10 +188,6 @@ class Runtime:
                 context = contextvars.copy_context()
                 context.run(settings.environment.set, function.environment)
                 found = getattr(context.run(importlib.import_module, module), name)
-                if isinstance(found, Chalice) and not isinstance(found, LocalChalice):
-                    # A container serves one request at a time, so Chalice keeps the request on the app; here many
-                    # threads share the app, and Chalice's own local mode has the class that keeps it by thread.
-                    found.__class__ = LocalChalice
                 self._handlers[function.name] = found
         return found
 

@@ -121,3 +121,13 @@ def test_moto_serves_the_same_state_to_any_client(onair: Onair) -> None:
     found = client.get_item(TableName=table, Key={"pk": {"S": "handle#seen_by_moto"}, "sk": {"S": "handle"}})
     assert found["Item"]["account"]["S"]
     assert aws.client("dynamodb").meta.endpoint_url != client.meta.endpoint_url
+
+
+def test_a_post_without_a_body_is_taken_under_the_media_type_that_its_client_names(onair: Onair) -> None:
+    stream = onair.broadcast(onair.account(followers=1_200))
+    answer = HTTP.request(
+        "POST",
+        f"{onair.addresses.api_url}/streams/{stream['id']}/ticket",
+        headers={"Content-Type": "application/octet-stream"},
+    )
+    assert (answer.status, answer.json()["role"]) == (200, "visitor")
