@@ -81,6 +81,23 @@ def counting() -> Generator[list[Call]]:
         _listener.reset(token)
 
 
+@contextmanager
+def before_each(check: Callable[[], None]) -> Generator[None]:
+    """Have ``check`` run before each AWS call made in this context; what it raises keeps the call from being made."""
+    outer = _listener.get()
+
+    def listen(call: Call) -> None:
+        check()
+        if outer is not None:
+            outer(call)
+
+    token = _listener.set(listen)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
 def watch(session: Any) -> None:
     """Count every call of clients made from this botocore session."""
     session.register("provide-client-params.*.*", _seen, unique_id="onair-observe")

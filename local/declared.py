@@ -100,12 +100,17 @@ class SocketRoute:
 
 @dataclass(frozen=True)
 class SocketApi:
-    """The WebSocket API with its one stage; ``selection`` is the path in the body that names the route."""
+    """The WebSocket API with its one stage; ``selection`` is the path in the body that names the route.
+
+    ``rate`` and ``burst`` throttle messages from clients and connects alike; 0 where the stage sets none.
+    """
 
     api_id: str
     stage: str
     selection: tuple[str, ...]
     routes: Mapping[str, SocketRoute]
+    rate: float = 0
+    burst: int = 0
 
 
 @dataclass(frozen=True)

@@ -263,11 +263,14 @@ class _Reader:
                 authorizer=authorizers.get(str(found.get("AuthorizerId"))),
             )
         selection = str(properties["RouteSelectionExpression"]).removeprefix("${").removesuffix("}").removeprefix("$")
+        throttle: dict[str, Any] = stages[0][1].get("DefaultRouteSettings", {})
         return declared.SocketApi(
             api_id=self._physical(logical),
             stage=str(stages[0][1]["StageName"]),
             selection=tuple(selection.removeprefix("request.body.").split(".")),
             routes=routes,
+            rate=float(throttle.get("ThrottlingRateLimit", 0)),
+            burst=int(throttle.get("ThrottlingBurstLimit", 0)),
         )
 
     def _sources(self) -> list[declared.EventSource]:

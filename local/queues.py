@@ -53,6 +53,11 @@ def next_visible_s(queue: Queue, now_s: float) -> float | None:
     return max(0.0, min(waits)) if waits else None
 
 
+def waiting(queue: Queue) -> bool:
+    """Whether any message is in the queue, visible or not."""
+    return bool(queue._messages)
+
+
 def _add_message(self: Queue, message: Message) -> None:
     with self._messages_lock:
         if self.fifo_queue and message.deduplication_id and _is_repeated(self, message):

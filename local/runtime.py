@@ -8,6 +8,7 @@ had from threads: a function past its timeout is answered as the service would, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import importlib
 import secrets
@@ -16,7 +17,7 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -34,6 +35,14 @@ from local.faults import FaultOrders
 CALLS_MAX: Final = 64
 # Waits before the first and the second repetition of a failed asynchronous call (Lambda Developer Guide).
 RETRY_WAITS_S: Final = (60.0, 120.0)
+# The right that an item of a transaction needs (DynamoDB Developer Guide, "IAM for transactions").
+_ITEM_OPERATIONS: Final = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+    "Get": "GetItem",
+}
 
 
 @dataclass(frozen=True)
@@ -58,11 +67,33 @@ class Outcome:
 
 @dataclass(frozen=True)
 class SeenCall:
-    """An AWS call that a function made, as a policy would name it: ``resource`` is a name, a URL or an ARN."""
+    """What a function did on AWS, as a policy would name it: ``resource`` is a name, a URL or an ARN.
+
+    A transaction is one for each of its items, since each needs the right of a single call (``PutItem``, …).
+    """
 
     service: str
     operation: str
     resource: str
+
+
+class StoppedError(BaseException):
+    """The function's machine died. Not an `Exception`: no handler of the function's own may catch it and go on."""
+
+
+def stop_after(calls: int) -> Callable[[], None]:
+    """A check for the moment before each call to AWS: from the one after so many on it raises."""
+    lock = threading.Lock()
+    made = 0
+
+    def check() -> None:
+        nonlocal made
+        with lock:
+            made += 1
+            if made > calls:
+                raise StoppedError(f"ordered by /_local/faults after {calls} calls to AWS")
+
+    return check
 
 
 class LambdaContext:
@@ -113,11 +144,11 @@ class Runtime:
             if function.handler.startswith("functions."):
                 self._handler(function)
 
-    async def call(self, name: str, event: Any) -> Outcome:
-        """Call a function from the event loop and wait for its answer."""
+    async def call(self, name: str, event: Any, calls_max: int | None = None) -> Outcome:
+        """Call a function from the event loop and wait for its answer; ``calls_max`` as in `run`."""
         function = self.functions[function_name(name)]
         try:
-            future = self._pool.submit(self.run, function, event)
+            future = self._pool.submit(self.run, function, event, calls_max)
         except RuntimeError:
             return Outcome(error="ServiceException", message="The local stack is stopping.")
         try:
@@ -155,8 +186,12 @@ class Runtime:
             self._timers = {timer for timer in self._timers if timer.is_alive()}
             self._pool.submit(run)
 
-    def run(self, function: Function, event: Any) -> Outcome:
-        """Call a function in this thread, whatever its time-out."""
+    def run(self, function: Function, event: Any, calls_max: int | None = None) -> Outcome:
+        """Call a function in this thread, whatever its time-out.
+
+        With ``calls_max`` it ends before one more than so many calls to AWS, as if its machine had died: nothing that
+        it does then reaches AWS any more.
+        """
         fault = self._faults.for_function(function.logical)
         if fault is not None:
             if fault.delay_ms:
@@ -164,20 +199,23 @@ class Runtime:
             if fault.errors:
                 return Outcome(error="OrderedFault", message="/_local/faults ordered this call to fail")
         # A fresh context: variables that one call sets are not seen by the next call in the same thread.
-        return contextvars.Context().run(self._run, function, event)
+        return contextvars.Context().run(self._run, function, event, calls_max)
 
-    def _run(self, function: Function, event: Any) -> Outcome:
+    def _run(self, function: Function, event: Any, calls_max: int | None) -> Outcome:
         settings.environment.set(function.environment)
-        with observe.counting() as calls:
+        stop = contextlib.nullcontext() if calls_max is None else observe.before_each(stop_after(calls_max))
+        with observe.counting() as calls, stop:
             try:
                 handler = self._handler(function)
                 answer = handler(msgspec.json.decode(msgspec.json.encode(event)), LambdaContext(function))
                 outcome = Outcome(msgspec.json.decode(msgspec.json.encode(answer)))
+            except StoppedError as stopped:
+                outcome = Outcome(error="Runtime.ExitError", message=str(stopped))
             except Exception as error:  # noqa: BLE001 -- whatever a handler raises is the outcome, as in the service
                 outcome = Outcome(error=type(error).__name__, message=str(error))
                 self._tell(function, traceback.format_exc())
         for call in calls:
-            self.seen[function.name].add(_as_seen(call))
+            self.seen[function.name] |= seen_calls(call)
         return outcome
 
     def _handler(self, function: Function) -> Any:
@@ -202,18 +240,19 @@ class Runtime:
         print(f"[{function.logical}] {what.strip()}", file=sys.stderr, flush=True)
 
 
-def _as_seen(call: observe.Call) -> SeenCall:
+def seen_calls(call: observe.Call) -> set[SeenCall]:
+    """What one request to AWS did, item by item where it is a transaction and table by table where it is a batch."""
     parameters = call.parameters
+    if "TransactItems" in parameters:
+        items = [next(iter(entry.items())) for entry in parameters["TransactItems"]]
+        return {SeenCall(call.service, _ITEM_OPERATIONS[kind], str(item["TableName"])) for kind, item in items}
+    if "RequestItems" in parameters:
+        return {SeenCall(call.service, call.operation, str(table)) for table in parameters["RequestItems"]}
     names = ("TableName", "QueueUrl", "SecretId", "FunctionName", "UserPoolId", "Bucket", "ConnectionId")
     resource = next((str(parameters[name]) for name in names if name in parameters), "")
-    if not resource and parameters.get("TransactItems"):
-        tables = {str(operation["TableName"]) for entry in parameters["TransactItems"] for operation in entry.values()}
-        resource = ",".join(sorted(tables))
-    if not resource and parameters.get("RequestItems"):
-        resource = ",".join(sorted(parameters["RequestItems"]))
     if "IndexName" in parameters:
         resource = f"{resource}/index/{parameters['IndexName']}"
-    return SeenCall(call.service, call.operation, resource)
+    return {SeenCall(call.service, call.operation, resource)}
 
 
 _current: Runtime | None = None

@@ -21,13 +21,14 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from functions import clock
 from local.declared import SocketApi, SocketRoute
 from local.deployment import ACCOUNT, REGION
-from local.faults import FaultOrders
+from local.faults import FaultOrders, PostFate
 from local.runtime import Outcome, Runtime
 
-# Messages of one connection in functions at once; more wait in the connection, and then in the client.
-PENDING_MAX: Final = 16
-# What may wait unsent for a slow client before its connection is given up.
-UNSENT_BYTES_MAX: Final = 4 * 1024 * 1024
+# Messages of one connection in functions at once; more wait in the connection, and then in the client. The service has
+# a function instance for each; here all share one interpreter, and a client that floods must not take it from others.
+PENDING_MAX: Final = 4
+# What may wait unsent for a client that does not read before its connection is given up.
+UNSENT_BYTES_MAX: Final = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,26 @@ class Connection:
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
 
+class Bucket:
+    """A token bucket: ``rate`` a second, at most ``burst`` at once (API Gateway's throttling)."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._left = float(burst)
+        self._at_s = time.monotonic()
+
+    def take(self) -> bool:
+        """Take one; False when none is left."""
+        now_s = time.monotonic()
+        self._left = min(self._burst, self._left + (now_s - self._at_s) * self._rate)
+        self._at_s = now_s
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class SocketGateway:
     """Serves one WebSocket API at ``/{stage}`` and its connections at ``/{stage}/@connections/{id}``."""
 
@@ -66,8 +87,8 @@ class SocketGateway:
         self._faults = faults
         self._limits = limits
         self._connections: dict[str, Connection] = {}
-        self._posts_left = float(limits.posts_per_s)
-        self._posts_at_s = time.monotonic()
+        self._posts = Bucket(limits.posts_per_s, limits.posts_per_s)
+        self._messages = Bucket(api.rate, api.burst) if api.rate else None
 
     @property
     def open_count(self) -> int:
@@ -78,11 +99,16 @@ class SocketGateway:
         """Open a connection and serve it until it closes."""
         if request.headers.get("Upgrade", "").lower() != "websocket":
             return web.json_response({"message": "Upgrade Required"}, status=426)
+        if not self._admits():
+            return web.json_response({"message": "Too Many Requests"}, status=429)
         connection_id = secrets.token_urlsafe(11)[:15] + "="
         now_s = time.monotonic()
         connection = Connection(
             id=connection_id,
-            socket=web.WebSocketResponse(max_msg_size=self._limits.frame_bytes, compress=False),
+            # Writes never wait for a slow client: UNSENT_BYTES_MAX ends its connection instead.
+            socket=web.WebSocketResponse(
+                max_msg_size=self._limits.frame_bytes, compress=False, writer_limit=2 * UNSENT_BYTES_MAX
+            ),
             authorizer={},
             source_ip=request.remote or "127.0.0.1",
             user_agent=request.headers.get("User-Agent", ""),
@@ -105,10 +131,10 @@ class SocketGateway:
 
     async def close_expired(self) -> None:
         """Close connections that were silent or open for too long; called once a second for all of them."""
-        now_s = time.monotonic()
+        now_s, ordered = time.monotonic(), self._faults.sockets
+        lifetime_s, idle_s = ordered.lifetime_s or self._limits.lifetime_s, ordered.idle_s or self._limits.idle_s
         for connection in list(self._connections.values()):
-            too_old = now_s - connection.opened_s >= self._limits.lifetime_s
-            if too_old or now_s - connection.active_s >= self._limits.idle_s:
+            if now_s - connection.opened_s >= lifetime_s or now_s - connection.active_s >= idle_s:
                 await self._close(connection, WSCloseCode.GOING_AWAY, "Going away")
 
     async def close_all(self) -> None:
@@ -138,30 +164,28 @@ class SocketGateway:
         )
 
     async def _post(self, request: web.Request) -> web.Response:
-        ordered = self._faults.for_post()
-        if ordered == 429 or not self._may_post():
-            return _error(429, "LimitExceededException", "Too Many Requests")
-        if ordered == 410:
-            return _error(410, "GoneException", "")
-        if ordered is not None:
-            return _error(ordered, "InternalServerErrorException", "ordered by /_local/faults")
-        if (request.content_length or 0) > self._limits.message_bytes:
-            return _error(413, "PayloadTooLargeException", "Message too long")
-        body = await request.read()
         connection = self._connections.get(request.match_info["id"])
-        if connection is None or not await self._send(connection, body):
+        fate = self._faults.for_post() or PostFate()
+        if fate.breaks and connection is not None and connection.transport is not None:
+            connection.transport.abort()
+        if fate.status == 429 or not self._posts.take():
+            return _error(429, "LimitExceededException", "Too Many Requests")
+        if fate.status == 413 or (request.content_length or 0) > self._limits.message_bytes:
+            return _error(413, "PayloadTooLargeException", "Message too long")
+        if fate.status is not None and fate.status != 410:
+            return _error(fate.status, "InternalServerErrorException", "ordered by /_local/faults")
+        body = await request.read()
+        if fate.delay_ms:
+            await asyncio.sleep(fate.delay_ms / 1000)
+        if fate.lost:
+            return web.Response()
+        if fate.status == 410 or connection is None or not await self._send(connection, body):
             return _error(410, "GoneException", "")
         return web.Response()
 
-    def _may_post(self) -> bool:
-        now_s = time.monotonic()
-        rate = self._limits.posts_per_s
-        self._posts_left = min(float(rate), self._posts_left + (now_s - self._posts_at_s) * rate)
-        self._posts_at_s = now_s
-        if self._posts_left < 1:
-            return False
-        self._posts_left -= 1
-        return True
+    def _admits(self) -> bool:
+        """Whether the stage's throttle lets one more message or connect in."""
+        return self._messages is None or self._messages.take()
 
     async def _send(self, connection: Connection, body: bytes) -> bool:
         if connection.socket.closed:
@@ -249,6 +273,9 @@ class SocketGateway:
             task.add_done_callback(connection.tasks.discard)
 
     async def _handle(self, connection: Connection, body: str) -> None:
+        if not self._admits():
+            await self._answer_error(connection, "Too Many Requests")
+            return
         route = self._route(body)
         if route is None:
             await self._answer_error(connection, "Forbidden")

@@ -200,7 +200,7 @@ class Stack:
         stages = (self.declared.rest.stage, self.declared.socket.stage)
         self._edge = Edge(self.addresses, rest, self.sockets, control, stages)
         await self._edge.start(self.options.tls)
-        self.triggers = Triggers(self.declared.sources, self.runtime)
+        self.triggers = Triggers(self.declared.sources, self.runtime, self.faults)
         self.triggers.start()
         self.schedules = Schedules(self.declared.schedules if self.options.with_schedules else (), self.runtime)
         self.schedules.start()

@@ -27,6 +27,7 @@ os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
 
 from local import ports, template
 from local.client import Client
+from local.faults import Faults
 from local.seed import give_followers
 from local.stack import Options, Stack
 
@@ -131,6 +132,11 @@ class Socket:
             raise NotSeenError(f"the socket did not close within {within_s:g} s")
         return self.close_code
 
+    @property
+    def is_open(self) -> bool:
+        """Whether neither side has closed."""
+        return self._reader.is_alive()
+
     def close(self) -> None:
         """Close from this side."""
         self._connection.close()
@@ -195,6 +201,10 @@ class Onair:
     def advance(self, seconds: float) -> None:
         """Move the stack's clock forward."""
         self.stack.clock.offset_ms += int(seconds * 1000)
+
+    def order(self, faults: Faults) -> None:
+        """Order faults, in place of all that were ordered before."""
+        self.stack.faults.order(faults)
 
     def close(self) -> None:
         """Close what the test left open."""

@@ -3,16 +3,18 @@
 Woken by each message or record rather than by a clock, so that a comment does not wait for a poll. For FIFO queues the
 queue itself keeps order: a message group with a batch in flight gives no other, groups run beside each other. A failed
 batch (or the items that it names) stays hidden until its visibility timeout ends, is received again, and moves to the
-dead-letter queue after ``maxReceiveCount``.
+dead-letter queue after ``maxReceiveCount``. What a plan of local/faults.py asks for is done here: batches that come
+twice, late, in other sizes or in another order, and functions that end midway.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import StreamRecord, Table
@@ -22,19 +24,22 @@ from moto.sqs.models import Message, Queue, sqs_backends
 from local import queues, tables
 from local.declared import EventSource
 from local.deployment import ACCOUNT, REGION
+from local.faults import BatchFate, FaultOrders
 from local.runtime import Outcome, Runtime
 
 # Batches of one source in flight at once (the service starts with 5 pollers and scales to hundreds).
 BATCHES_MAX: Final = 20
 # Failed stream batches are repeated at once in the service, for as long as records live; here with a pause.
 STREAM_RETRY_S: Final = 1.0
+T = TypeVar("T")
 
 
 class Triggers:
     """Runs every event source of a stack on the event loop."""
 
-    def __init__(self, sources: tuple[EventSource, ...], runtime: Runtime) -> None:
+    def __init__(self, sources: tuple[EventSource, ...], runtime: Runtime, faults: FaultOrders) -> None:
         self._runtime = runtime
+        self._faults = faults
         self._sources = [source for source in sources if source.enabled]
         self._wakes: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,9 +92,11 @@ class Triggers:
             if source.window_s:
                 await asyncio.sleep(source.window_s)
             await slots.acquire()
-            batch = backend.receive_message(name, source.batch_size, 0, int(any_queue.visibility_timeout))
+            fate = self._faults.for_batch() or BatchFate() if queues.waiting(queue) else BatchFate()
+            size = max(1, int(source.batch_size * fate.size))
+            batch = backend.receive_message(name, size, 0, int(any_queue.visibility_timeout))
             if batch:
-                self._spawn(self._deliver(source, queue, batch, slots))
+                self._spawn(self._deliver(source, queue, batch, slots, fate))
                 continue
             slots.release()
             wait_s = queues.next_visible_s(queue, time.time())
@@ -97,16 +104,27 @@ class Triggers:
                 # A hidden message becomes visible at a known time; moto counts it visible only after that millisecond.
                 await asyncio.wait_for(wake.wait(), None if wait_s is None else max(0.005, wait_s + 0.002))
 
-    async def _deliver(self, source: EventSource, queue: Queue, batch: list[Message], slots: asyncio.Semaphore) -> None:
+    async def _deliver(
+        self, source: EventSource, queue: Queue, batch: list[Message], slots: asyncio.Semaphore, fate: BatchFate
+    ) -> None:
+        backend = sqs_backends[ACCOUNT][REGION]
         self.busy += 1
         try:
+            if fate.delay_ms:
+                await asyncio.sleep(fate.delay_ms / 1000)
+            if fate.order is not None:
+                batch = reordered(batch, [message.group_id or message.id for message in batch], fate.order)
             event = {"Records": [_sqs_record(source, message) for message in batch]}
-            outcome = await self._runtime.call(source.function, event)
+            outcome = await self._runtime.call(source.function, event, fate.stop_after)
             failed = failed_items(outcome, [message.id for message in batch], source.partial_failures)
             for message in batch:
                 if message.id not in failed and message.receipt_handle is not None:
                     with contextlib.suppress(ReceiptHandleIsInvalid):  # a reset took the message meanwhile
-                        queue.delete_message(message.receipt_handle)
+                        if fate.again:
+                            # As when the delete that follows a success is lost.
+                            backend.change_message_visibility(queue.name, message.receipt_handle, 0)
+                        else:
+                            queue.delete_message(message.receipt_handle)
         finally:
             self.busy -= 1
             slots.release()
@@ -124,25 +142,36 @@ class Triggers:
         while True:
             wake.clear()
             start = max(position, shard.starting_sequence_number) - shard.starting_sequence_number
-            records = shard.items[start : start + source.batch_size]
+            waiting = shard.items[start : start + source.batch_size]
+            fate = self._faults.for_batch() or BatchFate() if waiting else BatchFate()
+            records = waiting[: max(1, int(source.batch_size * fate.size))]
             if not records:
                 await wake.wait()
                 if source.window_s:
                     await asyncio.sleep(source.window_s)
                 continue
-            position = shard.starting_sequence_number + start + await self._stream_batch(source, records)
+            position = shard.starting_sequence_number + start + await self._stream_batch(source, records, fate)
 
-    async def _stream_batch(self, source: EventSource, records: list[StreamRecord]) -> int:
+    async def _stream_batch(self, source: EventSource, records: list[StreamRecord], fate: BatchFate) -> int:
         """Call the function until a batch is through; returns how many records are done with."""
+        if fate.delay_ms:
+            await asyncio.sleep(fate.delay_ms / 1000)
         wanted = [record.to_json() for record in records]
         wanted = [record for record in wanted if matches(source.filters, record)]
         if not wanted:
             return len(records)
-        attempt = 0
+        if fate.order is not None:
+            wanted = reordered(wanted, [str(record["dynamodb"]["Keys"]) for record in wanted], fate.order)
+        attempt, again = 0, fate.again
         while True:
-            outcome = await self._runtime.call(source.function, {"Records": wanted})
+            outcome = await self._runtime.call(
+                source.function, {"Records": wanted}, None if attempt else fate.stop_after
+            )
             numbers = [str(record["dynamodb"]["SequenceNumber"]) for record in wanted]
             failed = failed_items(outcome, numbers, source.partial_failures)
+            if not failed and again:
+                again = False
+                continue
             if not failed:
                 return len(records)
             # A stream is read on from the first failed record.
@@ -152,6 +181,16 @@ class Triggers:
             if 0 <= source.retries < attempt:
                 return len(records)
             await asyncio.sleep(STREAM_RETRY_S)
+
+
+def reordered(items: list[T], groups: list[str], seed: int) -> list[T]:
+    """The items in another order, those of one group among each other in the same."""
+    turns = groups.copy()
+    random.Random(seed).shuffle(turns)
+    queued: dict[str, list[T]] = {}
+    for item, group in zip(items, groups, strict=True):
+        queued.setdefault(group, []).append(item)
+    return [queued[group].pop(0) for group in turns]
 
 
 def failed_items(outcome: Outcome, identifiers: list[str], partial_failures: bool) -> set[str]:

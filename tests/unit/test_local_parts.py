@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,13 +13,25 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from functions import observe
 from local import ports, queues, tables
 from local.addresses import Addresses, localize
-from local.faults import FaultOrders, Faults, FunctionFault, PostFault
+from local.faults import (
+    BatchFate,
+    FaultOrders,
+    Faults,
+    FunctionFault,
+    Plan,
+    PostFate,
+    PostFault,
+    PostPlan,
+    TriggerPlan,
+)
 from local.ports import Ports
-from local.runtime import Outcome
+from local.runtime import Outcome, SeenCall, StoppedError, seen_calls, stop_after
 from local.schedules import next_ms
-from local.triggers import failed_items, matches
+from local.sockets import Bucket
+from local.triggers import failed_items, matches, reordered
 
 
 def _ms(text: str) -> int:
@@ -76,7 +89,65 @@ def test_ordered_faults_are_used_up() -> None:
     assert faults.for_function("Ring0123") is None
     assert faults.for_function("Settle0123") == FunctionFault(errors=1)
     assert faults.for_function("Settle0123") == FunctionFault(errors=0)
-    assert [faults.for_post() for _ in range(3)] == [429, 429, None]
+    assert [faults.for_post() for _ in range(3)] == [PostFate(429), PostFate(429), None]
+
+
+def test_a_plan_asks_for_the_same_faults_with_the_same_seed() -> None:
+    def drawn(seed: int) -> list[PostFate | BatchFate | None]:
+        faults = FaultOrders()
+        posts = PostPlan(gone=0.1, too_large=0.1, throttled=0.1, dropped=0.1, delayed=0.5, delay_ms=50)
+        batches = TriggerPlan(redelivered=0.2, stopped=0.2, regrouped=0.2, reordered=0.2, delayed=0.2)
+        faults.order(Faults(plan=Plan(seed, posts, batches)))
+        return [faults.for_post() for _ in range(200)] + [faults.for_batch() for _ in range(200)]
+
+    assert drawn(7) == drawn(7) != drawn(8)
+    posts = [fate for fate in drawn(7) if isinstance(fate, PostFate)]
+    assert {fate.status for fate in posts} == {None, 410, 413, 429}
+    assert any(fate.lost for fate in posts)
+    assert max(fate.delay_ms for fate in posts) <= 50
+    batches = [fate for fate in drawn(7) if isinstance(fate, BatchFate)]
+    assert any(fate.again for fate in batches)
+    assert {fate.stop_after is None for fate in batches} == {True, False}
+
+
+def test_reordering_keeps_the_order_within_a_group() -> None:
+    items = [(group, number) for number in range(5) for group in "abc"]
+    groups = [group for group, _ in items]
+    orders = [reordered(items, groups, seed) for seed in range(5)]
+    assert any(order != items for order in orders)
+    for order in orders:
+        assert sorted(order) == sorted(items)
+        for group in "abc":
+            assert [number for name, number in order if name == group] == list(range(5))
+
+
+def test_a_stopped_function_reaches_aws_no_more() -> None:
+    made: list[str] = []
+
+    def handler() -> None:
+        for operation in ("one", "two", "three"):
+            with contextlib.suppress(Exception):  # what an eager handler may do
+                observe.count("service", operation)
+                made.append(operation)
+
+    with observe.counting() as calls, observe.before_each(stop_after(2)), pytest.raises(StoppedError):
+        handler()
+    assert made == ["one", "two"]
+    assert [call.operation for call in calls] == ["one", "two"]
+
+
+def test_a_throttle_lets_its_burst_in_and_then_its_rate() -> None:
+    bucket = Bucket(rate=0.001, burst=3)
+    assert [bucket.take() for _ in range(5)] == [True, True, True, False, False]
+
+
+def test_a_transaction_needs_a_right_for_each_item() -> None:
+    items = [{"Put": {"TableName": "rooms"}}, {"Update": {"TableName": "ledger"}}, {"Put": {"TableName": "rooms"}}]
+    call = observe.Call("dynamodb", "TransactWriteItems", {"TransactItems": items})
+    assert seen_calls(call) == {
+        SeenCall("dynamodb", "PutItem", "rooms"),
+        SeenCall("dynamodb", "UpdateItem", "ledger"),
+    }
 
 
 def test_each_aws_address_of_the_template_becomes_a_local_one() -> None:
