@@ -12,6 +12,7 @@ from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -64,6 +65,7 @@ class Rooms(Construct):
         self._add_routes(accounts, wallet)
         self._add_api()
         self._add_sequencer()
+        self._add_insights(accounts)
         self._add_ring_live(streams)
 
     def writer_environment(self) -> dict[str, str]:
@@ -277,6 +279,47 @@ class Rooms(Construct):
         self.let_ring(self.sequence)
         self.sequence.add_event_source(
             sources.SqsEventSource(self.ring.queue, batch_size=1, report_batch_item_failures=True)
+        )
+
+    def _add_insights(self, accounts: Accounts) -> None:
+        self.insights = Handler(
+            self,
+            "Insights",
+            house=self._house,
+            entry="rooms.insights.handle",
+            timeout_s=20,
+            memory_mib=512,
+            environment={
+                **self._reader_environment(),
+                "ACCOUNTS_TABLE": accounts.table.table_name,
+                "SOCKET_CALLBACK_URL": self.stage.callback_url,
+            },
+        )
+        self.insights.may(["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], on=[self.table.table_arn])
+        self.insights.may(["dynamodb:GetItem", "dynamodb:PutItem"], on=[accounts.table.table_arn])
+        self.let_post(self.insights)
+        stream = self.table.table_stream_arn
+        assert stream is not None, "the Rooms table has a stream"
+        # Granted one by one: the construct's own event source would let it list the streams of every table.
+        reading = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"]
+        self.insights.may([f"dynamodb:{action}" for action in reading], on=[stream])
+        self.insights.add_event_source_mapping(
+            "Frames",
+            event_source_arn=stream,
+            starting_position=lambda_.StartingPosition.LATEST,
+            batch_size=100,
+            max_batching_window=cdk.Duration.seconds(1),
+            filters=[
+                lambda_.FilterCriteria.filter(
+                    {
+                        "eventName": lambda_.FilterRule.is_equal("INSERT"),
+                        "dynamodb": {"Keys": {"sk": {"S": lambda_.FilterRule.begins_with("frame#")}}},
+                    }
+                )
+            ],
+            # A pulse of two minutes ago is none: what fails twice is left behind.
+            retry_attempts=1,
+            max_record_age=cdk.Duration.minutes(2),
         )
 
     def _add_ring_live(self, streams: Streams) -> None:

@@ -10,10 +10,12 @@ from msgspec import UNSET
 
 from functions import clock, ids, messages, parse
 from functions.accounts import eligibility as going_live
-from functions.accounts import markets, model, pool, table, views
+from functions.accounts import markets, model, notices, pool, table, views
 from functions.accounts.model import Account, Devices
 from functions.errors import OnairError
 from functions.parse import Page
+from functions.rooms import table as rooms
+from functions.rooms.messages import FollowEvent, Sender
 from functions.security import cognito
 
 routes = Blueprint(__name__)
@@ -149,6 +151,24 @@ def change_me() -> views.OwnAccount:
     return views.own(table.rename(me.account, name))
 
 
+@routes.route("/me/notifications", methods=["GET"], authorizer=cognito)
+def list_notices() -> notices.Notices:
+    """Who named or answered one, newest first."""
+    request = routes.current_request
+    me = parse.identity(request)
+    page = parse.query(request, Page)
+    place = parse.cursor(page.cursor, parts=1)
+    items, after = notices.listed(me.account, place[0] if place else None, page.limit)
+    return notices.Notices(items, parse.make_cursor(after) if after is not None else UNSET)
+
+
+@routes.route("/me/notifications", methods=["PUT"], authorizer=cognito)
+def read_notices() -> None:
+    """Mark notices as read, up to one of them."""
+    request = routes.current_request
+    notices.mark_read(parse.identity(request).account, parse.body(request, notices.NoticesRead).until)
+
+
 @routes.route("/me/eligibility", methods=["GET"], authorizer=cognito)
 def read_eligibility() -> views.Eligibility:
     """What it takes to go live, all of it, met or not."""
@@ -175,7 +195,22 @@ def follow(handle: str) -> None:
     """Follow; following again changes nothing."""
     me = parse.identity(routes.current_request)
     other = _other(handle, me.account)
-    table.follow(me.account, other)
+    if table.follow(me.account, other):
+        _tell_follow(me.account, other)
+
+
+def _tell_follow(follower: str, followed: str) -> None:
+    accounts = table.read_many([follower, followed])
+    live = accounts[followed].live_stream if followed in accounts else None
+    if live is None or follower not in accounts:
+        return
+    who = accounts[follower]
+    event = FollowEvent(
+        id=ids.derived("follow", live, follower),
+        at=clock.rfc3339(clock.now_ms()),
+        sender=Sender(who.id, who.handle, who.display_name, who.badges),
+    )
+    rooms.tell_once(live, follower, event)
 
 
 @routes.route("/accounts/{handle}/follow", methods=["DELETE"], authorizer=cognito)

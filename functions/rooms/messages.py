@@ -357,6 +357,19 @@ class Pong(Struct, frozen=True, tag_field="type", tag="pong"):
     seq: int
 
 
+class Pulse(Struct, frozen=True, tag_field="type", tag="pulse"):
+    """How the last minute felt, for the host: ``sentiment`` from -1 to 1, shares of comments that are ``positive``,
+    ``negative`` and ``neutral``, the words that most people used, and how many viewers came (or left, below 0)."""
+
+    sentiment: float
+    positive: float
+    negative: float
+    neutral: float
+    comments_per_min: int
+    top_words: tuple[str, ...]
+    viewers_trend: int
+
+
 class Bye(Struct, frozen=True, tag_field="type", tag="bye"):
     """Said before the server closes; ``reconnect`` tells whether coming back makes sense."""
 

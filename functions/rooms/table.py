@@ -10,8 +10,17 @@ from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.transactions import TransactWrite
 
 from functions import clock, ids, storage, transaction
-from functions.rooms.items import ROOM, VIEWERS, InboxItem, RoomItem, inbox_item, room_key
-from functions.rooms.messages import EndedEvent, Media, RoomEvent, RoomSettings, Sender
+from functions.rooms.items import (
+    ROOM,
+    VIEWERS,
+    VOTE_PREFIX,
+    InboxItem,
+    RoomItem,
+    VoteItem,
+    inbox_item,
+    room_key,
+)
+from functions.rooms.messages import EndedEvent, FollowEvent, Media, RoomEvent, RoomSettings, Sender, ShareEvent
 from functions.rooms.model import Member, Room, RoomSummary
 from functions.rooms.ring import ring
 from functions.rooms.stored import CONDITION_FAILED, StoredRooms, batch_get
@@ -75,6 +84,27 @@ def put_event(stream_id: str, event: RoomEvent) -> None:
     """Put an event into a room and ring (two calls). The caller sees to it that this happens once for an event."""
     inbox_item(stream_id, event).save(InboxItem.pk.does_not_exist())
     ring(stream_id)
+
+
+def tell_once(stream_id: str, account: str, event: FollowEvent | ShareEvent) -> bool:
+    """Put a moment of an account into a live room, once a broadcast; False when it was told before, or none is live."""
+    kind = "follow" if isinstance(event, FollowEvent) else "share"
+    told = VoteItem(room_key(stream_id), f"{VOTE_PREFIX}{kind}#{account}")
+
+    def write_all() -> None:
+        with TransactWrite(connection=storage.connection()) as write:
+            write.save(told, condition=VoteItem.pk.does_not_exist())
+            write.save(inbox_item(stream_id, event))
+
+    room = read_room(stream_id)
+    if room is None or not room.live:
+        return False
+    try:
+        transaction.commit(write_all)
+    except transaction.ConditionError:
+        return False
+    ring(stream_id)
+    return True
 
 
 def set_media(stream_id: str, media: Media) -> None:

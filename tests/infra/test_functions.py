@@ -45,6 +45,7 @@ TOLD: dict[str, set[str]] = {
     "rooms.unknown": {"ROOMS_TABLE"},
     "rooms.sequence": {*RINGS, "SOCKET_CALLBACK_URL", "DELIVER_FUNCTION"},
     "rooms.deliver": {*ROOM, "SOCKET_CALLBACK_URL"},
+    "rooms.insights": {*ROOM, "ACCOUNTS_TABLE", "SOCKET_CALLBACK_URL"},
     "rooms.ring_live": {*LIMITS, "STREAMS_TABLE", "RING_QUEUE_URL"},
     "wallet.settle": SETTLES,
     "wallet.ring_unsettled": SETTLES,
@@ -146,13 +147,13 @@ def test_delivery_is_never_repeated(cloud: Cloud) -> None:
     assert config["MaximumRetryAttempts"] == 0
 
 
-def test_only_frames_and_changed_rights_are_posted_to_sockets(cloud: Cloud) -> None:
+def test_only_frames_pulses_and_changed_rights_are_posted_to_sockets(cloud: Cloud) -> None:
     posting = {
         name
         for name in cloud.functions
         if any(action == "execute-api:ManageConnections" for action, _ in cloud.rights(name))
     }
-    assert posting == {"rooms.sequence", "rooms.deliver", "api.app"}
+    assert posting == {"rooms.sequence", "rooms.deliver", "rooms.insights", "api.app"}
 
 
 def test_each_dead_letter_queue_and_each_function_has_an_alarm_that_tells_someone(cloud: Cloud) -> None:
