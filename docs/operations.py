@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from functions.accounts import notices
 from functions.accounts import views as accounts
 from functions.parse import Page
 from functions.rooms import views as rooms
@@ -55,6 +56,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "DELETE /sessions": Operation(status=204, refusals=("rate_limited",)),
     "GET /me": Operation(accounts.OwnAccount),
     "PATCH /me": Operation(accounts.OwnAccount, body=accounts.AccountChange, refusals=("invalid_request", "too_large")),
+    "GET /me/notifications": Operation(notices.Notices, query=Page, refusals=("invalid_request",)),
+    "PUT /me/notifications": Operation(status=204, body=notices.NoticesRead, refusals=("invalid_request", "too_large")),
     "GET /me/eligibility": Operation(
         accounts.Eligibility, query=accounts.EligibilityQuery, refusals=("invalid_request",)
     ),
