@@ -67,7 +67,9 @@ def _without_content_type(event: dict[str, Any]) -> dict[str, Any]:
     # and Chalice would refuse it.
     kept = dict(event)
     for field in ("headers", "multiValueHeaders"):
-        kept[field] = {name: value for name, value in (event.get(field) or {}).items() if name.lower() != "content-type"}
+        kept[field] = {
+            name: value for name, value in (event.get(field) or {}).items() if name.lower() != "content-type"
+        }
     return kept
 
 
