@@ -20,6 +20,7 @@ from functions.rooms.items import (
     LAST,
     MEMBER_PREFIX,
     ROOM,
+    VOTE_PREFIX,
     ConnectionItem,
     FrameItem,
     MemberItem,
@@ -27,6 +28,7 @@ from functions.rooms.items import (
     RawItem,
     RoomItem,
     RoomsItem,
+    VoteItem,
     account_key,
     frame_key,
     inbox_item,
@@ -36,7 +38,7 @@ from functions.rooms.items import (
 )
 from functions.rooms.messages import ChatEvent, Event, Frame, QuestionEvent, RemovedEvent, RoomEvent
 from functions.rooms.model import Connection, Member, Room
-from functions.rooms.removal import redacted_body
+from functions.rooms.removal import redacted_body, tombstone
 from functions.rooms.stored import CONDITION_FAILED, StoredRooms, batch_get, unchanged
 from functions.rooms.voting import Question
 
@@ -168,23 +170,32 @@ def find_event(stream_id: str, event_id: str, seq: int | None = None) -> Found |
 
 
 def remove_event(room: Room, removal: RoomEvent, found: Found, gone: str) -> None:
-    """Take an event's text out of everything: the room's pin and spotlight, its question, and all frames.
+    """Take an event's text out of everything: the room's pin and spotlight, its question, inbox and all frames.
 
     The removal is in the inbox first. What is put into a frame from an older read of the inbox after the frames were
     gone through here, the sequencer redacts (sequencing.py).
     """
+    rooms = StoredRooms()
     actions: list[Action] = []
     pinned, showing = room.pinned, room.showing
     if pinned is not None and pinned.id == gone:
         actions.append(RoomItem.pinned.remove())
     if showing is not None and showing.id == gone:
         actions.append(RoomItem.showing.remove())
-    item = inbox_item(room.stream_id, removal)
-    item.save()
+    told = VoteItem(room_key(room.stream_id), f"{VOTE_PREFIX}removed#{gone}")
+
+    def tell() -> None:
+        with TransactWrite(connection=storage.connection()) as write:
+            write.save(told, condition=VoteItem.pk.does_not_exist())
+            write.save(inbox_item(room.stream_id, removal))
+
+    # Once: a removal that is sent again finishes what the first left, and is no second event.
+    _committed(tell)
+    # A full inbox is read in parts, and the removal with the first of them.
+    rooms.rewrite_inbox(room.stream_id, tombstone(gone, removal.at))
     if actions:
         RoomItem(room_key(room.stream_id), ROOM).update(actions)
     _blank_question(room.stream_id, gone)
-    rooms = StoredRooms()
     newest = found.named_by[0].seq if found.named_by else 0
     for one in [*mentions(room.stream_id, gone, newest + 1), *found.named_by]:
         body = redacted_body(one.body, {gone})

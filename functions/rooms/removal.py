@@ -28,8 +28,13 @@ def removal(stream_id: str, event_id: str, now_ms: int) -> RemovedEvent:
     return RemovedEvent(id=own_id, at=clock.rfc3339(now_ms), event_id=event_id)
 
 
+def tombstone(event_id: str, at: str) -> RemovedEvent:
+    """What stands in an event's own place once it is removed."""
+    return RemovedEvent(id=event_id, at=at, event_id=event_id)
+
+
 def removed_in(inbox: Iterable[InboxEntry]) -> frozenset[str]:
-    """Ids of what the events of an inbox remove."""
+    """Ids of what the events of an inbox remove; the tombstones in it need nothing more."""
     found: set[str] = set()
     for entry in inbox:
         if entry.event_id.startswith(REMOVAL_PREFIX) and entry.body is not None:

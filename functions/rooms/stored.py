@@ -173,6 +173,17 @@ class StoredRooms:
             raise
         return True
 
+    def rewrite_inbox(self, stream_id: str, event: RoomEvent) -> bool:
+        """Put another event in the place of one that is in the inbox still; False when it is not."""
+        item = inbox_item(stream_id, event)
+        try:
+            item.update([InboxItem.body.set(item.body)], InboxItem.pk.exists())
+        except UpdateError as error:
+            if error.cause_response_code == CONDITION_FAILED:
+                return False
+            raise
+        return True
+
     def delete_inbox(self, stream_id: str, event_ids: Sequence[str]) -> None:
         with InboxItem.batch_write() as batch:
             for event_id in event_ids:

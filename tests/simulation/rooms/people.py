@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from functions import clock
 from functions.errors import OnairError
 from functions.rooms.answer import Caller
 from functions.rooms.chat import comment
 from functions.rooms.join import join
-from functions.rooms.messages import ChatMessage, JoinMessage, ReactMessage, Sender
+from functions.rooms.messages import ChatEvent, ChatMessage, Frame, JoinMessage, MutedEvent, ReactMessage, Sender
 from functions.rooms.react import react
+from functions.rooms.removal import removal
 from functions.rooms.resume import page
+from functions.rooms.voting import check_vote, option_key
 from tests.simulation.rooms.world import EPOCH, STREAM, CrashError, World
 
 GAP_MS = 2_000
@@ -162,6 +166,49 @@ class Client:
 
 
 @dataclass
+class Moderator:
+    """Mutes one talker and removes some of what was said, each again until it is done."""
+
+    world: World
+    target: str
+    removed: set[str] = field(default_factory=set[str])
+    done: bool = False
+
+    def moderate(self) -> None:
+        rng = self.world.rng
+        self.world.sleep_ms(500 + rng.random() * 4_000)
+        now_ms = clock.now_ms()
+        event = MutedEvent(id="m-1", at=clock.rfc3339(now_ms), account=self.target)
+        self.again(lambda: self.world.rooms.mute(self.target, now_ms + 10**10, event))
+        for _ in range(rng.randint(0, 3)):
+            self.world.sleep_ms(rng.random() * 1_500)
+            rooms = self.world.rooms
+            framed = [event.id for stored in rooms.frames for event in comments_of(stored.body)]
+            waiting = [entry.event_id for entry in rooms.inbox_items.values() if '"type":"chat"' in (entry.body or "")]
+            left = sorted({*framed, *waiting} - self.removed)
+            if left:
+                event_id = rng.choice(left)
+                self.removed.add(event_id)
+                taken = removal(STREAM, event_id, clock.now_ms())
+                self.again(lambda taken=taken: self.world.rooms.remove(taken))
+        self.done = True
+
+    def again(self, act: Callable[[], None]) -> None:
+        while True:
+            try:
+                act()
+                self.world.rooms.ring(STREAM)
+                return
+            except CrashError:
+                self.world.sleep_ms(self.world.rng.random() * 200)
+
+
+def comments_of(body: str) -> list[ChatEvent]:
+    """The comments that a frame's body holds."""
+    return [event for event in msgspec.json.decode(body, type=Frame).events if isinstance(event, ChatEvent)]
+
+
+@dataclass
 class Talker(Client):
     """A client that also comments and reacts. What was acknowledged is kept; what was not is sent again."""
 
@@ -171,12 +218,32 @@ class Talker(Client):
     acknowledged_ms: dict[str, float] = field(default_factory=dict[str, float])
     refused: list[str] = field(default_factory=list[str])
     done: bool = False
+    option: int | None = None
+    voted: bool = False
+
+    def vote(self) -> None:
+        """Vote, as often as it takes to be told that it counted; the poll may be over first."""
+        rooms, poll = self.world.rooms, self.world.rooms.room.poll
+        while not self.voted:
+            try:
+                assert poll is not None and self.option is not None
+                check_vote(poll, poll.id, self.option, clock.now_ms())
+                rooms.cast(self.name, option_key(poll.id, self.option), self.option)
+                rooms.ring(STREAM)
+                self.voted = True
+            except CrashError:
+                self.world.sleep_ms(self.world.rng.random() * 100)
+            except OnairError as error:
+                assert error.code == "conflict"
+                return
 
     def talk(self) -> None:
         rng = self.world.rng
         for number in range(self.comments):
             self.world.sleep_ms(rng.random() * 1_500)
             client_id, text = f"{self.name}-{number}", f"{self.name} says {number}"
+            if self.option is not None and rng.random() < 0.5:
+                self.vote()
             while client_id not in self.acknowledged and client_id not in self.refused:
                 self.send(client_id, text)
                 self.world.sleep_ms(50 + rng.random() * 200)

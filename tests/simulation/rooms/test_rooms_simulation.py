@@ -12,11 +12,13 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from functions import clock
-from functions.rooms.messages import ChatEvent, Frame
+from functions.rooms.messages import ChatEvent, Frame, PollEvent
 from functions.rooms.model import Member
-from tests.simulation.rooms.people import Client, Talker
+from functions.rooms.voting import Poll
+from tests.simulation.rooms.people import Client, Moderator, Talker, comments_of
 from tests.simulation.rooms.world import START_MS, STREAM, CrashError, World
 
 BUDGET_S = 10.0
@@ -51,29 +53,62 @@ def play(seed: int) -> World:
     muted = Talker(world, "muted", comments=2)
     world.rooms.members["muted"] = Member(account="muted", muted_until_ms=START_MS + 10**10)
     people: list[Client] = [*talkers, *viewers, muted]
+    moderator = Moderator(world, target=world.rng.choice(talkers).name)
+    ends_ms = START_MS + world.rng.randint(1_000, 8_000)
+    world.rooms.room = replace(
+        world.rooms.room, poll=Poll(id="poll-1", question="Which?", options=("left", "right"), ends_ms=ends_ms)
+    )
+    for one in talkers:
+        one.option = world.rng.randint(0, 1)
     for one in people:
         world.start(one.run)
     for one in (*talkers, muted):
         world.start(one.talk)
+    world.start(moderator.moderate)
     for _ in range(2):
         world.start(world.consume)
     world.start(lambda: ring_each_minute(world))
-    world.run_until(lambda: all(one.done for one in (*talkers, muted)), bound_ms=600_000)
+    world.run_until(lambda: all(one.done for one in (*talkers, muted, moderator)), bound_ms=600_000)
     world.kind = True
 
     def settled() -> bool:
         if world.queue or world.in_flight or world.rooms.inbox_items or not world.rooms.frames:
             return False
         newest = world.rooms.frames[-1]
+        if newest.told.closed is None:
+            return False
         counted = newest.viewers == len([one for one in world.rooms.by_shard.values() if one.closing is None])
         return counted and all(one.joined and one.seq == newest.seq for one in people)
 
     world.run_until(settled, bound_ms=120_000)
-    check(world, talkers, people, muted)
+    check(world, talkers, people, muted, moderator)
+    check_moderation(world, talkers, moderator)
+    check_poll(world, talkers)
     return world
 
 
-def check(world: World, talkers: list[Talker], people: list[Client], muted: Talker) -> None:
+def check_moderation(world: World, talkers: list[Talker], moderator: Moderator) -> None:
+    mute = world.rooms.order.index(("mute", moderator.target))
+    assert ("comment", moderator.target) not in world.rooms.order[mute:], "a comment was recorded after its mute"
+    texts = {event_id: f"{one.name} says" for one in talkers for event_id in one.acknowledged.values()}
+    for stored in world.rooms.frames:
+        left = {event.id for event in comments_of(stored.body)} & moderator.removed
+        assert not left, f"removed, and still in frame {stored.seq}: {[texts.get(one) for one in left]}"
+
+
+def check_poll(world: World, talkers: list[Talker]) -> None:
+    frames = [msgspec.json.decode(stored.body, type=Frame) for stored in world.rooms.frames]
+    results = [
+        event for frame in frames for event in frame.events if isinstance(event, PollEvent) and event.state == "closed"
+    ]
+    assert len(results) == 1, "a poll has one result"
+    voters = world.rooms.voters
+    assert {one.name for one in talkers if one.voted} <= voters.keys(), "an acknowledged vote was not counted"
+    counted = tuple(sum(option == each for option in voters.values()) for each in (0, 1))
+    assert results[0].tallies == counted, "the result is not what was voted"
+
+
+def check(world: World, talkers: list[Talker], people: list[Client], muted: Talker, moderator: Moderator) -> None:
     frames = [msgspec.json.decode(stored.body, type=Frame) for stored in world.rooms.frames]
     events = [event for frame in frames for event in frame.events]
     counts = Counter(event.id for event in events)
@@ -82,12 +117,13 @@ def check(world: World, talkers: list[Talker], people: list[Client], muted: Talk
     acknowledged = {event_id for one in talkers for event_id in one.acknowledged.values()}
     assert acknowledged <= counts.keys(), "an acknowledged event is in no frame"
     comments = [event for event in events if isinstance(event, ChatEvent)]
-    assert {event.id for event in comments} == acknowledged, "a comment that nobody sent"
-    assert world.rooms.frames[-1].totals.comments == len(comments)
+    assert {event.id for event in comments} == acknowledged - moderator.removed, "a comment that nobody sent"
+    assert len(comments) <= world.rooms.frames[-1].totals.comments <= len(acknowledged)
     assert frames[-1].reactions == world.rooms.reactions
     assert len(people) <= frames[-1].viewers == world.rooms.viewers
     assert not [event for event in comments if event.sender and event.sender.id == "muted"]
     assert muted.refused and not muted.acknowledged
+    assert all(one.refused == [] or one.name == moderator.target for one in talkers)
     order = {frame.seq: [event.id for event in frame.events] for frame in frames}
     for one in people:
         assert one.first is not None
@@ -98,7 +134,7 @@ def check(world: World, talkers: list[Talker], people: list[Client], muted: Talk
         # Nothing died and nothing was lost: then nobody waits for the schedule's ring, and nobody needs to ask again.
         framed_ms = {event: stored.at_ms for stored in world.rooms.frames for event in stored.event_ids}
         waits = [framed_ms[event] - at_ms for one in talkers for event, at_ms in one.acknowledged_ms.items()]
-        assert max(waits) < PROMPT_MS, "an acknowledged event waited for its frame"
+        assert max(waits, default=0.0) < PROMPT_MS, "an acknowledged event waited for its frame"
         assert not [one.name for one in people if one.healed], "a client was not sent a frame"
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from functions import clock
 from functions.rooms.deliver import Delivery, deliver
 from functions.rooms.items import inbox_item
-from functions.rooms.messages import RoomEvent, Sender
+from functions.rooms.messages import RemovedEvent, RoomEvent, Sender
 from functions.rooms.model import (
     Connection,
     InboxEntry,
@@ -30,6 +30,7 @@ from functions.rooms.model import (
     slot_of,
 )
 from functions.rooms.port import Desk, Refused, Registration
+from functions.rooms.removal import redacted_body, tombstone
 from functions.rooms.sequencing import sequence
 from functions.rooms.voting import Question
 
@@ -70,7 +71,8 @@ class Plan:
             crash_after=0.0 if healthy else rng.choice([0.0, 0.01, 0.04]),
             post_lost=0.0 if healthy else rng.choice([0.0, 0.05, 0.3]),
             call_ms_max=rng.choice([1, 8] if healthy else [1, 8, 60]),
-            skew_ms_max=rng.choice([0, 10]),
+            # Two clocks may be apart by twice this: within the guard of 30 ms.
+            skew_ms_max=rng.choice([0, 10, 14]),
             two_at_once=rng.choice([0.0, 0.3]),
             shard_size=rng.choice([400, 3]),
             inbox_read_max=rng.choice([500, 500, 4]),
@@ -237,6 +239,11 @@ class FakeRooms:
     by_shard: dict[tuple[int, str], Connection] = field(default_factory=dict[tuple[int, str], Connection])
     by_account: dict[tuple[str, str], Connection] = field(default_factory=dict[tuple[str, str], Connection])
     nonces: dict[str, str] = field(default_factory=dict[str, str])
+    votes: dict[str, int] = field(default_factory=dict[str, int])
+    voters: dict[str, int] = field(default_factory=dict[str, int])
+    removals: set[str] = field(default_factory=set[str])
+    # Who commented and who was muted, in the order in which it took effect.
+    order: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     def head(self, stream_id: str) -> StoredFrame | None:
         return self.world.call("head", lambda: self.frames[-1] if self.frames else None)
@@ -246,7 +253,7 @@ class FakeRooms:
 
     def state(self, stream_id: str) -> RoomState | None:
         def read() -> RoomState:
-            return RoomState(self.room, dict(self.reactions), self.viewers, dict(self.shards))
+            return RoomState(self.room, dict(self.reactions), self.viewers, dict(self.shards), dict(self.votes))
 
         return self.world.call("state", read)
 
@@ -324,9 +331,44 @@ class FakeRooms:
                 commented_ms=after.commented_ms,
                 recent=after.recent,
             )
+            self.order.append(("comment", after.account))
             return True
 
         return self.world.call("commit comment", commit)
+
+    def mute(self, account: str, until_ms: int, event: RoomEvent) -> None:
+        """As moderating.write_member: rights, version and event in one transaction."""
+
+        def commit() -> None:
+            before = self.members.get(account) or Member(account=account)
+            if before.muted_until_ms == until_ms:
+                return
+            self.members[account] = replace(before, muted_until_ms=until_ms, version=before.version + 1)
+            self._put(event)
+            self.order.append(("mute", account))
+
+        self.world.call("mute", commit)
+
+    def cast(self, account: str, name: str, option: int) -> None:
+        """As balloting.cast: the vote and its count in one transaction."""
+
+        def commit() -> None:
+            if account not in self.voters:
+                self.voters[account] = option
+                self.votes[name] = self.votes.get(name, 0) + 1
+
+        self.world.call("cast", commit)
+
+    def remove(self, removal: RemovedEvent) -> None:
+        """As moderating.remove_event: the removal first, then every frame that is there by then."""
+        self.world.call("put removal", lambda: self._tell_removal(removal))
+        self.world.call("rewrite inbox", lambda: self._rewrite_inbox(tombstone(removal.event_id, removal.at)))
+        newest = self.world.call("newest", lambda: len(self.frames))
+        for seq in range(newest, 0, -1):
+            body = self.world.call("look", lambda seq=seq: self.frames[seq - 1].body)
+            after = redacted_body(body, {removal.event_id})
+            if after is not None:
+                self.rewrite_frame(STREAM, seq, body, after)
 
     def follows(self, account: str, host_id: str) -> bool:
         return self.world.call("follows", lambda: False)
@@ -398,6 +440,15 @@ class FakeRooms:
         self.world.rng.shuffle(order)
         results: dict[int, Any] = {index: calls[index]() for index in order}
         return [results[index] for index in range(len(calls))]
+
+    def _tell_removal(self, removal: RemovedEvent) -> None:
+        if removal.id not in self.removals:
+            self.removals.add(removal.id)
+            self._put(removal)
+
+    def _rewrite_inbox(self, event: RoomEvent) -> None:
+        if event.id in self.inbox_items:
+            self._put(event)
 
     def _put(self, event: RoomEvent) -> None:
         self.inbox_items[event.id] = InboxEntry(event.id, inbox_item(STREAM, event).body)
