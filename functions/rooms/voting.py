@@ -160,7 +160,10 @@ class News(Struct, frozen=True):
 
 
 def news(poll: Poll | None, votes: Mapping[str, int], questions: Sequence[Question], told: Told, now_ms: int) -> News:
-    """What changed since the last frame. ``questions`` are those that `raised` named, where they still exist."""
+    """What changed since the last frame. ``questions`` are those that `raised` named, where they still exist.
+
+    ``now_ms`` is from before ``votes`` were read.
+    """
     events: list[PollEvent | QuestionEvent] = []
     tallies, closed, known = told.tallies, told.closed, told.poll
     if poll is not None and poll.id != closed:
