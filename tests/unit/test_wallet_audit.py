@@ -145,7 +145,7 @@ def unmark_a_settled_gift(book: MemoryLedger) -> None:
 
 
 def overdraw(book: MemoryLedger) -> None:
-    gift = model.Gift("g", "G", 100, "🌹", "small")
+    gift = model.Gift("g", "G", 100, "🌹", "small", "pop")
     rich = replace(book.wallets["other"], coins=1_000)
     _, transfer = model.give(
         rich, host="host", gift=gift, count=1, stream="s", client_id="y", event_id="e", at=now(book)
