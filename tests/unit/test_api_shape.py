@@ -141,6 +141,7 @@ def test_only_these_routes_are_open(client: Client) -> None:
         "GET /gifts",
         "GET /coin-packs",
         "POST /webhooks/{provider}",
+        "GET /streams/{stream_id}/questions",
     }
 
 
