@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # First, before anything else fills the heap: imported later, botocore's regular expressions are compiled right at the
 # edge of an allocator's arena, which is then mapped and given back 20 times (5,000 page faults, 40 of 230 ms).
-import botocore.session  # noqa: F401
+import botocore.session  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
 # isort: split
 from collections.abc import Callable
