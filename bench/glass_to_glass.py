@@ -95,9 +95,12 @@ def main() -> int:
         seen = asyncio.run(watch(stack.live_url("bench"), arguments.seconds))
     delays = sorted(seen["delays"])
     p50, p95 = delays[len(delays) // 2], delays[int(len(delays) * 0.95)]
-    print(f"glass to glass over {arguments.seconds} s, parts of {arguments.part_ms} ms, {len(delays)} readings:")
-    print(f"p50 {p50 / 1000:.2f} s   p95 {p95 / 1000:.2f} s   max {delays[-1] / 1000:.2f} s   stalls {seen['stalls']}")
-    print(f"first picture after {seen['first']:.0f} ms   errors {seen['errors'] or 'none'}")
+    print(f"{arguments.seconds} s in Chromium, parts of {arguments.part_ms} ms, {len(delays)} readings:\n")
+    print("| p50 | p95 | max | stalls | first picture | player errors |\n|---|---|---|---|---|---|")
+    print(
+        f"| {p50 / 1000:.2f} s | {p95 / 1000:.2f} s | {delays[-1] / 1000:.2f} s | {seen['stalls']} "
+        f"| {seen['first']:.0f} ms | {seen['errors'] or 'none'} |"
+    )
     return 0 if p95 <= _LIMIT_P95_MS and seen["stalls"] == 0 else 1
 
 

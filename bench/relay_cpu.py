@@ -48,9 +48,11 @@ def main() -> None:
             viewer.join(timeout=15)
             peer.terminate()
             peer.wait(timeout=10)
-    print(f"one stream of {bits / 1e6:.1f} Mb/s, {seconds} s, percent of one core:")
-    print(f"relay (WHIP, AAC, LL-HLS, one viewer) {relay_percent:.1f}   ffmpeg -c copy to HLS {peer_percent:.1f}")
-    print(f"ratio {relay_percent / max(peer_percent, 0.01):.1f}   relay memory {resident_mb:.0f} MB")
+    print(f"One 720p30 stream of {bits / 1e6:.1f} Mb/s, {seconds} s:\n")
+    print("| | percent of one core |\n|---|---|")
+    print(f"| relay: WHIP in, Opus to AAC, LL-HLS out to one viewer | {relay_percent:.1f} |")
+    print(f"| `ffmpeg -c copy` to HLS | {peer_percent:.1f} |")
+    print(f"\nRatio {relay_percent / max(peer_percent, 0.01):.1f}; the relay holds {resident_mb:.0f} MB.")
 
 
 def _record(stack: Stack, path: Path) -> float:
