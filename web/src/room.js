@@ -1,6 +1,7 @@
 // The room socket, protocol.md to the letter: ticket → socket → join, frames in order, acts resent until acknowledged,
 // reconnects spread in time, renewal before the service's two hours.
 import { FrameOrder } from "./frame_order.js";
+import { roomAfter } from "./room_state.js";
 
 const GAP_MS = 2_000;
 /** An act without an answer for this long is sent again with the same id, which is safe. */
@@ -101,13 +102,32 @@ export class Room extends EventTarget {
 
   /** Resolves with the acknowledgement; rejects with RoomError. Resent after a reconnect until one of them comes. */
   chat(text, replyTo) {
-    const id = crypto.randomUUID();
-    return this.#act({ action: "chat", id, text, ...(replyTo ? { reply_to: replyTo } : {}) });
+    return this.#act({ action: "chat", text, ...(replyTo ? { reply_to: replyTo } : {}) });
   }
 
   gift(giftId, count, combo) {
-    const id = crypto.randomUUID();
-    return this.#act({ action: "gift", id, gift_id: giftId, count, ...(combo ? { combo } : {}) });
+    return this.#act({ action: "gift", gift_id: giftId, count, ...(combo ? { combo } : {}) });
+  }
+
+  ask(text) {
+    return this.#act({ action: "ask", text });
+  }
+
+  upvote(questionId) {
+    return this.#act({ action: "upvote", question_id: questionId });
+  }
+
+  /** What becomes of a question, or of a comment in the spotlight: "showing", "answered" or "dismissed". */
+  answer(questionId, state) {
+    return this.#act({ action: "answer", question_id: questionId, state });
+  }
+
+  poll(question, options, seconds) {
+    return this.#act({ action: "poll", question, options, seconds });
+  }
+
+  vote(pollId, option) {
+    return this.#act({ action: "vote", poll_id: pollId, option });
   }
 
   /** Counts one tap; taps go out together, once an interval. */
@@ -316,15 +336,15 @@ export class Room extends EventTarget {
     const shown = clientIds.some((id) => this.#ownIds.has(id));
     const own = clientIds.some((id) => this.#ownIds.has(id) || this.#acts.has(id));
     for (const id of clientIds) if (this.#acts.has(id)) this.#remember(id);
-    if (event.type === "pinned") this.room = { ...this.room, pinned: event.pinned ?? event };
-    if (event.type === "settings") this.room = { ...this.room, settings: event.settings ?? event };
+    this.room = roomAfter(this.room, event);
     if (!shown) this.dispatchEvent(new CustomEvent("line", { detail: { event, own } }));
     if (event.type === "ended") this.dispatchEvent(new CustomEvent("ended", { detail: event }));
   }
 
   // --- acting ---------------------------------------------------------------------------------------------------
 
-  #act(message) {
+  #act(fields) {
+    const message = { id: crypto.randomUUID(), ...fields };
     return new Promise((resolve, reject) => {
       const act = { message, resolve, reject };
       this.#acts.set(message.id, act);

@@ -6,11 +6,12 @@ import { readFollowing, toggleFollow } from "./host_card.js";
 import { icon } from "./icons.js";
 import { needAccount } from "./need_account.js";
 import { Room } from "./room.js";
-import { follow, router } from "./router.js";
+import { router } from "./router.js";
 import { SessionController, session } from "./session.js";
 import { avatar, sheet } from "./style.js";
-import { clock, exact, short, t } from "./strings.js";
+import { short, t } from "./strings.js";
 import { refused, toast } from "./toast.js";
+import { endedScreen, failedScreen, overStyle } from "./watch_over.js";
 import { watchStyle } from "./watch_style.js";
 import "./comments.js";
 import "./gift_stage.js";
@@ -43,7 +44,7 @@ export class OnairWatch extends LitElement {
     text: { state: true },
   };
 
-  static styles = [sheet, watchStyle];
+  static styles = [sheet, watchStyle, overStyle];
 
   constructor() {
     super();
@@ -269,6 +270,10 @@ export class OnairWatch extends LitElement {
     }
   };
 
+  get #mayFollow() {
+    return this.host && !this.followed && this.host.handle !== session.me?.handle;
+  }
+
   get title() {
     return this.stream?.title ?? this.room?.room?.title ?? "";
   }
@@ -315,7 +320,7 @@ export class OnairWatch extends LitElement {
           <span class="ring">${host ? avatar(host, 36) : html`<span class="avatar skeleton"></span>`}</span>
           <span class="names"><b>${host?.display_name ?? " "}</b><small>${this.title}</small></span>
         </button>
-        ${host && host.handle !== session.me?.handle && !this.followed
+        ${this.#mayFollow
           ? html`<button class="follow" @click=${this.#follow}>${t("follow")}</button>`
           : ""}
       </div>
@@ -390,36 +395,6 @@ export class OnairWatch extends LitElement {
     </form>`;
   }
 
-  #endedScreen() {
-    const name = this.host?.display_name ?? "";
-    return html`<section class="over" role="status">
-      ${this.host ? avatar(this.host, 96) : ""}
-      <h1>${t("watch.ended")}</h1>
-      ${name ? html`<p>${t("watch.ended_hint", { name })}</p>` : ""}
-      <dl>
-        <div><dd>${clock(this.ended.seconds)}</dd><dt>${t("watch.watched_for")}</dt></div>
-        ${this.ended.viewers ? html`<div><dd>${exact(this.ended.viewers)}</dd><dt>${t("summary.viewers_unique")}</dt></div>` : ""}
-      </dl>
-      ${this.host && !this.followed && this.host.handle !== session.me?.handle
-        ? html`<button class="button" @click=${this.#follow}>${t("follow")} ${name}</button>`
-        : ""}
-      <a class="button act" href="/" @click=${follow}>${t("watch.back_to_feed")}</a>
-    </section>`;
-  }
-
-  #failed() {
-    const { failure } = this;
-    return html`<section class="over" role="alert">
-      <div class="art">${icon(failure.code === "not_found" ? "alert" : "lock")}</div>
-      <h1>${failure.code === "not_found" ? t("not_found.title") : t("watch.ended_banned")}</h1>
-      <p>${failure.code === "not_found" ? t("watch.not_found") : failure.message}</p>
-      ${failure.account
-        ? html`<button class="button act" @click=${() => needAccount(this, undefined, () => this.#open())}>${t("sign_in.title")}</button>`
-        : ""}
-      <a class="button ${failure.account ? "" : "act"}" href="/" @click=${follow}>${t("watch.back_to_feed")}</a>
-    </section>`;
-  }
-
   #sheets() {
     return html`
       <onair-sheet
@@ -449,7 +424,9 @@ export class OnairWatch extends LitElement {
   }
 
   render() {
-    if (this.failure) return this.#failed();
+    if (this.failure) {
+      return failedScreen(this.failure, () => needAccount(this, undefined, () => this.#open()));
+    }
     const muted = this.player?.muted && !this.ended && ["playing", "buffering"].includes(this.playerState);
     return html`
       <div class="stage" @click=${this.#tapped} ?inert=${Boolean(this.ended)}>
@@ -485,7 +462,9 @@ export class OnairWatch extends LitElement {
         ></onair-comments>
         ${this.#kinds()} ${this.#composer()}
       </aside>
-      ${this.ended ? this.#endedScreen() : ""} ${this.#sheets()}
+      ${this.ended
+        ? endedScreen({ ...this.ended, host: this.host, follows: this.#mayFollow ? this.#follow : undefined })
+        : ""} ${this.#sheets()}
     `;
   }
 

@@ -349,65 +349,6 @@ export const watchStyle = css`
     line-height: 17px;
     font-variant-numeric: tabular-nums;
   }
-  .over {
-    position: absolute;
-    inset: 0;
-    z-index: 1;
-    display: grid;
-    align-content: center;
-    justify-items: center;
-    gap: 12px;
-    padding: 40px 28px;
-    overflow-y: auto;
-    background: #08050dd1;
-    backdrop-filter: blur(26px);
-    -webkit-backdrop-filter: blur(26px);
-    text-align: center;
-    animation: appear 0.5s;
-  }
-  .over h1 {
-    margin-top: 8px;
-    font-size: 1.55rem;
-  }
-  .over p {
-    max-width: 320px;
-    color: #ffffffd1;
-  }
-  .over .button {
-    min-width: 240px;
-  }
-  .over .button:not(.act):not(.danger) {
-    background: #ffffff24;
-    color: #fff;
-  }
-  .over dl {
-    display: flex;
-    gap: 34px;
-    margin: 10px 0 16px;
-  }
-  .over dd {
-    margin: 0;
-    font-size: 1.5rem;
-    font-weight: 800;
-    font-variant-numeric: tabular-nums;
-  }
-  .over dt {
-    color: #ffffffc7;
-    font-size: 0.84rem;
-  }
-  .art {
-    display: grid;
-    place-items: center;
-    width: 96px;
-    height: 96px;
-    border-radius: 50%;
-    background: #ffffff1a;
-    color: #ffb59c;
-  }
-  .art .icon {
-    width: 42px;
-    height: 42px;
-  }
   /* Wide: the picture to the left, the room beside it. */
   @media (min-width: 900px) {
     .stage {

@@ -208,6 +208,19 @@ test("taps go out together once an interval, at most fifty", async () => {
   assert.deepEqual(socket.of("react").map(({ counts }) => counts["❤️"]), [50, 10]);
 });
 
+test("a mixed burst keeps to fifty and to eight kinds a message, over all kinds, and loses none", async () => {
+  const { room, socket } = await open(() => 0);
+  const kinds = ["❤️", "🔥", "👏", "😂", "😍", "🎉", "😮", "👍", "🙏"];
+  for (const kind of kinds) for (let n = 0; n < 12; n += 1) room.react(kind);
+  for (let n = 0; n < 5; n += 1) mock.timers.tick(1_000);
+  const sent = socket.of("react").map(({ counts }) => Object.values(counts));
+  for (const counts of sent) {
+    assert.ok(counts.length <= 8 && counts.every((count) => count > 0));
+    assert.ok(counts.reduce((a, b) => a + b) <= 50);
+  }
+  assert.equal(sent.flat().reduce((a, b) => a + b), kinds.length * 12);
+});
+
 test("totals tell the taps of others: own ones are taken off", async () => {
   const { room, socket } = await open(() => 0);
   const taps = [];
