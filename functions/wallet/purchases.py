@@ -119,13 +119,11 @@ def mint(
         try:
             used = book.receipt(seller, receipt_id)
             if used is not None and used.transfer:
-                if used.account != account or used.pack != pack.id:
-                    observe.logger.warning("receipt used before", provider=seller, receipt=receipt_id, account=account)
-                    raise OnairError("conflict", "This receipt was used before.", field="proof")
+                _check_buyer(used, account, pack)
                 if request is not None:
                     _keep(book, replace(request, transfer=used.transfer))
                 refunds.claim(book, seller, receipt_id, None, rng)
-                return _answer_again(book, account, used.transfer)
+                return _answer_again(book, used.account, used.transfer)
             if used is not None and refunds.claimed_millionths(used.claims) == refunds.WHOLE:
                 raise provider.refused(seller, "refunded", receipt=receipt_id, account=account)
             before = book.wallet(account)
@@ -161,6 +159,12 @@ def _seller(name: str, offered: Mapping[str, Provider] | None) -> Provider:
     if found is None:
         raise OnairError("invalid_request", "Coins cannot be bought this way here.", field="provider")
     return found
+
+
+def _check_buyer(used: Receipt, account: str, pack: CoinPack) -> None:
+    if used.account != account or used.pack != pack.id:
+        observe.logger.warning("receipt used before", provider=used.provider, receipt=used.id, account=account)
+        raise OnairError("conflict", "This receipt was used before.", field="proof")
 
 
 def _request(account: str, key: str, request: PurchaseRequest) -> Receipt:
