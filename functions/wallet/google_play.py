@@ -218,7 +218,8 @@ class GooglePlayProvider(Provider):
                 answer: requests.Response = session.request(
                     method, self._settings.api_url + path, timeout=TIMEOUT_S, max_allowed_time=2 * TIMEOUT_S
                 )
-        except (exceptions.GoogleAuthError, requests.RequestException) as error:
+        except (exceptions.GoogleAuthError, requests.RequestException, TypeError) as error:
+            # TypeError: what google-auth makes of a token endpoint that answers 200 with a page instead of JSON.
             raise failed(self.name, method, type(error).__name__) from None
         if answer.status_code in (400, 404, 410):
             # No such token, not of this product, or too long ago.
