@@ -128,6 +128,8 @@ def _build(into: Path, platform: Platform) -> None:
 def _trim(root: Path) -> None:
     for name in CHALICE_UNUSED:
         _remove(root / "chalice" / name)
+    # Half of Stripe's library: types of parameters, which it imports for type checkers only.
+    _remove(root / "stripe" / "params")
     services = called_services(root / "botocore" / "data")
     for entry in (root / "botocore" / "data").iterdir():
         if entry.is_dir() and entry.name not in services:

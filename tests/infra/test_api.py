@@ -63,6 +63,7 @@ def test_open_routes_are_only_those_that_the_protocol_opens() -> None:
         ("GET", "/streams/{stream_id}/questions"),
         ("GET", "/gifts"),
         ("GET", "/coin-packs"),
+        ("POST", "/webhooks/{provider}"),  # believed only as far as it is signed
     }
 
 

@@ -62,7 +62,22 @@ def test_what_lambda_never_loads_is_left_out(here: Path) -> None:
     names = {entry.name for entry in here.iterdir()}
     assert not names & {"pip", "setuptools", "wheel", "inquirer", "click", "yaml", "bin"}
     assert not (here / "chalice" / "cli").exists()
+    assert not (here / "stripe" / "params").exists()
     assert not list(here.rglob("__pycache__"))
+
+
+def test_stripe_works_without_the_types_that_are_left_out(here: Path) -> None:
+    code = (
+        "import stripe; client = stripe.StripeClient('sk_test'); "
+        "print(client.v1.checkout.sessions.create, client.v1.transfers.create, stripe.WebhookSignature)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", f"import sys; sys.path.insert(0, {str(here)!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_bundle_of_the_stack_is_for_lambdas_processor_and_small(cloud: Cloud) -> None:
