@@ -128,8 +128,10 @@ def _build(into: Path, platform: Platform) -> None:
 def _trim(root: Path) -> None:
     for name in CHALICE_UNUSED:
         _remove(root / "chalice" / name)
-    # Half of Stripe's library: types of parameters, which it imports for type checkers only.
-    _remove(root / "stripe" / "params")
+    # More than half of Stripe's library: types of parameters and of thin events, imported for type checkers, and by the
+    # parser of thin events, which nothing here uses.
+    for name in ("params", "events"):
+        _remove(root / "stripe" / name)
     services = called_services(root / "botocore" / "data")
     for entry in (root / "botocore" / "data").iterdir():
         if entry.is_dir() and entry.name not in services:

@@ -63,6 +63,7 @@ def test_what_lambda_never_loads_is_left_out(here: Path) -> None:
     assert not names & {"pip", "setuptools", "wheel", "inquirer", "click", "yaml", "bin"}
     assert not (here / "chalice" / "cli").exists()
     assert not (here / "stripe" / "params").exists()
+    assert not (here / "stripe" / "events").exists()
     assert not list(here.rglob("__pycache__"))
 
 
