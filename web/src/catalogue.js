@@ -21,6 +21,11 @@ export function readPacks() {
   return packs;
 }
 
+/** Every way to buy coins, and why one is not offered. Read each time: a deployment may have learnt a new one. */
+export async function readProviders() {
+  return (await api.get("/coin-packs")).providers ?? [];
+}
+
 async function read(path, order) {
   const { items } = await api.get(path);
   return [...items].sort((a, b) => a[order] - b[order]);

@@ -10,10 +10,17 @@ const LINES_MAX = 150;
 const SPOKEN_EVERY_MS = 6_000;
 const SPOKEN_MAX = 3;
 const AT_BOTTOM_PX = 40;
+/** A finger that rests this long asks for the menu; Safari has no context menu event for touch. */
+const LONG_PRESS_MS = 450;
+const LONG_PRESS_PX = 10;
 
 /** Event types that are lines; others change the room or are for somebody else. */
-const SHOWN = new Set(["chat", "gift", "join", "follow", "share", "milestone"]);
+const SHOWN = new Set(["chat", "gift", "join", "follow", "share", "milestone", "skipped"]);
 
+/**
+ * @fires reply - detail: the comment that was tapped
+ * @fires menu - detail: the comment whose menu is asked for (long press, right click, Enter)
+ */
 export class OnairComments extends LitElement {
   static properties = {
     lines: { state: true },
@@ -21,6 +28,8 @@ export class OnairComments extends LitElement {
     spoken: { state: true },
     gifts: { attribute: false },
     hint: {},
+    /** The host's account id: their own lines carry no badge of it. */
+    host: {},
   };
 
   static styles = [
@@ -125,8 +134,43 @@ export class OnairComments extends LitElement {
         color: #ffe3a3;
         font-variant-numeric: tabular-nums;
       }
-      li.hint {
+      li.hint,
+      li.skipped {
         color: #ffffffd1;
+      }
+      li.skipped {
+        font-size: 0.85rem;
+        font-style: italic;
+      }
+      li.milestone {
+        padding: 5px 14px;
+        border-radius: 20px;
+        background: linear-gradient(90deg, #7a4dffb3, #ff4f8b80 70%, transparent);
+        font-weight: 700;
+      }
+      li.chat {
+        min-height: var(--touch);
+        padding-right: 8px;
+        border-radius: 14px;
+        cursor: pointer;
+        -webkit-touch-callout: none;
+      }
+      li.chat:focus-visible {
+        outline: 2px solid #ffc46b;
+        outline-offset: -2px;
+        background: #120b1f99;
+      }
+      .quoted {
+        display: block;
+        max-width: 100%;
+        margin: 1px 0 2px;
+        padding-left: 7px;
+        border-left: 2px solid #ffb59c;
+        overflow: hidden;
+        color: #ffffffc7;
+        font-size: 0.82rem;
+        text-overflow: ellipsis;
+        white-space: nowrap;
       }
       .newest {
         position: absolute;
@@ -174,11 +218,10 @@ export class OnairComments extends LitElement {
 
   /** Takes an event of the room; those that are no line are left alone. */
   add(event) {
-    if (event.type === "removed") {
-      this.lines = this.lines.filter(({ id }) => id !== event.event_id);
-      return;
-    }
-    if (!SHOWN.has(event.type) || this.lines.some(({ id }) => id === event.id)) return;
+    if (event.type === "removed") return this.#drop(({ id }) => id === event.event_id);
+    // Somebody banned leaves nothing behind on the glass.
+    if (event.type === "muted" && event.banned) return this.#drop(({ type, from }) => type === "chat" && from?.id === event.account);
+    if (!SHOWN.has(event.type) || this.lines.some(({ id }) => id === event.id)) return undefined;
     const last = this.lines.at(-1);
     const sameRun = event.type === "gift" && event.combo && last?.combo === event.combo;
     // One line a run of gifts; and arrivals replace each other, so that they do not push comments away.
@@ -186,6 +229,19 @@ export class OnairComments extends LitElement {
     const kept = replaces ? this.lines.slice(0, -1) : this.lines;
     this.lines = [...kept, sameRun ? { ...event, key: last.key ?? last.id } : event].slice(-LINES_MAX);
     if (event.type === "chat") this.unspoken.push(event);
+    return undefined;
+  }
+
+  /** Comments that the room left out of this screen's frames; counts up while nothing else comes. */
+  skipped(count) {
+    const last = this.lines.at(-1);
+    if (last?.type !== "skipped") this.add({ type: "skipped", id: crypto.randomUUID(), count });
+    else this.lines = [...this.lines.slice(0, -1), { ...last, count: last.count + count }];
+  }
+
+  #drop(gone) {
+    this.lines = this.lines.filter((line) => !gone(line));
+    this.unspoken = this.unspoken.filter((line) => !gone(line));
   }
 
   #speak() {
@@ -196,6 +252,68 @@ export class OnairComments extends LitElement {
       .join(". ");
     this.unspoken = [];
   }
+
+  // --- acting on a comment --------------------------------------------------------------------------------------
+
+  #comment(event) {
+    const id = event.target.closest?.("li.chat")?.dataset.id;
+    return id === undefined ? undefined : this.lines.find((line) => line.id === id);
+  }
+
+  #tell(type, detail) {
+    if (detail) this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  #pressed = (event) => {
+    clearTimeout(this.press?.timer);
+    const comment = this.#comment(event);
+    if (!comment || event.button !== 0) return;
+    const timer = setTimeout(() => this.#menu(comment), LONG_PRESS_MS);
+    this.press = { x: event.clientX, y: event.clientY, timer };
+  };
+
+  #moved = ({ clientX, clientY }) => {
+    const { press } = this;
+    if (press && Math.hypot(clientX - press.x, clientY - press.y) > LONG_PRESS_PX) clearTimeout(press.timer);
+  };
+
+  #lifted = () => clearTimeout(this.press?.timer);
+
+  #menu(comment) {
+    clearTimeout(this.press?.timer);
+    if (this.asked && performance.now() - this.asked < 2 * LONG_PRESS_MS) return; // the browser and we both noticed
+    this.asked = performance.now();
+    navigator.vibrate?.(12);
+    this.#tell("menu", comment);
+  }
+
+  #clicked = (event) => {
+    // The finger that asked for the menu is still to be lifted: that is no tap.
+    if (this.asked && performance.now() - this.asked < 2 * LONG_PRESS_MS) return;
+    this.#tell("reply", this.#comment(event));
+  };
+
+  #context = (event) => {
+    const comment = this.#comment(event);
+    if (!comment) return;
+    event.preventDefault();
+    this.#menu(comment);
+  };
+
+  /** The list is one stop of the tab key; arrows go from comment to comment, Enter opens the menu. */
+  #key = (event) => {
+    const comments = [...this.list.querySelectorAll("li.chat")];
+    const at = comments.indexOf(event.target.closest("li.chat"));
+    const next = { ArrowUp: at < 0 ? comments.length - 1 : Math.max(0, at - 1), ArrowDown: at + 1, Home: 0, End: comments.length - 1 }[event.key];
+    if (event.key === "Enter" || event.key === " ") {
+      if (at < 0) return;
+      event.preventDefault();
+      this.#tell("menu", this.#comment(event));
+    } else if (next !== undefined && comments[next]) {
+      event.preventDefault();
+      comments[next].focus();
+    }
+  };
 
   get list() {
     return this.renderRoot.querySelector("ol");
@@ -216,18 +334,36 @@ export class OnairComments extends LitElement {
   }
 
   #who({ from }) {
-    const badge = ["host", "moderator"].find((each) => from?.badges?.includes(each));
+    const hosts = from?.id !== undefined && from.id === this.host;
+    const badge = hosts ? "host" : ["host", "moderator"].find((each) => from?.badges?.includes(each));
     return html`<span class="who"
       >${from?.name ?? from?.handle}${badge ? html`<span class="badge ${badge}">${t(`badge.${badge}`)}</span>` : ""}</span
     >`;
   }
 
   #line(event) {
-    const words = { chat: () => event.text, gift: () => this.#gift(event) }[event.type] ?? (() => t(`line.${event.type}`));
+    if (event.type === "skipped") return html`<li class="skipped"><p>${t("watch.skipped", { n: event.count })}</p></li>`;
+    if (event.type === "milestone") {
+      return html`<li class="milestone"><p>🎉 ${t(`milestone.${event.kind}`, { n: event.value }, t("line.milestone"))}</p></li>`;
+    }
+    const words = { chat: () => this.#said(event), gift: () => this.#gift(event) }[event.type] ?? (() => t(`line.${event.type}`));
+    if (event.type === "chat") {
+      const name = event.from?.name ?? event.from?.handle;
+      return html`<li class="chat" data-id=${event.id} tabindex="-1" aria-label=${t("comment.actions", { name, text: event.text })}>
+        ${avatar(event.from, 30)}
+        <p>${this.#who(event)} ${words()}</p>
+      </li>`;
+    }
     return html`<li class=${event.type} data-id=${event.id}>
-      ${event.type === "chat" || event.type === "gift" ? avatar(event.from, 30) : ""}
+      ${event.type === "gift" ? avatar(event.from, 30) : ""}
       <p>${this.#who(event)} ${words()}</p>
     </li>`;
+  }
+
+  #said(event) {
+    const quoted = event.reply_to && this.lines.find(({ id }) => id === event.reply_to);
+    if (!quoted) return event.text;
+    return html`<span class="quoted">${quoted.from?.name}: ${quoted.text}</span>${event.text}`;
   }
 
   #gift(event) {
@@ -239,7 +375,10 @@ export class OnairComments extends LitElement {
 
   render() {
     return html`
-      <ol tabindex="0" role="log" aria-live="off" aria-label=${t("watch.comments")} @scroll=${this.#scrolled}>
+      <ol tabindex="0" role="log" aria-live="off" aria-label=${t("watch.comments")} 
+        @scroll=${this.#scrolled} @click=${this.#clicked} @contextmenu=${this.#context} @keydown=${this.#key}
+        @pointerdown=${this.#pressed} @pointermove=${this.#moved} @pointerup=${this.#lifted} @pointercancel=${this.#lifted}
+      >
         ${this.hint ? html`<li class="hint"><p>${this.hint}</p></li>` : ""}
         ${repeat(
           this.lines,

@@ -1,16 +1,17 @@
 // <onair-gift-tray>: the catalogue with the balance; one tap picks a gift, a second sends it, more taps make a combo.
-// Getting coins is a second page of the same sheet.
+// Tabs part the catalogue by tier; getting coins is a second page of the same sheet.
 import { LitElement, css, html } from "lit";
-import { api } from "./api.js";
-import { readGifts, readPacks } from "./catalogue.js";
+import { readGifts } from "./catalogue.js";
 import { icon } from "./icons.js";
 import { SessionController, session } from "./session.js";
 import { sheet } from "./style.js";
-import { dollars, exact, t } from "./strings.js";
-import { refused, toast } from "./toast.js";
+import { exact, t } from "./strings.js";
+import { refused } from "./toast.js";
+import "./coins.js";
 
 /** Taps closer together than this are one run. */
 const COMBO_MS = 3_000;
+const TIERS = ["small", "medium", "large", "epic"];
 
 /** @fires sent - detail {gift, ack, combo, times} after the room acknowledged */
 export class OnairGiftTray extends LitElement {
@@ -19,11 +20,9 @@ export class OnairGiftTray extends LitElement {
     gifts: { state: true },
     failed: { state: true },
     picked: { state: true },
+    tier: { state: true },
     combo: { state: true },
-    page: { state: true },
-    packs: { state: true },
     buying: { state: true },
-    refusal: { state: true },
   };
 
   static styles = [
@@ -140,52 +139,77 @@ export class OnairGiftTray extends LitElement {
         height: 106px;
         border-radius: 18px;
       }
-      .packs {
-        display: grid;
-        grid-template-columns: repeat(2, 1fr);
-        gap: 10px;
-      }
-      .pack {
-        display: grid;
-        justify-items: center;
-        gap: 7px;
-        padding: 16px 8px 12px;
-        border: 1.5px solid var(--line);
-        border-radius: 18px;
-        background: none;
-        transition: border-color 0.2s;
-      }
-      .pack:hover {
-        border-color: var(--sun-2);
-      }
-      .pack b {
-        display: inline-flex;
-        align-items: center;
+      .tabs {
+        display: flex;
         gap: 6px;
-        font-size: 1.1rem;
-        font-variant-numeric: tabular-nums;
+        margin-bottom: 10px;
       }
-      .pack small {
-        display: grid;
-        place-items: center;
-        min-width: 84px;
-        height: 30px;
-        border-radius: 15px;
-        background: var(--raised);
-        font-size: 0.86rem;
+      .tabs button {
+        flex: 1;
+        min-width: 0;
+        min-height: var(--touch);
+        padding: 0 4px;
+        border: 0;
+        border-radius: 22px;
+        background: none;
+        color: var(--muted);
+        font-size: 0.9rem;
         font-weight: 650;
       }
-      .pack .spinner {
-        width: 18px;
-        height: 18px;
+      .tabs [aria-selected="true"] {
+        background: var(--raised);
+        color: var(--text);
       }
-      .note {
-        margin-bottom: 14px;
-        color: var(--muted);
-        font-size: 0.88rem;
+      .again {
+        display: flex;
+        align-items: center;
+        justify-content: center;
+        gap: 10px;
+        position: relative;
+        width: 100%;
+        min-height: 56px;
+        margin-top: 8px;
+        border: 0;
+        border-radius: 28px;
+        background: var(--raised);
+        overflow: hidden;
+        font-weight: 750;
       }
-      .refusal {
-        margin-bottom: 12px;
+      .again > * {
+        position: relative;
+      }
+      .again i {
+        position: absolute;
+        inset: 0;
+        background: var(--sun);
+        opacity: 0.45;
+        transform-origin: left;
+        animation: drain 3s linear forwards;
+      }
+      @keyframes drain {
+        to {
+          transform: scaleX(0);
+        }
+      }
+      .again b {
+        color: var(--accent);
+        font-size: 1.5rem;
+        font-style: italic;
+        font-weight: 850;
+        font-variant-numeric: tabular-nums;
+      }
+      .again .emoji {
+        font-size: 28px;
+      }
+      @media (prefers-reduced-motion: reduce) {
+        .again i {
+          animation: none;
+          opacity: 0.2;
+        }
+        .combo,
+        .gift .go {
+          animation: none;
+        }
       }
     `,
   ];
@@ -193,7 +217,7 @@ export class OnairGiftTray extends LitElement {
   constructor() {
     super();
     new SessionController(this);
-    this.page = "gifts";
+    this.tier = TIERS[0];
   }
 
   connectedCallback() {
@@ -244,34 +268,40 @@ export class OnairGiftTray extends LitElement {
     return undefined;
   }
 
-  #getCoins = async () => {
-    this.page = "coins";
-    this.refusal = undefined;
-    try {
-      this.packs = await readPacks();
-    } catch (error) {
-      this.refusal = error;
-    }
+  #getCoins = () => {
+    this.buying = true;
   };
 
-  async #buy(pack) {
-    if (this.buying) return;
-    this.buying = pack.id;
-    this.refusal = undefined;
-    // The proof makes the purchase safe to send again: it stays the same until this one is through.
-    this.proof ??= crypto.randomUUID();
-    try {
-      const answer = await api.post("/purchases", { provider: "sandbox", pack: pack.id, proof: this.proof }, { idempotencyKey: this.proof });
-      this.proof = undefined;
-      session.setWallet(answer.wallet ?? answer);
-      toast(t("coins.bought", { n: pack.coins }));
-      this.page = "gifts";
-    } catch (error) {
-      if (error.status !== 0 && error.status < 500) this.proof = undefined;
-      this.refusal = error;
-    } finally {
-      this.buying = undefined;
-    }
+  /** Arrows move between tabs, as tabs do. */
+  #tabKey = (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const tiers = this.#tiers;
+    this.tier = tiers[(tiers.indexOf(this.tier) + step + tiers.length) % tiers.length];
+    this.updateComplete.then(() => this.renderRoot.querySelector("[aria-selected=true]").focus());
+  };
+
+  get #tiers() {
+    return TIERS.filter((tier) => this.gifts?.some((gift) => gift.tier === tier));
+  }
+
+  #tabs() {
+    return html`<div class="tabs" role="tablist" aria-label=${t("gifts.title")} @keydown=${this.#tabKey}>
+      ${this.#tiers.map(
+        (tier) => html`<button role="tab" data-tier=${tier} tabindex=${tier === this.tier ? 0 : -1}
+          aria-selected=${tier === this.tier ? "true" : "false"} @click=${() => (this.tier = tier)}>${t(`gifts.tier.${tier}`)}</button>`,
+      )}
+    </div>`;
+  }
+
+  /** While a run goes on: one large target for more of the same, which drains with the time that is left. */
+  #again() {
+    const gift = this.combo && this.gifts?.find(({ id }) => id === this.combo.gift);
+    if (!gift) return "";
+    const { times } = this.combo;
+    return html`<button class="again" aria-label=${t("gifts.again", { gift: gift.name, n: times })} @click=${() => this.#send(gift)}>
+      ${[times].map(() => html`<i></i>`)}<span class="emoji" aria-hidden="true">${gift.emoji}</span><span>${t("gifts.send")}</span><b>×${times}</b>
+    </button>`;
   }
 
   #balance() {
@@ -299,48 +329,29 @@ export class OnairGiftTray extends LitElement {
     </button>`;
   }
 
-  #refusal() {
-    return this.refusal
-      ? html`<div class="refusal" role="alert">${icon("alert")}<span>${this.refusal.message}</span></div>`
-      : "";
-  }
-
   render() {
     if (this.failed) {
       return html`<div class="refusal" role="alert">${icon("alert")}<span>${this.failed.message}</span></div>
         <button class="button act wide" @click=${this.#load}>${t("retry")}</button>`;
     }
-    if (this.page === "coins") {
+    if (this.buying) {
       return html`<div class="bar">
-          <button class="button small" @click=${() => (this.page = "gifts")}>${icon("back")}${t("gifts.title")}</button>
+          <button class="button small" @click=${() => (this.buying = false)}>${icon("back")}${t("gifts.title")}</button>
           ${this.#balance()}
         </div>
-        ${this.#refusal()}
-        <p class="note">${t("coins.sandbox")}</p>
-        <div class="packs">
-          ${(this.packs ?? []).map(
-            (pack) => html`<button
-              class="pack"
-              data-pack=${pack.id}
-              ?disabled=${this.buying !== undefined}
-              aria-label=${t("coins.buy", { n: pack.coins, price: dollars(pack.usd_cents) })}
-              @click=${() => this.#buy(pack)}
-            >
-              <b>${icon("coin")}${exact(pack.coins)}</b>
-              <small>${this.buying === pack.id ? html`<span class="spinner"></span>` : dollars(pack.usd_cents)}</small>
-            </button>`,
-          )}
-        </div>`;
+        <onair-coins @bought=${() => (this.buying = false)}></onair-coins>`;
     }
     return html`<div class="bar">
         ${this.#balance()}
         <button class="button plain small get" @click=${this.#getCoins}>${t("gifts.get_coins")}${icon("chevron")}</button>
       </div>
-      <div class="grid" role="group" aria-label=${t("gifts.title")}>
+      ${this.gifts ? this.#tabs() : ""}
+      <div class="grid" role="tabpanel" aria-label=${t(`gifts.tier.${this.tier}`)}>
         ${this.gifts
-          ? this.gifts.map((gift) => this.#gift(gift))
+          ? this.gifts.filter(({ tier }) => tier === this.tier).map((gift) => this.#gift(gift))
           : Array.from({ length: 8 }, () => html`<div class="loading skeleton"></div>`)}
-      </div>`;
+      </div>
+      ${this.#again()}`;
   }
 }
 

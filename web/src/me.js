@@ -6,6 +6,7 @@ import { needAccount } from "./need_account.js";
 import { SessionController, session } from "./session.js";
 import { avatar, sheet } from "./style.js";
 import { exact, moment, short, t } from "./strings.js";
+import "./earnings.js";
 
 const PAGE = 30;
 
@@ -235,6 +236,7 @@ export class OnairMe extends LitElement {
         <div><span>${t("me.coins")}</span><b>${icon("coin")}${wallet ? exact(wallet.coins) : "…"}</b></div>
         <div><span>${t("me.diamonds")}</span><b>${icon("diamond")}${wallet ? exact(wallet.diamonds) : "…"}</b></div>
       </section>
+      <onair-earnings></onair-earnings>
       <section>
         <h2>${t("me.statement")}</h2>
         ${this.#statement()}

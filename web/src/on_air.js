@@ -3,7 +3,10 @@ import { LitElement, css, html } from "lit";
 import { api } from "./api.js";
 import { giftsById } from "./catalogue.js";
 import { icon } from "./icons.js";
+import { pinnedBar, replyChip } from "./room_bars.js";
 import { Room } from "./room.js";
+import { roomButtons } from "./room_sheets.js";
+import { pulseGauge, pulseStyle } from "./pulse_gauge.js";
 import { router } from "./router.js";
 import { session } from "./session.js";
 import { sheet } from "./style.js";
@@ -13,6 +16,7 @@ import { watchStyle } from "./watch_style.js";
 import "./comments.js";
 import "./gift_stage.js";
 import "./reactions.js";
+import "./room_cards.js";
 import "./sheet.js";
 
 /** Gifts are credited by settlement, a moment after they are seen. */
@@ -34,11 +38,14 @@ export class OnairOnAir extends LitElement {
     diamonds: { state: true },
     now: { state: true },
     text: { state: true },
+    replyTo: { state: true },
+    pulse: { state: true },
   };
 
   static styles = [
     sheet,
     watchStyle,
+    pulseStyle,
     css`
       .own {
         position: absolute;
@@ -144,6 +151,9 @@ export class OnairOnAir extends LitElement {
       .words {
         inset: 0 0 26%;
       }
+      onair-room-cards {
+        top: calc(150px + var(--safe-top));
+      }
     `,
   ];
 
@@ -186,6 +196,9 @@ export class OnairOnAir extends LitElement {
     room.addEventListener("snapshot", ({ detail }) => detail.reset && this.comments?.clear());
     room.addEventListener("line", ({ detail }) => this.#line(detail.event));
     room.addEventListener("counts", this.#redraw);
+    room.addEventListener("me", this.#redraw);
+    room.addEventListener("skipped", ({ detail }) => this.comments?.skipped(detail));
+    room.addEventListener("pulse", ({ detail }) => (this.pulse = detail));
     room.addEventListener("taps", ({ detail }) => this.reactions.burst(detail));
     room.addEventListener("ended", () => this.#end());
     room.start();
@@ -230,6 +243,7 @@ export class OnairOnAir extends LitElement {
   #line(event) {
     if (event.type === "join" && event.from?.id === session.me?.id) return; // one's own arrival is no news
     this.comments?.add(event);
+    this.requestUpdate(); // pin, poll, question and settings stand outside the lines
     if (event.type !== "gift") return;
     this.renderRoot.querySelector("onair-gift-stage").show(event);
     this.#readDiamonds(WALLET_TRIES);
@@ -278,17 +292,28 @@ export class OnairOnAir extends LitElement {
     event.preventDefault();
     const text = this.text.trim();
     if (!text) return;
+    const replyTo = this.replyTo;
     this.text = "";
+    this.replyTo = undefined;
     try {
-      const ack = await this.room.chat(text);
+      const ack = await this.room.chat(text, replyTo?.id);
       const { id, handle, display_name } = session.me;
       const from = { id, handle, name: display_name, badges: ["host"] };
-      if (!ack.shown) this.comments.add({ id: ack.event_id ?? ack.id, type: "chat", text, from });
+      if (!ack.shown) this.comments.add({ id: ack.event_id ?? ack.id, type: "chat", text, from, reply_to: replyTo?.id });
     } catch (error) {
-      if (!this.text) this.text = text;
+      if (!this.text) [this.text, this.replyTo] = [text, replyTo];
       refused(error);
     }
   };
+
+  #reply = ({ detail }) => {
+    this.replyTo = detail;
+    this.updateComplete.then(() => this.renderRoot.querySelector("form input")?.focus());
+  };
+
+  get #roomSheets() {
+    return this.renderRoot.querySelector("onair-room-sheets");
+  }
 
   // --- showing --------------------------------------------------------------------------------------------------
 
@@ -322,6 +347,7 @@ export class OnairOnAir extends LitElement {
         <span class="pill earned" aria-label="${t("live.diamonds")}: ${this.diamonds}" data-diamonds=${this.diamonds}
           >${icon("diamond")}${exact(this.diamonds)}</span>
         <span class="pill health ${this.health}" role="status"><i></i>${t(`live.health.${this.health}`)}</span>
+        ${this.pulse ? pulseGauge(this.pulse) : ""}
         ${this.micOn ? "" : html`<span class="pill mic-off">${icon("mic_off")}${t("live.mic_is_off")}</span>`}
       </span>
     </header>`;
@@ -338,6 +364,7 @@ export class OnairOnAir extends LitElement {
         aria-label=${t(this.micOn ? "live.mute_mic" : "live.unmute_mic")}>${icon(this.micOn ? "mic" : "mic_off")}</button>
       <button class="round glass" aria-pressed=${this.cameraOn ? "false" : "true"} @click=${() => this.#toggle("video")}
         aria-label=${t(this.cameraOn ? "live.camera_off" : "live.camera_on")}>${icon(this.cameraOn ? "camera" : "camera_off")}</button>
+      ${roomButtons(this.room, () => this.#roomSheets)}
     </div>`;
   }
 
@@ -363,10 +390,14 @@ export class OnairOnAir extends LitElement {
         ${this.#words()}
         <onair-reactions></onair-reactions>
         <onair-gift-stage .gifts=${this.gifts}></onair-gift-stage>
+        <onair-room-cards .room=${this.room} .standing=${this.room?.room} moderates></onair-room-cards>
         ${this.#head()} ${this.#controls()}
       </div>
       <aside aria-label=${t("watch.comments")}>
-        <onair-comments .gifts=${this.gifts} .hint=${t("watch.replay_soon")}></onair-comments>
+        ${pinnedBar(this.room)}
+        <onair-comments .gifts=${this.gifts} .host=${this.room?.room?.host?.id} .hint=${t("watch.replay_soon")} @reply=${this.#reply}
+          @menu=${({ detail }) => this.#roomSheets.show("menu", detail)}></onair-comments>
+        ${this.replyTo ? replyChip(this.replyTo, () => (this.replyTo = undefined)) : ""}
         <form @submit=${this.#comment} autocomplete="off">
           <div class="field-box glass">
             <input aria-label=${t("live.comment")} placeholder=${t("live.comment")} maxlength="200" enterkeyhint="send"
@@ -376,6 +407,7 @@ export class OnairOnAir extends LitElement {
         </form>
       </aside>
       ${this.#endSheet()}
+      <onair-room-sheets .room=${this.room} @reply=${this.#reply}></onair-room-sheets>
     `;
   }
 }

@@ -17,6 +17,8 @@ const OWN_IDS_MAX = 400;
 /** The protocol takes at most 50 taps and 8 kinds a message. */
 const REACT_COUNT_MAX = 50;
 const REACT_KINDS_MAX = 8;
+/** What a screen shows from the acknowledgement already; one's own question is news to its own sheet too. */
+const ECHOED = new Set(["chat", "gift"]);
 /** Codes after which asking for a ticket again makes no sense. */
 const FINAL_CODES = new Set(["not_live", "not_found", "forbidden", "suspended", "banned", "blocked", "age_restricted"]);
 
@@ -337,7 +339,7 @@ export class Room extends EventTarget {
     const own = clientIds.some((id) => this.#ownIds.has(id) || this.#acts.has(id));
     for (const id of clientIds) if (this.#acts.has(id)) this.#remember(id);
     this.room = roomAfter(this.room, event);
-    if (!shown) this.dispatchEvent(new CustomEvent("line", { detail: { event, own } }));
+    if (!shown || !ECHOED.has(event.type)) this.dispatchEvent(new CustomEvent("line", { detail: { event, own } }));
     if (event.type === "ended") this.dispatchEvent(new CustomEvent("ended", { detail: event }));
   }
 

@@ -6,18 +6,23 @@ import { readFollowing, toggleFollow } from "./host_card.js";
 import { icon } from "./icons.js";
 import { needAccount } from "./need_account.js";
 import { Room } from "./room.js";
+import { moderates, roomButtons } from "./room_sheets.js";
 import { router } from "./router.js";
+import { shareLink } from "./share_link.js";
 import { SessionController, session } from "./session.js";
+import { pinnedBar, replyChip } from "./room_bars.js";
 import { avatar, sheet } from "./style.js";
 import { short, t } from "./strings.js";
 import { refused, toast } from "./toast.js";
 import { endedScreen, failedScreen, overStyle } from "./watch_over.js";
+import { wordsOver } from "./watch_words.js";
 import { watchStyle } from "./watch_style.js";
 import "./comments.js";
 import "./gift_stage.js";
 import "./gift_tray.js";
 import "./player.js";
 import "./reactions.js";
+import "./room_cards.js";
 import "./sheet.js";
 
 const HEART = "❤️";
@@ -42,6 +47,7 @@ export class OnairWatch extends LitElement {
     sheet: { state: true },
     fill: { state: true },
     text: { state: true },
+    replyTo: { state: true },
   };
 
   static styles = [sheet, watchStyle, overStyle];
@@ -105,6 +111,7 @@ export class OnairWatch extends LitElement {
     room.addEventListener("line", ({ detail }) => this.#line(detail.event));
     room.addEventListener("counts", this.#redraw);
     room.addEventListener("me", this.#redraw);
+    room.addEventListener("skipped", ({ detail }) => this.comments?.skipped(detail));
     room.addEventListener("taps", ({ detail }) => this.reactions?.burst(detail));
     room.addEventListener("ended", ({ detail }) => this.#finish(detail));
     giftsById().then((gifts) => {
@@ -174,7 +181,8 @@ export class OnairWatch extends LitElement {
   #line(event) {
     this.comments?.add(event);
     if (event.type === "gift") this.renderRoot.querySelector("onair-gift-stage")?.show(event);
-    if (event.type === "share" || event.type === "follow") this.requestUpdate();
+    if (event.type === "removed" && event.event_id === this.replyTo?.id) this.replyTo = undefined;
+    this.requestUpdate(); // pin, poll, question and settings stand outside the lines
   }
 
   #finish({ reason }) {
@@ -193,7 +201,7 @@ export class OnairWatch extends LitElement {
   // --- acting ---------------------------------------------------------------------------------------------------
 
   #tapped = (event) => {
-    if (event.target.closest("button, a, input, form, ol, onair-comments")) return;
+    if (event.target.closest("button, a, input, form, ol, onair-comments, onair-room-cards")) return;
     const { left, top } = this.reactions.getBoundingClientRect();
     const [x, y, at] = [event.clientX - left, event.clientY - top, performance.now()];
     const last = this.lastTap;
@@ -225,13 +233,17 @@ export class OnairWatch extends LitElement {
   async #send(text) {
     const room = this.room;
     if (!room) return;
+    const replyTo = this.replyTo;
     this.text = "";
+    this.replyTo = undefined;
     try {
-      const ack = await room.chat(text);
-      if (!ack.shown) this.#line({ id: ack.event_id ?? ack.id, type: "chat", text, from: this.#myself() });
+      const ack = await room.chat(text, replyTo?.id);
+      if (!ack.shown) {
+        this.#line({ id: ack.event_id ?? ack.id, type: "chat", text, from: this.#myself(), reply_to: replyTo?.id });
+      }
     } catch (error) {
       if (error.code === "closed") return;
-      if (!this.text) this.text = text; // nothing typed is lost
+      if (!this.text) [this.text, this.replyTo] = [text, replyTo]; // nothing typed is lost
       refused(error.retryAfterMs ? { message: `${error.message} ${t("error.wait_s", { n: Math.ceil(error.retryAfterMs / 1000) })}` } : error);
     }
   }
@@ -240,6 +252,15 @@ export class OnairWatch extends LitElement {
     const { id, handle, display_name, avatar_url } = session.me;
     const badges = this.room.me?.role === "moderator" ? ["moderator"] : [];
     return { id, handle, name: display_name, avatar_url, badges };
+  }
+
+  #reply = ({ detail }) => {
+    this.replyTo = detail;
+    this.updateComplete.then(() => this.renderRoot.querySelector("form input")?.focus());
+  };
+
+  get #roomSheets() {
+    return this.renderRoot.querySelector("onair-room-sheets");
   }
 
   #openGifts = () => needAccount(this, "gift", () => (this.sheet = "gifts"));
@@ -257,17 +278,8 @@ export class OnairWatch extends LitElement {
   };
 
   #share = async () => {
-    const url = new URL(`/watch/${this.streamId}`, api.config.web_url || location.origin).href;
-    const text = t("watch.share_text", { name: this.host?.display_name ?? "", title: this.title });
-    try {
-      if (navigator.share) await navigator.share({ title: "Onair", text, url });
-      else {
-        await navigator.clipboard.writeText(url);
-        toast(t("watch.shared"));
-      }
-    } catch (error) {
-      if (error.name !== "AbortError") this.sheet = "link"; // no right to the clipboard: show the link to copy
-    }
+    const shared = await shareLink(this.streamId, this.host?.display_name ?? "", this.title);
+    if (!shared) this.sheet = "link"; // no right to the clipboard: show the link to copy
   };
 
   get #mayFollow() {
@@ -283,33 +295,6 @@ export class OnairWatch extends LitElement {
   get fit() {
     const contain = this.wide?.matches ?? false;
     return this.fill === undefined ? (contain ? "contain" : "cover") : this.fill ? "cover" : "contain";
-  }
-
-  /** What stands over the picture, most important first; nothing while it plays. */
-  #words() {
-    const name = this.host?.display_name ?? "";
-    if (this.playerState === "unsupported") return { key: "failed", title: t("error.playback") };
-    if (this.playerState === "reconnecting") {
-      return this.room?.media === "lost"
-        ? { key: "lost", title: t("watch.host_lost", { name }), hint: t("watch.host_lost_hint"), busy: true }
-        : { key: "reconnecting", title: t("watch.reconnecting"), hint: t("watch.reconnecting_hint"), busy: true };
-    }
-    if (this.playerState === "playing") return undefined;
-    if (this.playerState === "buffering") return { key: "buffering", title: t("watch.buffering"), busy: true };
-    if (this.roomState === "open" && this.room.media === "waiting") {
-      return { key: "waiting", title: t("watch.waiting"), hint: t("watch.waiting_hint", { name }), busy: true };
-    }
-    return { key: "connecting", title: t(this.roomAway ? "watch.reconnecting" : "watch.connecting"), busy: true };
-  }
-
-  #overlay() {
-    const words = this.#words();
-    if (!words) return "";
-    return html`<div class="words ${words.key}" role="status">
-      ${words.busy ? html`<div class="spinner"></div>` : icon("alert")}
-      <p>${words.title}</p>
-      ${words.hint ? html`<small>${words.hint}</small>` : ""}
-    </div>`;
   }
 
   #head() {
@@ -346,6 +331,7 @@ export class OnairWatch extends LitElement {
       >
         ${icon(this.player?.muted ? "muted" : "sound")}
       </button>
+      ${roomButtons(this.room, () => this.#roomSheets)}
     </div>`;
   }
 
@@ -368,6 +354,8 @@ export class OnairWatch extends LitElement {
       ? t("watch.comments_off")
       : muted
         ? t("watch.muted_you")
+        : room?.room?.settings?.followers_only && this.followed === false && !moderates(room)
+        ? t("watch.followers_only")
         : t(session.signedIn ? "watch.comment" : "watch.comment_sign_in");
     const total = Object.values(room?.reactions ?? {}).reduce((sum, count) => sum + count, 0);
     return html`<form class=${this.text ? "typing" : ""} @submit=${this.#comment} autocomplete="off">
@@ -441,30 +429,33 @@ export class OnairWatch extends LitElement {
           @refused=${this.#addressRefused}
         ></onair-player>
         <div class="veil" aria-hidden="true"></div>
-        ${this.ended ? "" : this.#overlay()}
+        ${this.ended ? "" : wordsOver(this)}
         ${muted
           ? html`<button class="tap-sound" @click=${() => this.player.unmute()}>${icon("muted")}${t("watch.tap_sound")}</button>`
           : ""}
         <onair-reactions></onair-reactions>
         <onair-gift-stage .gifts=${this.gifts}></onair-gift-stage>
+        <onair-room-cards .room=${this.room} .standing=${this.room?.room} .moderates=${moderates(this.room)}></onair-room-cards>
         ${this.#head()} ${this.#side()}
         ${this.roomAway && this.playerState === "playing"
           ? html`<p class="room-away" role="status"><span class="spinner"></span>${t("watch.room_reconnecting")}</p>`
           : ""}
       </div>
       <aside ?inert=${Boolean(this.ended)} aria-label=${t("watch.comments")}>
-        ${this.room?.room?.pinned
-          ? html`<p class="pinned">${icon("pin")}<span><b>${this.room.room.pinned.from?.name}</b> ${this.room.room.pinned.text}</span></p>`
-          : ""}
+        ${pinnedBar(this.room)}
         <onair-comments
           .gifts=${this.gifts}
+          .host=${this.room?.room?.host?.id}
+          @reply=${this.#reply}
+          @menu=${({ detail }) => this.#roomSheets.show("menu", detail)}
           .hint=${this.host ? t("watch.says_hello", { name: this.host.display_name }) : ""}
         ></onair-comments>
-        ${this.#kinds()} ${this.#composer()}
+        ${this.replyTo ? replyChip(this.replyTo, () => (this.replyTo = undefined)) : this.#kinds()} ${this.#composer()}
       </aside>
       ${this.ended
         ? endedScreen({ ...this.ended, host: this.host, follows: this.#mayFollow ? this.#follow : undefined })
         : ""} ${this.#sheets()}
+      <onair-room-sheets .room=${this.room} @reply=${this.#reply}></onair-room-sheets>
     `;
   }
 

@@ -251,6 +251,37 @@ export const watchStyle = css`
     height: 18px;
     color: #ffc46b;
   }
+  .pinned span,
+  .reply span {
+    min-width: 0;
+    overflow: hidden;
+    overflow-wrap: anywhere;
+  }
+  .pinned span {
+    display: -webkit-box;
+    -webkit-box-orient: vertical;
+    -webkit-line-clamp: 2;
+  }
+  .reply {
+    grid-row: 3;
+    display: flex;
+    align-items: center;
+    gap: 8px;
+    min-width: 0;
+    margin: 2px 0 4px;
+    padding-left: 12px;
+    border-radius: 22px;
+    font-size: 0.86rem;
+  }
+  .reply span {
+    flex: 1;
+    text-overflow: ellipsis;
+    white-space: nowrap;
+  }
+  .reply .icon {
+    width: 18px;
+    height: 18px;
+  }
   .kinds {
     grid-row: 3;
     display: flex;

@@ -208,6 +208,19 @@ test("taps go out together once an interval, at most fifty", async () => {
   assert.deepEqual(socket.of("react").map(({ counts }) => counts["❤️"]), [50, 10]);
 });
 
+test("one's own question is told to the screen after its acknowledgement too", async () => {
+  const { room, socket } = await open();
+  const told = [];
+  room.addEventListener("line", ({ detail }) => told.push(detail.event.question_id));
+  const asked = room.ask("why?");
+  const [{ id }] = socket.of("ask");
+  socket.tell({ type: "ack", id, event_id: "q1" });
+  assert.equal((await asked).event_id, "q1");
+  const question = { id: "e1", type: "question", client_id: id, question_id: "q1", text: "why?", upvotes: 0, state: "open" };
+  socket.tell(frame(1, { events: [question] }));
+  assert.deepEqual(told, ["q1"]);
+});
+
 test("a mixed burst keeps to fifty and to eight kinds a message, over all kinds, and loses none", async () => {
   const { room, socket } = await open(() => 0);
   const kinds = ["❤️", "🔥", "👏", "😂", "😍", "🎉", "😮", "👍", "🙏"];

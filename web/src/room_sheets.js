@@ -1,0 +1,67 @@
+// <onair-room-sheets>: the sheets that viewers, moderators and hosts share: questions, poll, rules, a comment's menu.
+import { LitElement, html } from "lit";
+import { icon } from "./icons.js";
+import { t } from "./strings.js";
+import "./comment_menu.js";
+import "./moderation.js";
+import "./poll_form.js";
+import "./questions.js";
+import "./sheet.js";
+
+export const moderates = (room) => room?.me?.role === "host" || room?.me?.role === "moderator";
+
+/** Buttons of the side of the picture that open them; `sheets` gives the element at the time of the tap. */
+export function roomButtons(room, sheets) {
+  const button = (name, key) => html`<button class="round glass" data-sheet=${name} aria-label=${t(key)} @click=${() => sheets().show(name)}>
+    ${icon(name === "rules" ? "shield" : name === "poll" ? "poll" : "question")}
+  </button>`;
+  return html`${button("questions", "questions.title")}
+  ${moderates(room) ? html`${button("poll", "poll.new")}${button("rules", "moderation.title")}` : ""}`;
+}
+
+/** @fires reply - detail: the comment to reply to */
+export class OnairRoomSheets extends LitElement {
+  static properties = { room: { attribute: false }, open: { state: true }, comment: { state: true } };
+
+  /** Opens a sheet by name; "menu" is about `comment`. */
+  show(name, comment) {
+    this.comment = comment;
+    this.open = name;
+  }
+
+  close = () => (this.open = undefined);
+
+  #replied = ({ detail }) => {
+    this.close();
+    this.dispatchEvent(new CustomEvent("reply", { detail }));
+  };
+
+  #body() {
+    const { room } = this;
+    switch (this.open) {
+      case "questions":
+        return html`<onair-questions .room=${room} .moderates=${moderates(room)}></onair-questions>`;
+      case "poll":
+        return html`<onair-poll-form .room=${room} @done=${this.close}></onair-poll-form>`;
+      case "rules":
+        return html`<onair-moderation .streamId=${room.streamId}></onair-moderation>`;
+      case "menu":
+        return html`<onair-comment-menu .room=${room} .comment=${this.comment} @reply=${this.#replied} @done=${this.close}></onair-comment-menu>`;
+      default:
+        return "";
+    }
+  }
+
+  render() {
+    const headings = { questions: "questions.title", poll: "poll.new", rules: "moderation.title", menu: "comment.menu" };
+    return html`<onair-sheet
+      clear
+      heading=${this.open ? t(headings[this.open]) : ""}
+      .open=${this.open !== undefined}
+      @close=${(event) => event.target === event.currentTarget && this.close()}
+      >${this.#body()}</onair-sheet
+    >`;
+  }
+}
+
+customElements.define("onair-room-sheets", OnairRoomSheets);
