@@ -16,7 +16,8 @@ from functions.rooms import views as rooms
 from functions.rooms.messages import FramesPage
 from functions.streams import views as streams
 from functions.streams.model import Summary
-from functions.wallet import provider, purchases, self_limit
+from functions.wallet import board_routes as boards
+from functions.wallet import export, provider, purchases, self_limit
 from functions.wallet import routes as wallet
 
 
@@ -126,6 +127,24 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /gifts": Operation(wallet.Gifts, query=wallet.GiftsQuery, refusals=("invalid_request",)),
     "GET /coin-packs": Operation(wallet.CoinPacks),
     "GET /wallet": Operation(purchases.WalletAnswer),
+    "GET /wallet/export": Operation(export.Export, query=export.ExportQuery, refusals=("invalid_request",)),
+    "GET /wallet/months": Operation(boards.Months),
+    "GET /streams/{stream_id}/leaderboard": Operation(
+        boards.Leaderboard,
+        query=boards.BoardQuery,
+        refusals=("invalid_request", "not_found", *WATCHING),
+        optional_token=True,
+    ),
+    "GET /streams/{stream_id}/goals": Operation(
+        boards.GoalsProgress, refusals=("not_found", *WATCHING), optional_token=True
+    ),
+    "PUT /streams/{stream_id}/goals": Operation(
+        boards.GoalsProgress, body=boards.Goals, refusals=("invalid_request", "too_large", *OWN)
+    ),
+    "GET /accounts/{handle}/leaderboard": Operation(
+        boards.Leaderboard, query=boards.BoardQuery, refusals=("invalid_request", "not_found")
+    ),
+    "GET /accounts/{handle}/gifts": Operation(boards.Gallery, refusals=("not_found",)),
     "GET /wallet/limit": Operation(self_limit.LimitAnswer),
     "PUT /wallet/limit": Operation(
         self_limit.LimitAnswer, body=self_limit.LimitChange, refusals=("invalid_request", "too_large")

@@ -21,6 +21,8 @@ from functions.accounts.routes import routes as accounts
 from functions.errors import OnairError
 from functions.rooms.routes import routes as rooms
 from functions.streams.routes import routes as streams
+from functions.wallet.board_routes import routes as boards
+from functions.wallet.export import routes as exports
 from functions.wallet.routes import routes as wallet
 
 CORS: Final = CORSConfig(
@@ -157,7 +159,7 @@ def _ours(response: Response) -> bool:
 app = Api("onair", configure_logs=False)
 app.api.cors = CORS
 app.register_middleware(_in_our_shape, "http")
-for _blueprint in (accounts, streams, rooms, wallet):
+for _blueprint in (accounts, streams, rooms, wallet, boards, exports):
     app.register_blueprint(_blueprint)
 for _methods in app.routes.values():
     for _entry in _methods.values():

@@ -41,7 +41,10 @@ class Wallet(Construct):
         self.settle = Handler(
             self, "Settle", house=house, entry="wallet.settle.handle", timeout_s=30, environment=environment
         )
-        self.settle.may(["dynamodb:Query"], on=[index_arn(self.table, UNSETTLED_INDEX)])
+        self.settle.may(
+            ["dynamodb:Query"],
+            on=[index_arn(self.table, UNSETTLED_INDEX), index_arn(self.table, STATEMENT_INDEX)],
+        )
         self.settle.may(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], on=[self.table.table_arn])
         self.settle.may(["sqs:SendMessage"], on=[self.settlements.queue.queue_arn])
         self.settle.add_event_source(

@@ -10,24 +10,28 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Final, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from functions import clock
-from functions.wallet import chain
+from functions.wallet import audit_payouts, chain
 from functions.wallet.chain import Difference, Link
 from functions.wallet.ledger import Ledger, Receipt
 from functions.wallet.model import (
     MILLI,
     PastTransfer,
+    PayoutDetails,
     PurchaseDetails,
     RefundDetails,
+    ReversalDetails,
     SettlementDetails,
     Wallet,
     digest,
 )
+from functions.wallet.payout_rules import Payout
 
 # Entries younger than this are left out of the cut: one of them may still be on its way into the ledger.
 YOUNG_MS: Final = 60_000
@@ -40,11 +44,14 @@ PAGE: Final = 100
 class AuditedLedger(Ledger, Protocol):
     """A ledger that can be read whole."""
 
-    def records(self, segment: int, segments: int) -> Iterable[Wallet | PastTransfer | Receipt]: ...
+    def payout(self, account: str, payout_id: str) -> Payout | None: ...
+
+    def records(self, segment: int, segments: int) -> Iterable[Wallet | PastTransfer | Receipt | Payout]: ...
 
 
 class Proof(Struct, frozen=True):
-    """The sums as of one time: coins minted = held + unsettled + converted; milli-diamonds owed = held + unsettled."""
+    """The sums as of one time: coins minted = held + unsettled + converted; milli-diamonds owed =
+    held + unsettled + paid out (or put aside for it)."""
 
     coins_minted: int = 0
     coins_held: int = 0
@@ -53,6 +60,7 @@ class Proof(Struct, frozen=True):
     diamonds_owed_milli: int = 0
     diamonds_held_milli: int = 0
     diamonds_unsettled_milli: int = 0
+    diamonds_paid_out_milli: int = 0
 
 
 class Report(Struct, frozen=True):
@@ -62,6 +70,7 @@ class Report(Struct, frozen=True):
     wallets: int
     transfers: int
     receipts: int
+    payouts: int
     proof: Proof
     unsettled_oldest_ms: int
     differences: tuple[Difference, ...]
@@ -74,12 +83,15 @@ class _Gathered:
         self.wallets: dict[str, Wallet] = {}
         self.chains: dict[str, list[Link]] = defaultdict(list)
         self.receipts: dict[tuple[str, str], Receipt] = {}
+        self.payouts: dict[tuple[str, str], Payout] = {}
 
-    def take(self, record: Wallet | PastTransfer | Receipt) -> None:
+    def take(self, record: Wallet | PastTransfer | Receipt | Payout) -> None:
         if isinstance(record, Wallet):
             self.wallets[record.account] = record
         elif isinstance(record, Receipt):
             self.receipts[record.provider, record.id] = record
+        elif isinstance(record, Payout):
+            self.payouts[record.account, record.id] = record
         else:
             self.chains[record.transfer.account].append(chain.link(record))
 
@@ -110,6 +122,7 @@ def audit(book: AuditedLedger, as_of_ms: int | None = None, segments: int = SEGM
             differences += chain.verify(account, wallet, links)
     cut = {account: [each for each in links if each.at <= as_of] for account, links in found.chains.items()}
     differences += _receipts(book, found)
+    differences += audit_payouts.check(book.payout, found.chains, found.payouts)
     settled, more = _settlements(book, found, cut, as_of)
     differences += more
     proof, oldest_ms, more = _conserved(cut, settled, as_of)
@@ -119,6 +132,7 @@ def audit(book: AuditedLedger, as_of_ms: int | None = None, segments: int = SEGM
         wallets=len(found.wallets),
         transfers=sum(len(links) for links in cut.values()),
         receipts=len(found.receipts),
+        payouts=len(found.payouts),
         proof=proof,
         unsettled_oldest_ms=oldest_ms,
         differences=tuple(differences),
@@ -132,12 +146,19 @@ def _gather(book: AuditedLedger, segments: int) -> _Gathered:
         for record in book.records(segment, segments):
             parts[segment].take(record)
 
+    if segments == 1:
+        read(0)
+        return parts[0]
     with ThreadPoolExecutor(segments) as pool:
-        list(pool.map(read, range(segments)))
+        # Settings ride on the caller's context, which threads do not inherit.
+        reading = [pool.submit(copy_context().run, read, segment) for segment in range(segments)]
+    for each in reading:
+        each.result()
     whole = parts[0]
     for part in parts[1:]:
         whole.wallets.update(part.wallets)
         whole.receipts.update(part.receipts)
+        whole.payouts.update(part.payouts)
         for account, links in part.chains.items():
             whole.chains[account] += links
     return whole
@@ -248,7 +269,7 @@ def _settlements(
 def _conserved(
     cut: dict[str, list[Link]], settled: set[tuple[str, str]], as_of: int
 ) -> tuple[Proof, int, list[Difference]]:
-    minted = held = unsettled = converted = owed = held_milli = unsettled_milli = 0
+    minted = held = unsettled = converted = owed = held_milli = unsettled_milli = paid_out_milli = 0
     oldest_ms = 0
     wrong: list[Difference] = []
     for account, links in cut.items():
@@ -258,6 +279,9 @@ def _conserved(
             elif isinstance(each.details, SettlementDetails):
                 converted += each.details.coins
                 held_milli += each.signed * MILLI
+            elif isinstance(each.details, PayoutDetails | ReversalDetails):
+                held_milli += each.signed * MILLI
+                paid_out_milli -= each.signed * MILLI
             elif each.creator is not None:
                 owed += each.share_milli
                 if (account, each.id) not in settled:
@@ -270,12 +294,14 @@ def _conserved(
             held += each.signed if each.unit == "coins" else 0
         last = next((each.details for each in reversed(links) if isinstance(each.details, SettlementDetails)), None)
         held_milli += last.carried_milli if last is not None else 0
-    proof = Proof(minted, held, unsettled, converted, owed, held_milli, unsettled_milli)
+    proof = Proof(minted, held, unsettled, converted, owed, held_milli, unsettled_milli, paid_out_milli)
     if minted != held + unsettled + converted:
         text = f"minted {minted} ≠ held {held} + unsettled {unsettled} + converted {converted}"
         wrong.append(Difference("coins_not_conserved", "", "", text))
-    if owed != held_milli + unsettled_milli:
-        text = f"owed {owed} ≠ held {held_milli} + unsettled {unsettled_milli} (thousandths)"
+    if owed != held_milli + unsettled_milli + paid_out_milli:
+        text = (
+            f"owed {owed} ≠ held {held_milli} + unsettled {unsettled_milli} + paid out {paid_out_milli} (thousandths)"
+        )
         wrong.append(Difference("diamonds_not_conserved", "", "", text))
     return proof, oldest_ms, wrong
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 from functions import clock
 from functions.rooms.messages import GiftEvent
 from functions.wallet.model import PastTransfer, Transfer, Wallet
+from functions.wallet.payout_rules import Payout
 
 # A wallet takes one write at a time; with sixteen senders on one, each round lets one through. 24 rounds of at most
 # 100 ms stay well inside a route's time, and whoever still loses is told to send again, which is safe.
@@ -25,6 +26,7 @@ PAUSE_MS_MAX: Final = 100.0
 # Spreads a creator's open gifts over this many index keys: one key takes 1,000 writes a second, and a throttled index
 # would throttle the gifts themselves.
 UNSETTLED_KEYS: Final = 8
+UNSETTLED_PREFIX: Final = "creator#"
 
 
 # No provider: the namespace of receipts that remember a request by its key.
@@ -68,7 +70,8 @@ class Posting(Struct, frozen=True):
 
     Beside these it may put one event in a room's inbox (a gift), one receipt in its next revision (a purchase, a
     refund), the request that brought it, or mark gifts as settled by
-    ``transfer`` (a settlement). ``unsettled_key`` lists the transfer for settlement.
+    ``transfer`` (a settlement). ``unsettled_key`` lists the transfer for settlement. ``payout`` is a payout's next
+    version (a reserve, a reversal): its first must not exist, a later one follows the one before it.
     """
 
     before: Wallet | None
@@ -80,6 +83,7 @@ class Posting(Struct, frozen=True):
     receipt: Receipt | None = None
     request: Receipt | None = None
     settles: tuple[Transfer, ...] = ()
+    payout: Payout | None = None
 
 
 class LedgerError(Exception):

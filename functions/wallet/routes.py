@@ -84,7 +84,7 @@ def list_coin_packs() -> CoinPacks:
 def read_wallet() -> WalletAnswer:
     """Balances; zeros before the first coin."""
     who = parse.identity(routes.current_request)
-    wallet = _tried(lambda: StoredLedger().wallet(who.account)) or Wallet(who.account)
+    wallet = tried(lambda: StoredLedger().wallet(who.account)) or Wallet(who.account)
     return purchases.wallet_answer(wallet)
 
 
@@ -92,7 +92,7 @@ def read_wallet() -> WalletAnswer:
 def read_limit() -> LimitAnswer:
     """What may be given a day, and what was."""
     who = parse.identity(routes.current_request)
-    wallet = _tried(lambda: StoredLedger().wallet(who.account)) or Wallet(who.account)
+    wallet = tried(lambda: StoredLedger().wallet(who.account)) or Wallet(who.account)
     return self_limit.answer(wallet, clock.now_ms())
 
 
@@ -149,7 +149,7 @@ def statement(book: Ledger, account: str, page: parse.Page) -> Statement:
     """
     last_version, last_hash = _place(page.cursor)
     skip = 0 if last_version is None else 1
-    found = _tried(lambda: book.statement(account, last_version, page.limit + skip + 1))
+    found = tried(lambda: book.statement(account, last_version, page.limit + skip + 1))
     if last_version is not None:
         if not found or found[0].transfer.version != last_version or found[0].transfer.hash != last_hash:
             raise _not_our_cursor()
@@ -192,7 +192,8 @@ def _not_our_cursor() -> OnairError:
     return parse.refused("cursor", "This cursor is not one of ours. Start the list from the beginning.")
 
 
-def _tried(read: Callable[[], T]) -> T:
+def tried(read: Callable[[], T]) -> T:
+    """What ``read`` gives, tried a few times while the service is busy; then ``unavailable``."""
     for _ in ledger.attempts(random.Random(), READ_ATTEMPTS_MAX):
         try:
             return read()

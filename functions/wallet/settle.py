@@ -1,5 +1,7 @@
 """Lambda: turns gifts that wait into a creator's diamonds, rung through the Settle queue; and the ring itself.
 
+After each ring what was settled is counted on the creator's boards (tally.py).
+
 Which gifts wait is read from an index that may lag and may still list settled ones; what is true is decided by the
 conditions of the transaction: each gift still waits, the wallet has not moved. So a crash, a retry or a second settler
 changes nothing but time.
@@ -14,13 +16,15 @@ import msgspec
 from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from msgspec import Struct
+from pynamodb.exceptions import PynamoDBException
 
 from functions import aws, clock, observe, settings
 from functions.errors import OnairError
-from functions.wallet import ledger, model
+from functions.wallet import ledger, model, tally
 from functions.wallet.ledger import Ledger, LedgerError, MovedError, Posting, TakenError, UncertainError
 from functions.wallet.model import Transfer, Wallet
 from functions.wallet.table import StoredLedger
+from functions.wallet.tally_table import StoredBoards
 
 SLOT_MS: Final = 1000
 # A ring that deduplication swallowed belongs to a slot that is still open: read only after its end, and after the time
@@ -60,7 +64,15 @@ def handle(event: dict[str, Any], context: Any) -> Any:
 def _on_record(record: SQSRecord) -> None:
     ring = msgspec.json.decode(record.body, type=Ring)
     clock.sleep_ms(min(SLOT_MS + GUARD_MS, (ring.slot + 1) * SLOT_MS + GUARD_MS - clock.now_ms()))
-    if not settle_all(StoredLedger(), ring.creator):
+    book = StoredLedger()
+    all_settled = settle_all(book, ring.creator)
+    try:
+        all_counted = tally.catch_up(book, StoredBoards(), ring.creator)
+    except (LedgerError, PynamoDBException) as error:
+        # Money first: boards are derived, and whoever settles or reads next goes on where they stand.
+        observe.logger.warning("boards lag", extra={"creator": ring.creator, "error": str(error)})
+        all_counted = True
+    if not (all_settled and all_counted):
         ring_settle(ring.creator)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
-from botocore.exceptions import ClientError
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, TransactWriteError
 from pynamodb.expressions.condition import Condition
@@ -16,30 +15,14 @@ from pynamodb.transactions import TransactWrite
 
 from functions import storage
 from functions.rooms import table as rooms_table
-from functions.wallet import ledger
-from functions.wallet.ledger import Claim, LedgerError, MovedError, Posting, Receipt, TakenError, UncertainError
+from functions.wallet import ledger, payout_table, tables
+from functions.wallet.ledger import Claim, Posting, Receipt, TakenError
 from functions.wallet.model import Details, GiftDetails, PastTransfer, Transfer, Wallet
+from functions.wallet.payout_rules import Payout
+from functions.wallet.tables import error_code, read_failed, write_failed
 
-TABLE_SETTING: Final = "LEDGER_TABLE"
 WALLET_KEY: Final = "wallet"
 RECEIPT_KEY: Final = "receipt"
-# Refusals of DynamoDB after which surely nothing was written and another try makes sense.
-# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
-_BUSY: Final = frozenset(
-    {
-        "TransactionConflict",
-        "TransactionConflictException",
-        "ThrottlingError",
-        "ThrottlingException",
-        "ProvisionedThroughputExceeded",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-    }
-)
-# Answers that leave open whether the transaction went through; without any code it was a time-out or a lost connection.
-_UNCERTAIN: Final = frozenset(
-    {"InternalServerError", "ServiceUnavailable", "TransactionInProgressException", "500", "503"}
-)
 
 
 class WalletItem(storage.StoredItem):
@@ -52,7 +35,7 @@ class WalletItem(storage.StoredItem):
     class Meta(storage.StoredItem.Meta):
         table_name = "named-by-setting"
 
-    table_setting = TABLE_SETTING
+    table_setting = tables.SETTING
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True, default=WALLET_KEY)
     coins = NumberAttribute()
@@ -118,7 +101,7 @@ class TransferItem(storage.StoredItem):
     class Meta(storage.StoredItem.Meta):
         table_name = "named-by-setting"
 
-    table_setting = TABLE_SETTING
+    table_setting = tables.SETTING
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     version = NumberAttribute()
@@ -168,7 +151,7 @@ class ReceiptItem(storage.StoredItem):
     class Meta(storage.StoredItem.Meta):
         table_name = "named-by-setting"
 
-    table_setting = TABLE_SETTING
+    table_setting = tables.SETTING
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True, default=RECEIPT_KEY)
     account = UnicodeAttribute()
@@ -198,8 +181,8 @@ _details = msgspec.json.Decoder(Details)
 _claims = msgspec.json.Decoder(tuple[Claim, ...])
 
 
-class StoredLedger:
-    """The ledger in the table that the setting ``LEDGER_TABLE`` names."""
+class StoredLedger(payout_table.StoredPayouts):
+    """The ledger, with its payouts, in the table that the setting ``LEDGER_TABLE`` names."""
 
     def wallet(self, account: str) -> Wallet | None:
         try:
@@ -207,7 +190,7 @@ class StoredLedger:
         except DoesNotExist:
             return None
         except PynamoDBException as error:
-            raise _read_failed(error) from error
+            raise read_failed(error) from error
 
     def transfer(self, account: str, transfer_id: str) -> PastTransfer | None:
         try:
@@ -215,7 +198,7 @@ class StoredLedger:
         except DoesNotExist:
             return None
         except PynamoDBException as error:
-            raise _read_failed(error) from error
+            raise read_failed(error) from error
 
     def receipt(self, provider: str, receipt_id: str) -> Receipt | None:
         try:
@@ -223,7 +206,7 @@ class StoredLedger:
         except DoesNotExist:
             return None
         except PynamoDBException as error:
-            raise _read_failed(error) from error
+            raise read_failed(error) from error
 
     def statement(self, account: str, newest: int | None, limit: int) -> list[PastTransfer]:
         condition = None if newest is None else TransferItem.version <= newest
@@ -233,7 +216,7 @@ class StoredLedger:
             )
             return [each.to_past_transfer() for each in found]
         except PynamoDBException as error:
-            raise _read_failed(error) from error
+            raise read_failed(error) from error
 
     def unsettled(self, creator: str, limit: int) -> list[Transfer]:
         found: list[Transfer] = []
@@ -244,25 +227,29 @@ class StoredLedger:
                         each.to_transfer() for each in TransferItem.unsettled.query(key, limit=limit - len(found))
                     ]
         except PynamoDBException as error:
-            raise _read_failed(error) from error
+            raise read_failed(error) from error
         return found
 
     def unsettled_creators(self, before_ms: int, gifts_max: int) -> set[str]:
         """Creators with a gift from before ``before_ms`` that waits, among the first ``gifts_max`` of the index."""
         try:
             found = TransferItem.unsettled.scan(limit=gifts_max, attributes_to_get=["unsettled_key", "at"])
-            old = [each.unsettled_key for each in found if each.at < before_ms]
+            old = [
+                each.unsettled_key
+                for each in found
+                if each.unsettled_key.startswith(ledger.UNSETTLED_PREFIX) and each.at < before_ms
+            ]
             return {ledger.creator_of(key) for key in old}
         except PynamoDBException as error:
-            raise _read_failed(error) from error
+            raise read_failed(error) from error
 
     def keep(self, receipt: Receipt) -> None:
         try:
             receipt_item(receipt).save(condition=_next_revision(receipt))
         except PutError as error:
-            if _code(error) == "ConditionalCheckFailedException":
+            if error_code(error) == "ConditionalCheckFailedException":
                 raise TakenError(str(error)) from error
-            raise _read_failed(error) from error
+            raise read_failed(error) from error
 
     def write(self, posting: Posting) -> None:
         try:
@@ -275,6 +262,8 @@ class StoredLedger:
                 for receipt in (posting.receipt, posting.request):
                     if receipt is not None:
                         transaction.save(receipt_item(receipt), condition=_next_revision(receipt))
+                if posting.payout is not None:
+                    payout_table.put(transaction, posting.payout)
                 settled: Action = TransferItem.unsettled_key.remove()
                 for gift in posting.settles:
                     transaction.update(
@@ -284,9 +273,9 @@ class StoredLedger:
                     )
                 _put_wallet(transaction, posting.before, posting.after)
         except TransactWriteError as error:
-            raise _write_failed(error) from error
+            raise write_failed(error) from error
 
-    def records(self, segment: int, segments: int) -> Iterator[Wallet | PastTransfer | Receipt]:
+    def records(self, segment: int, segments: int) -> Iterator[Record]:
         """Every item of one scan segment, for the audit; each is strongly consistent, all together are no snapshot."""
         page: dict[str, Any] | None = None
         table = TransferItem._get_connection()
@@ -295,16 +284,29 @@ class StoredLedger:
                 segment=segment, total_segments=segments, exclusive_start_key=page, consistent_read=True
             )
             for raw in answer["Items"]:
-                key = raw["sk"]["S"]
-                if key == WALLET_KEY:
-                    yield WalletItem.from_raw_data(raw).to_wallet()
-                elif key == RECEIPT_KEY:
-                    yield ReceiptItem.from_raw_data(raw).to_receipt()
-                else:
-                    yield TransferItem.from_raw_data(raw).to_past_transfer()
+                record = _record(raw)
+                if record is not None:
+                    yield record
             page = answer.get("LastEvaluatedKey")
             if page is None:
                 return
+
+
+Record = Wallet | PastTransfer | Receipt | Payout
+
+
+def _record(raw: dict[str, Any]) -> Record | None:
+    """What an item of the table is; None for what is derived and proves nothing (boards, profiles, requests)."""
+    pk, sk = raw["pk"]["S"], raw["sk"]["S"]
+    if pk.startswith("wallet#"):
+        if sk == WALLET_KEY:
+            return WalletItem.from_raw_data(raw).to_wallet()
+        return TransferItem.from_raw_data(raw).to_past_transfer()
+    if pk.startswith("receipt#") and sk == RECEIPT_KEY:
+        return ReceiptItem.from_raw_data(raw).to_receipt()
+    if pk.startswith("payouts#") and sk.startswith(payout_table.PAYOUT_PREFIX):
+        return payout_table.from_raw(raw)
+    return None
 
 
 def wallet_key(account: str) -> str:
@@ -393,35 +395,6 @@ def _put_wallet(transaction: TransactWrite, before: Wallet | None, after: Wallet
 
 def _limit(wallet: Wallet | None) -> tuple[int | None, int | None, int]:
     return (None, None, 0) if wallet is None else (wallet.limit, wallet.limit_next, wallet.limit_from)
-
-
-def _write_failed(error: TransactWriteError) -> LedgerError | TransactWriteError:
-    code = _code(error)
-    if code is None or code in _UNCERTAIN:
-        return UncertainError(str(error))
-    if code == "TransactionCanceledException":
-        # PynamoDB sends puts before updates: the wallet stands last, everything before it exists once or changes once.
-        reasons = error.cancellation_reasons
-        refused = [at for at, reason in enumerate(reasons) if reason and reason.code == "ConditionalCheckFailed"]
-        if any(at < len(reasons) - 1 for at in refused):
-            return TakenError(str(error))
-        if refused or any(reason and reason.code in _BUSY for reason in reasons):
-            return MovedError(str(error))
-    if code in _BUSY:
-        return MovedError(str(error))
-    return error
-
-
-def _read_failed(error: PynamoDBException) -> LedgerError | PynamoDBException:
-    code = _code(error)
-    if code is None or code in _UNCERTAIN:
-        return UncertainError(str(error))
-    return MovedError(str(error)) if code in _BUSY else error
-
-
-def _code(error: PynamoDBException) -> str | None:
-    # Not `cause_response_code`: botocore's time-outs carry a `response` of None, on which it fails.
-    return error.cause.response.get("Error", {}).get("Code") if isinstance(error.cause, ClientError) else None
 
 
 def _optional(number: float | None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +15,14 @@ from functions.errors import OnairError
 from functions.rooms.items import InboxItem, room_key
 from functions.rooms.messages import GiftMessage, Sender
 from functions.rooms.model import GiftAnswer, RoomView
-from functions.wallet import gift_transfer, purchases, settle
+from functions.wallet import gift_transfer, purchases, settle, tally
 from functions.wallet.audit import audit
 from functions.wallet.giving import Giver
+from functions.wallet.ledger import LedgerError
 from functions.wallet.model import PurchaseDetails, SettlementDetails
 from functions.wallet.purchases import PurchaseRequest, SandboxProvider
 from functions.wallet.table import StoredLedger
+from functions.wallet.tally_table import StoredBoards
 from tests.contract.conftest import Service
 
 GIVER = Giver("US", 30)
@@ -187,4 +190,44 @@ def test_a_first_purchase_and_a_first_settlement_may_meet_on_a_new_wallet(real: 
         buying.result(WITHIN_S)
     kinds = [type(each.transfer.details) for each in StoredLedger().statement("host", None, 10)]
     assert sorted(kinds, key=str) == sorted([PurchaseDetails, SettlementDetails], key=str)
+    assert audit(StoredLedger(), clock.now_ms() + 1000).differences == ()
+
+
+def test_leaderboards_are_right_while_gifts_fly_and_four_count_at_once(real: Service) -> None:
+    senders, gifts_each = 12, 4
+    for n in range(senders):
+        buy(f"sender-{n}", f"proof-{n}", "coins_70")
+    done = Event()
+
+    def counter(seed: int) -> None:
+        rng = random.Random(seed)
+        until_s = time.monotonic() + WITHIN_S
+        while time.monotonic() < until_s:
+            last_look = done.is_set()
+            with contextlib.suppress(OnairError, LedgerError):
+                settled, _ = settle.settle_once(StoredLedger(), "host", rng)
+                counted = tally.catch_up(StoredLedger(), StoredBoards(), "host")
+                if last_look and settled == 0 and counted and not StoredLedger().unsettled("host", 1):
+                    return
+        raise AssertionError(f"not all was counted after {WITHIN_S} s")
+
+    with ThreadPoolExecutor(4) as counters, ThreadPoolExecutor(6) as pool:
+        counting = [counters.submit(counter, seed) for seed in range(4)]
+        try:
+            list(
+                pool.map(
+                    lambda n: [give_until_answered(f"sender-{n}", f"g{each}", n + 1) for each in range(gifts_each)],
+                    range(senders),
+                )
+            )
+        finally:
+            done.set()
+        for each in counting:
+            each.result(WITHIN_S + 5)
+    places = StoredBoards().top(tally.stream_board("host", "s"), 5)
+    assert [(each.name, each.sums.coins) for each in places] == [
+        (f"giver#sender-{n}", (n + 1) * gifts_each) for n in range(senders - 1, senders - 6, -1)
+    ]
+    (roses,) = StoredBoards().rows("host", tally.GIFT)
+    assert roses.sums.gifts == sum(range(1, senders + 1)) * gifts_each
     assert audit(StoredLedger(), clock.now_ms() + 1000).differences == ()

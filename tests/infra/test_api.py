@@ -63,6 +63,10 @@ def test_open_routes_are_only_those_that_the_protocol_opens() -> None:
         ("GET", "/streams/{stream_id}/questions"),
         ("GET", "/gifts"),
         ("GET", "/coin-packs"),
+        ("GET", "/accounts/{handle}/gifts"),
+        ("GET", "/accounts/{handle}/leaderboard"),
+        ("GET", "/streams/{stream_id}/goals"),
+        ("GET", "/streams/{stream_id}/leaderboard"),
         ("POST", "/webhooks/{provider}"),  # believed only as far as it is signed
     }
 

@@ -17,6 +17,7 @@ from functions.rooms.messages import GiftEvent
 from functions.wallet import ledger
 from functions.wallet.ledger import MovedError, Posting, Receipt, TakenError, UncertainError
 from functions.wallet.model import PastTransfer, Transfer, Wallet
+from functions.wallet.payout_rules import Payout, State, TaxProfile
 
 
 class CrashError(BaseException):
@@ -34,6 +35,34 @@ class MemoryLedger:
         self.waiting: dict[str, dict[tuple[str, str], None]] = {}
         self.waits_under: dict[tuple[str, str], str] = {}
         self.inbox: dict[tuple[str, str], GiftEvent] = {}
+        self.kept_payouts: dict[tuple[str, str], Payout] = {}
+        self.profiles: dict[str, TaxProfile] = {}
+
+    def payout(self, account: str, payout_id: str) -> Payout | None:
+        return self.kept_payouts.get((account, payout_id))
+
+    def payouts(self, account: str) -> list[Payout]:
+        found = [each for each in self.kept_payouts.values() if each.account == account]
+        return sorted(found, key=lambda each: (-each.at, each.id))
+
+    def waiting_payouts(self, state: State, until_ms: int, limit: int) -> list[Payout]:
+        found = [each for each in self.kept_payouts.values() if each.state == state and each.since <= until_ms]
+        return sorted(found, key=lambda each: each.since)[:limit]
+
+    def move(self, after: Payout) -> None:
+        self._check_follows(after)
+        self.kept_payouts[after.account, after.id] = after
+
+    def profile(self, account: str) -> TaxProfile | None:
+        return self.profiles.get(account)
+
+    def keep_profile(self, profile: TaxProfile) -> None:
+        self.profiles[profile.account] = profile
+
+    def _check_follows(self, after: Payout) -> None:
+        known = self.kept_payouts.get((after.account, after.id))
+        if after.version != (1 if known is None else known.version + 1):
+            raise TakenError(after.id)
 
     def wallet(self, account: str) -> Wallet | None:
         return self.wallets.get(account)
@@ -77,6 +106,8 @@ class MemoryLedger:
         for each in (receipt, posting.request):
             if each is not None:
                 self._check_next(each)
+        if posting.payout is not None:
+            self._check_follows(posting.payout)
         if any(gift not in self.waits_under for gift in gifts):
             raise TakenError("a gift is settled")
         now, before = self.wallets.get(after.account), posting.before
@@ -93,17 +124,20 @@ class MemoryLedger:
         for each in (receipt, posting.request):
             if each is not None:
                 self.receipts[each.provider, each.id] = each
+        if posting.payout is not None:
+            self.kept_payouts[posting.payout.account, posting.payout.id] = posting.payout
         if posting.event is not None and posting.stream is not None:
             self.inbox[posting.stream, posting.event.id] = posting.event
         for gift in gifts:
             del self.waiting[self.waits_under.pop(gift)][gift]
             self.transfers[gift] = replace(self.transfers[gift], settlement=transfer.id)
 
-    def records(self, segment: int, segments: int) -> Iterable[Wallet | PastTransfer | Receipt]:
+    def records(self, segment: int, segments: int) -> Iterable[Wallet | PastTransfer | Receipt | Payout]:
         if segment == 0:
             yield from self.wallets.values()
             yield from self.transfers.values()
             yield from self.receipts.values()
+            yield from self.kept_payouts.values()
 
 
 @dataclass

@@ -1,0 +1,231 @@
+"""Payouts step by step over the ledger: asked for, held or looked at, paid through a provider, confirmed or reversed.
+
+A provider may pay and not answer. So before the first call the payout is marked as being paid, each call carries its id
+as idempotency key, a repeated one asks first what the provider knows, and once such keys may be forgotten only a
+person decides. Diamonds come back only when the provider refused and knows of no payment.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Final, Protocol
+
+from functions import clock, ids, observe
+from functions.errors import OnairError
+from functions.wallet import ledger, payout_rules
+from functions.wallet.ledger import Ledger, LedgerError, Posting, TakenError
+from functions.wallet.model import Wallet
+from functions.wallet.payout_rules import KEY_VALID_MS, RETRY_MS, Payout, State, TaxProfile
+
+# A minute's run: each payout takes two writes and one or two calls of the provider.
+RUN_MAX: Final = 50
+
+
+class PayoutBook(Ledger, Protocol):
+    """The ledger with its payouts; reads of one account are strongly consistent."""
+
+    def payout(self, account: str, payout_id: str) -> Payout | None: ...
+
+    def payouts(self, account: str) -> list[Payout]:
+        """All of an account's, newest first."""
+        ...
+
+    def waiting_payouts(self, state: State, until_ms: int, limit: int) -> list[Payout]:
+        """Payouts in a state whose time is up, oldest first; may lag behind."""
+        ...
+
+    def move(self, after: Payout) -> None:
+        """Write a payout's next version; `TakenError` unless it follows what is there."""
+        ...
+
+    def profile(self, account: str) -> TaxProfile | None: ...
+
+    def keep_profile(self, profile: TaxProfile) -> None: ...
+
+
+class PayoutRefusedError(Exception):
+    """The provider did not pay and will not under this id."""
+
+
+class PayoutUnknownError(Exception):
+    """No answer, or one that leaves open whether the provider paid or still may."""
+
+
+class PayoutProvider(Protocol):
+    """Somebody who pays creators. Both raise `PayoutUnknownError` where nothing sure was said."""
+
+    name: str
+
+    def pay(self, payout: Payout) -> str:
+        """Pay ``net_cents`` to ``destination``, once for this id however often it is asked; the payment's reference.
+
+        Raises `PayoutRefusedError` for what will never be paid.
+        """
+        ...
+
+    def find(self, payout: Payout) -> str | None:
+        """The reference of the payment under this id, or None where the provider knows of none."""
+        ...
+
+
+def ask(
+    book: PayoutBook, account: str, diamonds: int, key: str, *, provider: str, rng: random.Random | None = None
+) -> Payout:
+    """Reserve diamonds for a payout; the same ``key`` gets the same payout for ever.
+
+    Raises
+    ------
+    OnairError
+        ``not_eligible`` (no tax profile), ``id_reused``, ``unavailable``, and as `payout_rules.ask`.
+    """
+    payout_id = ids.derived(account, "payout", key)
+    for _ in ledger.attempts(rng or random.Random()):
+        try:
+            earlier = book.payout(account, payout_id)
+            if earlier is not None:
+                if earlier.diamonds != diamonds:
+                    raise OnairError("id_reused", field="Idempotency-Key")
+                return earlier
+            profile = book.profile(account)
+            if profile is None:
+                raise OnairError("not_eligible", "Say where to pay and how you are taxed first.", field="tax_profile")
+            # First the wallet: a payout that comes after this read has moved it on, and refuses the posting below.
+            before = book.wallet(account)
+            after, transfer, payout = payout_rules.ask(
+                before or Wallet(account),
+                book.payouts(account),
+                profile,
+                diamonds,
+                id=payout_id,
+                provider=provider,
+                at=clock.now_ms(),
+            )
+            book.write(Posting(before=before, after=after, transfer=transfer, payout=payout))
+            return payout
+        except LedgerError:
+            continue
+    raise OnairError("unavailable")
+
+
+def run(book: PayoutBook, provider: PayoutProvider, rng: random.Random | None = None) -> int:
+    """Take each payout whose time is up one step further; returns how many. One that fails stays for the next run."""
+    now, taken = clock.now_ms(), 0
+    due = [
+        *book.waiting_payouts("held", now, RUN_MAX),
+        *book.waiting_payouts("paying", now - RETRY_MS, RUN_MAX),
+        *book.waiting_payouts("ready", now, RUN_MAX),
+    ]
+    for each in due[:RUN_MAX]:
+        try:
+            advance(book, provider, each, rng)
+            taken += 1
+        except (LedgerError, OnairError) as error:
+            observe.logger.warning("payout waits", extra={"payout": each.id, "error": str(error)})
+    return taken
+
+
+def advance(book: PayoutBook, provider: PayoutProvider, seen: Payout, rng: random.Random | None = None) -> None:
+    """Take one payout a step further. Its state as of now decides, not what a lagging index showed."""
+    now = clock.now_ms()
+    payout = book.payout(seen.account, seen.id)
+    if payout is None or payout.version != seen.version or payout.state not in ("held", "ready", "paying"):
+        return
+    if payout.state == "held":
+        payout = payout_rules.release(payout, now)
+        book.move(payout)
+        if payout.state != "ready":
+            return
+    if payout.state == "ready":
+        wallet = book.wallet(payout.account)
+        if wallet is not None and wallet.frozen:
+            # Coins behind these diamonds may have been taken back: a person decides.
+            book.move(payout_rules.step(payout, "review", now, why="frozen"))
+            return
+    first = not payout.tried
+    # This write is the fence: whoever lost it never calls the provider for this version.
+    payout = payout_rules.step(payout, "paying", now)
+    book.move(payout)
+    _pay(book, provider, payout, first, rng or random.Random())
+
+
+def approve(book: PayoutBook, account: str, payout_id: str) -> Payout:
+    """An operator lets a payout be paid.
+
+    Raises
+    ------
+    OnairError
+        ``not_found``, ``conflict`` (it is not waiting for anybody), ``unavailable``.
+    """
+    payout = payout_rules.step(_in_review(book, account, payout_id), "ready", clock.now_ms())
+    try:
+        book.move(payout)
+    except TakenError as error:
+        raise OnairError("conflict") from error
+    except LedgerError as error:
+        raise OnairError("unavailable") from error
+    return payout
+
+
+def reject(
+    book: PayoutBook, provider: PayoutProvider, account: str, payout_id: str, why: str, rng: random.Random | None = None
+) -> Payout:
+    """An operator refuses a payout: its diamonds go back, unless the provider turns out to have paid."""
+    payout = _in_review(book, account, payout_id)
+    try:
+        if payout.tried and provider.find(payout) is not None:
+            raise OnairError("conflict", "The provider has paid this already: approve it.")
+    except PayoutUnknownError as error:
+        raise OnairError("unavailable") from error
+    return _reverse(book, payout, why, rng or random.Random())
+
+
+def _pay(book: PayoutBook, provider: PayoutProvider, payout: Payout, first: bool, rng: random.Random) -> None:
+    now = clock.now_ms()
+    try:
+        reference = None if first else provider.find(payout)
+        if reference is None and now - payout.tried_at >= KEY_VALID_MS:
+            book.move(payout_rules.step(payout, "review", now, why="unanswered"))
+            return
+        reference = reference or provider.pay(payout)
+    except PayoutUnknownError as error:
+        observe.logger.warning("payout unanswered", extra={"payout": payout.id, "error": str(error)})
+        return
+    except PayoutRefusedError as refusal:
+        try:
+            reference = provider.find(payout)
+        except PayoutUnknownError:
+            return
+        if reference is None:
+            _reverse(book, payout, str(refusal), rng)
+            return
+    book.move(payout_rules.step(payout, "paid", clock.now_ms(), reference=reference))
+
+
+def _reverse(book: PayoutBook, payout: Payout, why: str, rng: random.Random) -> Payout:
+    for _ in ledger.attempts(rng):
+        try:
+            now = book.payout(payout.account, payout.id)
+            if now is None or now.version != payout.version:
+                if now is not None and now.state == "reversed":
+                    return now
+                raise OnairError("conflict")
+            before = book.wallet(payout.account)
+            assert before is not None, "what was reserved came from a wallet"
+            after, transfer, reversed_payout = payout_rules.reverse(before, payout, why=why, at=clock.now_ms())
+            book.write(Posting(before=before, after=after, transfer=transfer, payout=reversed_payout))
+            return reversed_payout
+        except LedgerError:
+            continue
+    raise OnairError("unavailable")
+
+
+def _in_review(book: PayoutBook, account: str, payout_id: str) -> Payout:
+    try:
+        payout = book.payout(account, payout_id)
+    except LedgerError as error:
+        raise OnairError("unavailable") from error
+    if payout is None:
+        raise OnairError("not_found")
+    if payout.state != "review":
+        raise OnairError("conflict", details={"state": payout.state})
+    return payout
