@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,7 @@ def test_an_evening_in_a_room(new_page: NewPage) -> None:
     host.get_by_text("30 s", exact=True).click()
     _picture(host, "poll-form")
     host.get_by_role("button", name="Start the poll").click()
+    expect(viewer.locator("section.poll .title")).to_have_text(re.compile(r"^\s*(30|2\d) s left"))
     viewer.get_by_role("button", name="Vote for Salty").click()
     expect(host.locator(".option", has_text="Salty")).to_contain_text("100 %")
     expect(viewer.locator(".option.mine")).to_contain_text("Salty")

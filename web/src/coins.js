@@ -95,9 +95,25 @@ export class OnairCoins extends LitElement {
       .providers input {
         width: 44px;
         height: 44px;
+        flex: none;
+        appearance: none;
         margin: 0 -10px;
-        accent-color: var(--sun-2);
-        transform: scale(0.5);
+      }
+      .providers input::before {
+        content: "";
+        display: block;
+        width: 20px;
+        height: 20px;
+        box-sizing: border-box;
+        margin: 12px;
+        border: 2px solid var(--muted);
+        border-radius: 50%;
+      }
+      .providers input:checked::before {
+        border: 6px solid var(--sun-2);
+      }
+      .providers input:disabled::before {
+        opacity: 0.4;
       }
       .providers small {
         display: block;

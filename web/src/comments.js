@@ -62,6 +62,8 @@ export class OnairComments extends LitElement {
       }
       li {
         display: flex;
+        /* A line keeps its height: the list scrolls rather than squeeze it. */
+        flex: none;
         gap: 8px;
         align-items: flex-start;
         width: fit-content;

@@ -183,7 +183,10 @@ export class OnairRoomCards extends LitElement {
       setTimeout(() => (this.hidden = poll.poll_id), RESULT_MS);
     }
     const counts = this.#poll?.state === "open" && this.isConnected;
-    if (counts && !this.ticker) this.ticker = setInterval(() => (this.now = Date.now()), 1_000);
+    if (counts && !this.ticker) {
+      this.now = Date.now(); // it stood still since the last poll
+      this.ticker = setInterval(() => (this.now = Date.now()), 1_000);
+    }
     if (!counts) {
       clearInterval(this.ticker);
       this.ticker = undefined;
