@@ -73,7 +73,9 @@ class Handler(lambda_.Function):
         timeout_s: int,
         memory_mib: int = 512,
     ) -> None:
-        log_group = house.log_group(scope, f"{name}Logs")
+        # One log group a capability: each line names its function (Powertools), and resources are few (400).
+        log_group = scope.node.try_find_child("Logs") or house.log_group(scope, "Logs")
+        assert isinstance(log_group, logs.LogGroup)
         role = iam.Role(scope, f"{name}Role", assumed_by=interface(iam.ServicePrincipal("lambda.amazonaws.com")))
         # The managed basic execution policy may write to every log group of the account; this may write to its own.
         log_group.grant_write(role)

@@ -74,7 +74,7 @@ def test_function_is_told_what_it_needs_and_nothing_else(cloud: Cloud, name: str
 
 
 @pytest.mark.parametrize("name", sorted(TOLD))
-def test_function_runs_the_shared_bundle_on_arm_with_tracing_and_its_own_log(cloud: Cloud, name: str) -> None:
+def test_function_runs_the_shared_bundle_on_arm_with_tracing_and_its_capabilitys_log(cloud: Cloud, name: str) -> None:
     _, properties = cloud.functions[name]
     assert properties["Runtime"] == "python3.13"
     assert properties["Architectures"] == ["arm64"]
