@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -185,9 +186,14 @@ def test_a_relay_that_is_told_to_end_closes_playlists_within_five_seconds(number
         until(lambda: fetch(stack.live_url("last")).status == 200, 20, "on air")
         newest = checker.read(fetch(stack.live_url("last", "media.m3u8")).text).segments[-1].msn
         url = stack.live_url("last", "media.m3u8") + f"?_HLS_msn={newest + 2}"
-        told = time.monotonic()
-        stack.relay.send_signal(number)
-        answer = fetch(url)
+        metrics = f"{stack.relay_url}/metrics"
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(fetch, url)
+            # Told while a viewer waits: one who came later would find nobody listening.
+            until(lambda: "onair_relay_requests_blocked 1.0" in fetch(metrics).text, 3, "a viewer waits")
+            told = time.monotonic()
+            stack.relay.send_signal(number)
+            answer = waiting.result(timeout=10)
         assert answer.status == 200 and checker.read(answer.text).ended
         assert stack.relay.wait(timeout=5) == 0
         assert time.monotonic() - told < 5
