@@ -6,12 +6,14 @@ Nothing here lists routes: a blueprint that adds one has it deployed by the next
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as gateway
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -20,6 +22,7 @@ from functions.errors import CODES
 from infra import rules
 from infra.accounts import Accounts
 from infra.handler import Handler, House
+from infra.interfaces import interface
 from infra.relay import Relay
 from infra.rooms import STAGE as SOCKET_STAGE
 from infra.rooms import Rooms
@@ -33,6 +36,8 @@ SCOPE: Final = "aws.cognito.signin.user.admin"  # access tokens of password sign
 ALLOWED_HEADERS: Final = ("Authorization", "Content-Type", "Idempotency-Key", "Accept-Language")
 TIMEOUT_S: Final = 25  # API Gateway gives up after 29 s; our own answer should come first
 PREFLIGHT_AGE_S: Final = 7200  # Chromium's longest
+GUARD: Final = "Cognito"
+_PATH_PARAMETER: Final = re.compile(r"\{(\w+)\+?\}")
 
 # What the gateway itself refuses, in our codes. An unknown route is MISSING_AUTHENTICATION_TOKEN to API Gateway, and
 # with a bearer token INVALID_SIGNATURE, since it looks for an IAM signature there: both mean that nothing is here.
@@ -130,7 +135,6 @@ class Api(Construct):
         )
         self._let(accounts, streams, rooms, wallet, signing, playback)
         self._make(accounts)
-        self._refuse()
 
     @property
     def url(self) -> str:
@@ -170,9 +174,10 @@ class Api(Construct):
     def _make(self, accounts: Accounts) -> None:
         settings = self._house.settings
         access: logs.LogGroup = self._house.log_group(self, "AccessLogs")
-        self.api = gateway.RestApi(
+        self.api = gateway.SpecRestApi(
             self,
             "Rest",
+            api_definition=gateway.ApiDefinition.from_inline(self._definition(accounts)),
             description="Onair API",
             endpoint_types=[gateway.EndpointType.REGIONAL],
             cloud_watch_role=True,
@@ -192,44 +197,12 @@ class Api(Construct):
                 ),
             ),
         )  # fmt: skip
-        authorizer = gateway.CognitoUserPoolsAuthorizer(self, "Cognito", cognito_user_pools=[accounts.pool])
-        integration = gateway.LambdaIntegration(
-            self.handler.called_by_clients(),
-            proxy=True,
+        self._called.add_permission(
+            "Rest",
+            principal=interface(iam.ServicePrincipal("apigateway.amazonaws.com")),
             # One permission for the API rather than one for each method: hundreds of resources fewer.
-            scope_permission_to_method=False,
+            source_arn=self.api.arn_for_execute_api("*", "/*", "*"),
         )
-        preflighted: set[str] = set()
-        for route in declared_routes():
-            resource = self.api.root.resource_for_path(route.path)
-            if route.path not in preflighted:
-                preflighted.add(route.path)
-                preflight = resource.add_cors_preflight(
-                    allow_origins=gateway.Cors.ALL_ORIGINS,
-                    allow_methods=gateway.Cors.ALL_METHODS,
-                    allow_headers=list(ALLOWED_HEADERS),
-                    max_age=cdk.Duration.seconds(PREFLIGHT_AGE_S),
-                )
-                rules.acknowledge(
-                    preflight,
-                    "APIG4",
-                    "A browser's preflight carries no token by the Fetch standard, and tells only what may be asked.",
-                )
-                rules.acknowledge(
-                    preflight,
-                    "COG4",
-                    "A browser's preflight carries no token by the Fetch standard, and tells only what may be asked.",
-                )
-            if route.scopes:
-                resource.add_method(
-                    route.method,
-                    integration,
-                    authorizer=authorizer,
-                    authorization_type=gateway.AuthorizationType.COGNITO,
-                    authorization_scopes=list(route.scopes),
-                )
-            else:
-                self._open(resource.add_method(route.method, integration), route)
         rules.acknowledge(
             self.api,
             "APIG2",
@@ -246,24 +219,94 @@ class Api(Construct):
             "API Gateway's account-wide log role: AWS's managed policy is the only one that the service documents.",
         )
 
-    def _open(self, method: gateway.Method, route: Route) -> None:
-        for rule in ("APIG4", "COG4"):
-            rules.acknowledge(
-                method,
-                rule,
-                f"{route.method} {route.path} is open by the protocol: sign-up, sign-in, catalogue, or for visitors.",
-            )
+    def _definition(self, accounts: Accounts) -> dict[str, Any]:
+        """The API as an OpenAPI document with API Gateway's extensions: one resource for all routes."""
+        self._called = self.handler.called_by_clients()
+        stack = cdk.Stack.of(self)
+        uri = (
+            f"arn:{stack.partition}:apigateway:{stack.region}:lambda:path/2015-03-31/functions/"
+            f"{self._called.function_arn}/invocations"
+        )
+        paths: dict[str, dict[str, Any]] = {}
+        for route in declared_routes():
+            path = paths.setdefault(route.path, {"options": _preflight(route.path)})
+            path[route.method.lower()] = _operation(route, uri)
+        return {
+            "openapi": "3.0.1",
+            "info": {"title": "Onair", "version": STAGE},
+            "paths": paths,
+            "components": {
+                "securitySchemes": {
+                    GUARD: {
+                        "type": "apiKey",
+                        "name": "Authorization",
+                        "in": "header",
+                        "x-amazon-apigateway-authtype": "cognito_user_pools",
+                        "x-amazon-apigateway-authorizer": {
+                            "type": "cognito_user_pools",
+                            "providerARNs": [accounts.pool.user_pool_arn],
+                        },
+                    }
+                }
+            },
+            "x-amazon-apigateway-gateway-responses": {kind: _refusal(code) for kind, code in REFUSALS.items()},
+        }
 
-    def _refuse(self) -> None:
-        for kind, code in REFUSALS.items():
-            status, message = CODES[code]
-            self.api.add_gateway_response(
-                f"Refusal{kind.title().replace('_', '')}",
-                type=gateway.ResponseType.of(kind),
-                status_code=str(status),
-                response_headers={
-                    "Access-Control-Allow-Origin": "'*'",
-                    "Access-Control-Allow-Headers": f"'{','.join(ALLOWED_HEADERS)}'",
-                },
-                templates={"application/json": json.dumps({"error": {"code": code, "message": message}})},
-            )
+
+def _operation(route: Route, uri: str) -> dict[str, Any]:
+    guarded = {"security": [{GUARD: list(route.scopes)}]} if route.scopes else {}
+    return {
+        **_parameters(route.path),
+        **guarded,
+        "responses": {"200": {"description": "As docs/openapi.json tells"}},
+        "x-amazon-apigateway-integration": {
+            "type": "aws_proxy",
+            "httpMethod": "POST",  # how API Gateway calls Lambda, whatever the client's method is
+            "uri": uri,
+            "passthroughBehavior": "when_no_match",
+        },
+    }
+
+
+def _preflight(path: str) -> dict[str, Any]:
+    # A browser's preflight carries no token by the Fetch standard, and tells only what may be asked.
+    headers = {
+        "Access-Control-Allow-Origin": "'*'",
+        "Access-Control-Allow-Headers": f"'{','.join(ALLOWED_HEADERS)}'",
+        "Access-Control-Allow-Methods": f"'{','.join(gateway.Cors.ALL_METHODS)}'",
+        "Access-Control-Max-Age": f"'{PREFLIGHT_AGE_S}'",
+    }
+    described = {name: {"schema": {"type": "string"}} for name in headers}
+    return {
+        **_parameters(path),
+        "responses": {"204": {"description": "What a page may ask", "headers": described}},
+        "x-amazon-apigateway-integration": {
+            "type": "mock",
+            "requestTemplates": {"application/json": '{"statusCode": 204}'},
+            "passthroughBehavior": "when_no_match",
+            "responses": {
+                "default": {
+                    "statusCode": "204",
+                    "responseParameters": {f"method.response.header.{name}": text for name, text in headers.items()},
+                }
+            },
+        },
+    }
+
+
+def _parameters(path: str) -> dict[str, Any]:
+    names = _PATH_PARAMETER.findall(path)
+    given = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+    return {"parameters": given} if given else {}
+
+
+def _refusal(code: str) -> dict[str, Any]:
+    status, message = CODES[code]
+    return {
+        "statusCode": str(status),
+        "responseParameters": {
+            "gatewayresponse.header.Access-Control-Allow-Origin": "'*'",
+            "gatewayresponse.header.Access-Control-Allow-Headers": f"'{','.join(ALLOWED_HEADERS)}'",
+        },
+        "responseTemplates": {"application/json": json.dumps({"error": {"code": code, "message": message}})},
+    }

@@ -7,9 +7,11 @@ local stack need (local/declared.py). `switch_on` then sets what moto leaves off
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from moto.cloudformation.models import cloudformation_backends
@@ -173,63 +175,52 @@ class _Reader:
         if len(apis) != 1 or len(stages) != 1:
             raise TemplateError(f"The template should have one REST API with one stage, and has {len(apis)}.")
         logical, properties = apis[0]
-        paths = self._rest_paths(logical)
+        body: dict[str, Any] = properties["Body"]
         guards = {
-            self._physical(name): declared.Guard(
-                pool=str(found["ProviderARNs"][0]).rpartition("/")[2],
-                header=str(found.get("IdentitySource", "method.request.header.Authorization")).rpartition(".")[2],
+            str(name): declared.Guard(
+                pool=str(found["x-amazon-apigateway-authorizer"]["providerARNs"][0]).rpartition("/")[2],
+                header=str(found["name"]),
                 scopes=(),
             )
-            for name, found in self._of("AWS::ApiGateway::Authorizer")
+            for name, found in body["components"]["securitySchemes"].items()
         }
         answers = {
-            str(found["ResponseType"]): declared.GatewayAnswer(
-                kind=str(found["ResponseType"]),
-                status=int(found["StatusCode"]) if "StatusCode" in found else None,
-                headers=_literal_headers(found.get("ResponseParameters", {}), "gatewayresponse.header."),
-                templates=found.get("ResponseTemplates", {}),
+            str(kind): declared.GatewayAnswer(
+                kind=str(kind),
+                status=int(found["statusCode"]) if "statusCode" in found else None,
+                headers=_literal_headers(found.get("responseParameters", {}), "gatewayresponse.header."),
+                templates=found.get("responseTemplates", {}),
             )
-            for _, found in self._of("AWS::ApiGateway::GatewayResponse")
+            for kind, found in body["x-amazon-apigateway-gateway-responses"].items()
         }
         return declared.RestApi(
             api_id=self._physical(logical),
             stage=str(stages[0][1]["StageName"]),
-            methods=tuple(self._rest_method(found, paths, guards) for _, found in self._of("AWS::ApiGateway::Method")),
+            methods=tuple(
+                self._rest_method(str(path), str(method), found, guards)
+                for path, methods in body["paths"].items()
+                for method, found in methods.items()
+            ),
             answers=answers,
-            binary_types=tuple(properties.get("BinaryMediaTypes", ())),
+            binary_types=tuple(body.get("x-amazon-apigateway-binary-media-types", ())),
         )
 
-    def _rest_paths(self, api: str) -> dict[str, str]:
-        parts = {
-            self._physical(name): (str(found["ParentId"]), str(found["PathPart"]))
-            for name, found in self._of("AWS::ApiGateway::Resource")
-        }
-        root = str(self._resources[api].get_cfn_attribute("RootResourceId"))
-
-        def path(resource_id: str) -> str:
-            if resource_id == root:
-                return ""
-            parent, part = parts[resource_id]
-            return f"{path(parent)}/{part}"
-
-        return {root: "/"} | {resource_id: path(resource_id) for resource_id in parts}
-
     def _rest_method(
-        self, properties: dict[str, Any], paths: Mapping[str, str], guards: Mapping[str, declared.Guard]
+        self, path: str, method: str, found: dict[str, Any], guards: Mapping[str, declared.Guard]
     ) -> declared.RestMethod:
-        integration: dict[str, Any] = properties["Integration"]
+        integration: dict[str, Any] = found["x-amazon-apigateway-integration"]
         guard = None
-        if properties.get("AuthorizationType") == "COGNITO_USER_POOLS":
-            bare = guards[str(properties["AuthorizerId"])]
-            guard = declared.Guard(bare.pool, bare.header, tuple(properties.get("AuthorizationScopes", ())))
+        for scheme, scopes in (found.get("security") or [{}])[0].items():
+            guard = replace(guards[str(scheme)], scopes=tuple(scopes))
+        mock = integration["type"] == "mock"
         return declared.RestMethod(
-            method=str(properties["HttpMethod"]),
-            path=paths[str(properties["ResourceId"])],
-            resource_id=str(properties["ResourceId"]),
-            function=None if integration["Type"] == "MOCK" else self._function_of(str(integration["Uri"])),
-            mock=_mock_answer(integration) if integration["Type"] == "MOCK" else None,
+            method=method.upper(),
+            path=path,
+            resource_id=hashlib.sha256(path.encode()).hexdigest()[:6],  # the service makes them up, of this length
+            function=None if mock else self._function_of(str(integration["uri"])),
+            mock=_mock_answer(integration) if mock else None,
             guard=guard,
-            timeout_ms=int(integration.get("TimeoutInMillis", 29_000)),
+            timeout_ms=int(integration.get("timeoutInMillis", 29_000)),
         )
 
     def _function_of(self, uri: str) -> str:
@@ -371,8 +362,8 @@ def _literal_headers(parameters: Mapping[str, Any], prefix: str) -> dict[str, st
 
 
 def _mock_answer(integration: Mapping[str, Any]) -> declared.MockAnswer:
-    response: dict[str, Any] = (integration.get("IntegrationResponses") or [{"StatusCode": "200"}])[0]
-    headers = _literal_headers(response.get("ResponseParameters", {}), "method.response.header.")
-    templates: dict[str, str] = response.get("ResponseTemplates", {})
+    response: dict[str, Any] = integration["responses"]["default"]
+    headers = _literal_headers(response.get("responseParameters", {}), "method.response.header.")
+    templates: dict[str, str] = response.get("responseTemplates", {})
     body = templates.get("application/json", "")
-    return declared.MockAnswer(int(response["StatusCode"]), headers, "" if "#" in body or "$" in body else body)
+    return declared.MockAnswer(int(response["statusCode"]), headers, "" if "#" in body or "$" in body else body)

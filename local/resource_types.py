@@ -32,13 +32,8 @@ MADE: Final[Mapping[str, str]] = {
 
 # Read from the template and run by a part of the local stack.
 RUN: Final[Mapping[str, str]] = {
-    "AWS::ApiGateway::Authorizer": "local/tokens.py verifies the token",
     "AWS::ApiGateway::Deployment": "the gateway serves the routes as they stand",
-    "AWS::ApiGateway::GatewayResponse": "local/rest.py answers with it",
-    "AWS::ApiGateway::Method": "local/rest.py",
-    "AWS::ApiGateway::RequestValidator": "no route of ours asks for one; Chalice routes parse their input themselves",
-    "AWS::ApiGateway::Resource": "local/rest.py",
-    "AWS::ApiGateway::RestApi": "local/rest.py",
+    "AWS::ApiGateway::RestApi": "local/rest.py serves the routes, guards and refusals of its OpenAPI body",
     "AWS::ApiGateway::Stage": "local/rest.py",
     "AWS::ApiGatewayV2::Api": "local/sockets.py",
     "AWS::ApiGatewayV2::Authorizer": "local/sockets.py calls it on $connect",

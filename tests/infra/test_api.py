@@ -12,22 +12,17 @@ from infra.api import REFUSALS, declared_routes
 from tests.infra.reading import Cloud, text
 
 
-def _paths(cloud: Cloud) -> dict[str, str]:
-    resources = cloud.of("AWS::ApiGateway::Resource")
-
-    def path(name: str) -> str:
-        properties = resources[name]["Properties"]
-        parent = properties["ParentId"].get("Ref")
-        return f"{path(parent) if parent else ''}/{properties['PathPart']}"
-
-    return {name: path(name) for name in resources}
+def _body(cloud: Cloud) -> dict[str, Any]:
+    _, properties = cloud.one("AWS::ApiGateway::RestApi")
+    body: dict[str, Any] = properties["Body"]
+    return body
 
 
 def _methods(cloud: Cloud) -> dict[tuple[str, str], dict[str, Any]]:
-    paths = _paths(cloud)
     return {
-        (paths[each["Properties"]["ResourceId"]["Ref"]], each["Properties"]["HttpMethod"]): each["Properties"]
-        for each in cloud.of("AWS::ApiGateway::Method").values()
+        (path, method.upper()): found
+        for path, methods in _body(cloud)["paths"].items()
+        for method, found in methods.items()
     }
 
 
@@ -39,18 +34,46 @@ def test_every_route_of_the_app_is_deployed_and_no_other(cloud: Cloud) -> None:
 
 def test_routes_are_guarded_as_the_app_says(cloud: Cloud) -> None:
     methods = _methods(cloud)
-    authorizer, properties = cloud.one("AWS::ApiGateway::Authorizer")
+    ((name, guard),) = _body(cloud)["components"]["securitySchemes"].items()
     pool, _ = cloud.one("AWS::Cognito::UserPool")
-    assert properties["Type"] == "COGNITO_USER_POOLS"
-    assert properties["ProviderARNs"] == [{"Fn::GetAtt": [pool, "Arn"]}]
+    assert guard["x-amazon-apigateway-authtype"] == "cognito_user_pools"
+    assert guard["x-amazon-apigateway-authorizer"] == {
+        "type": "cognito_user_pools",
+        "providerARNs": [{"Fn::GetAtt": [pool, "Arn"]}],
+    }
     for route in declared_routes():
         method = methods[route.path, route.method]
         if route.scopes:
-            assert method["AuthorizationType"] == "COGNITO_USER_POOLS", route
-            assert method["AuthorizerId"] == {"Ref": authorizer}, route
-            assert method["AuthorizationScopes"] == ["aws.cognito.signin.user.admin"], route
+            assert method["security"] == [{name: ["aws.cognito.signin.user.admin"]}], route
         else:
-            assert method["AuthorizationType"] == "NONE", route
+            assert "security" not in method, route
+
+
+def test_every_route_calls_the_one_function(cloud: Cloud) -> None:
+    function, _ = cloud.functions["api.app"]
+    for (path, method), found in _methods(cloud).items():
+        if method == "OPTIONS":
+            continue
+        integration = found["x-amazon-apigateway-integration"]
+        assert integration["type"] == "aws_proxy"
+        assert {"Fn::GetAtt": [function, "Arn"]} in integration["uri"]["Fn::Join"][1], path
+
+
+def test_every_part_of_a_path_is_declared(cloud: Cloud) -> None:
+    for (path, _), found in _methods(cloud).items():
+        named = [each["name"] for each in found.get("parameters", ())]
+        assert named == [part.strip("{}+") for part in path.split("/") if part.startswith("{")], path
+
+
+def test_paths_are_such_as_api_gateway_takes(cloud: Cloud) -> None:
+    nodes: dict[str, set[str]] = {}
+    for path in _body(cloud)["paths"]:
+        parts = path.strip("/").split("/")
+        for at, part in enumerate(parts):
+            nodes.setdefault("/".join(parts[:at]), set()).add(part)
+    # One variable part below a resource: "A sibling of this resource already has a variable path part".
+    assert {parent: parts for parent, parts in nodes.items() if sum(part.startswith("{") for part in parts) > 1} == {}
+    assert sum(map(len, nodes.values())) <= 300  # API Gateway's quota of resources per API
 
 
 def test_open_routes_are_only_those_that_the_protocol_opens() -> None:
@@ -74,7 +97,11 @@ def test_open_routes_are_only_those_that_the_protocol_opens() -> None:
 def test_every_path_answers_a_preflight_with_the_headers_that_clients_send(cloud: Cloud) -> None:
     methods = _methods(cloud)
     for path in {route.path for route in declared_routes()}:
-        answer = methods[path, "OPTIONS"]["Integration"]["IntegrationResponses"][0]["ResponseParameters"]
+        preflight = methods[path, "OPTIONS"]
+        answer = preflight["x-amazon-apigateway-integration"]["responses"]["default"]["responseParameters"]
+        # API Gateway refuses an integration that sets a header which its method response does not declare.
+        declared = preflight["responses"]["204"]["headers"]
+        assert {name.removeprefix("method.response.header.") for name in answer} == set(declared), path
         headers = answer["method.response.header.Access-Control-Allow-Headers"]
         for header in ("Authorization", "Content-Type", "Idempotency-Key", "Accept-Language"):
             assert header in headers, path
@@ -83,17 +110,12 @@ def test_every_path_answers_a_preflight_with_the_headers_that_clients_send(cloud
 
 @pytest.mark.parametrize("kind", sorted(REFUSALS))
 def test_refusal_of_the_gateway_has_our_shape_code_and_cors(cloud: Cloud, kind: str) -> None:
-    found = [
-        each["Properties"]
-        for each in cloud.of("AWS::ApiGateway::GatewayResponse").values()
-        if each["Properties"]["ResponseType"] == kind
-    ]
-    assert len(found) == 1
-    body = json.loads(found[0]["ResponseTemplates"]["application/json"])
+    found = _body(cloud)["x-amazon-apigateway-gateway-responses"][kind]
+    body = json.loads(found["responseTemplates"]["application/json"])
     status, sentence = CODES[REFUSALS[kind]]
     assert body == {"error": {"code": REFUSALS[kind], "message": sentence}}
-    assert found[0]["StatusCode"] == str(status)
-    assert found[0]["ResponseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'"
+    assert found["statusCode"] == str(status)
+    assert found["responseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'"
 
 
 def test_one_permission_lets_the_api_call_its_function(cloud: Cloud) -> None:
