@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 # Compiled modules are kept, also where a shell says otherwise: without them each start compiles every package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test lint doctor synth deploy bench audit simulate docs screenshots prepare clean
+.PHONY: help run test lint doctor synth deploy bench audit operator simulate docs screenshots prepare clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,13 @@ bench: ## measure, and rewrite the table in docs/performance.md
 
 audit: prepare ## prove every coin of a ledger (LEDGER_TABLE=…, AWS_ENDPOINT_URL=… for a local one)
 	@$(PYTHON) -m functions.wallet.audit
+
+# Without DEPLOYED=1 the stack that `make run` started is meant: a forgotten endpoint must not appoint anyone on AWS.
+LOCAL_AWS := AWS_ENDPOINT_URL=$${AWS_ENDPOINT_URL:-http://127.0.0.1:$$(($${ONAIR_PORT:-8080} + 2))} \
+	AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1
+
+operator: prepare ## name an operator: HANDLE=…; of the local stack, or with DEPLOYED=1 of the deployment of your credentials
+	@$(if $(DEPLOYED),,$(LOCAL_AWS)) HANDLE="$(HANDLE)" $(PYTHON) -m functions.accounts.appoint
 
 simulate: prepare ## replay one seeded run of rooms and wallet: SEED=…
 	@SEED=$(SEED) $(PYTHON) -m pytest tests/simulation

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.accounts import notices
+from functions.accounts import notices, trail
 from functions.accounts import views as accounts
 from functions.parse import Page
 from functions.rooms import views as rooms
@@ -39,6 +39,8 @@ class Operation:
 
 WATCHING = ("unauthenticated", "suspended", "banned", "age_restricted", "followers_only")
 OWN = ("not_found", "forbidden")
+# Of each route below /operator/; whoever is no operator is refused as `forbidden`.
+OPERATING = ("invalid_request", "forbidden")
 FEED = Operation(streams.Streams, query=Page, refusals=("invalid_request",))
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -62,6 +64,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /me/eligibility": Operation(
         accounts.Eligibility, query=accounts.EligibilityQuery, refusals=("invalid_request",)
     ),
+    "GET /operator/audit": Operation(trail.Entries, query=Page, refusals=OPERATING),
     "GET /accounts/{handle}": Operation(accounts.Profile, refusals=("not_found",)),
     "PUT /accounts/{handle}/follow": Operation(status=204, refusals=("invalid_request", "not_found", "conflict")),
     "DELETE /accounts/{handle}/follow": Operation(status=204, refusals=("invalid_request", "not_found")),

@@ -8,13 +8,16 @@ https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-po
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
-from chalice.app import CognitoUserPoolAuthorizer
+from chalice.app import CognitoUserPoolAuthorizer, Request
 
-from functions import clock, settings
+from functions import clock, parse, settings
 from functions.errors import OnairError
 from functions.parse import Identity
+
+# The Cognito group of those who decide about others (infra/accounts.py; `make operator` names the first).
+OPERATORS: Final = "operators"
 
 # The ARN is never called: infra/ makes the method's authorizer for the pool of the same stack. The scope is what makes
 # API Gateway take access tokens rather than id tokens.
@@ -62,6 +65,19 @@ def verified(token: str) -> Identity:
     ):
         raise OnairError("unauthenticated")
     return Identity(str(claims["sub"]), str(claims["username"]))
+
+
+def operator(request: Request) -> Identity:
+    """Who asks on an ``/operator/`` route; ``forbidden`` for whoever is not in the group `OPERATORS`.
+
+    A token tells the groups of when it was made: who leaves the group operates until it expires (an hour at most).
+    """
+    me = parse.identity(request)
+    claims: dict[str, Any] = request.context["authorizer"]["claims"]
+    # API Gateway hands a list of a token's claims on as text, with commas between.
+    if OPERATORS not in str(claims.get("cognito:groups", "")).split(","):
+        raise OnairError("forbidden", "This is for operators only.")
+    return me
 
 
 def forget_keys() -> None:

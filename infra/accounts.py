@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
+from functions.security import OPERATORS
 from infra import rules
 from infra.handler import House
 from infra.storage import table
@@ -47,6 +48,14 @@ class Accounts(Construct):
             refresh_token_validity=cdk.Duration.days(30),
             enable_token_revocation=True,
             prevent_user_existence_errors=True,
+        )
+        # Who decides about others. Nobody is in it at first: `make operator HANDLE=…` names the first.
+        cognito.CfnUserPoolGroup(
+            self,
+            "Operators",
+            user_pool_id=self.pool.user_pool_id,
+            group_name=OPERATORS,
+            description="May use the /operator/ routes",
         )
         rules.acknowledge(
             self.pool,

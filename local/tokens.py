@@ -10,7 +10,7 @@ import json
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import jwt
 
@@ -84,4 +84,11 @@ def verify(header: str | None, guard: Guard, keys: KeySet) -> dict[str, str]:
         raise RefusedTokenError
     if guard.scopes and not set(guard.scopes) & set(str(claims.get("scope", "")).split()):
         raise MissingScopeError
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in claims.items()}
+    return {name: _as_text(value) for name, value in claims.items()}
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, list):
+        # As in the service: `cognito:groups` is handed on with commas between.
+        return ",".join(str(each) for each in cast("list[Any]", value))
+    return value if isinstance(value, str) else json.dumps(value)

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions import aws, settings
 from functions.errors import OnairError
+from functions.security import OPERATORS
 
 WRONG: Final = "The handle or the password is not right."
 _TOO_FAST: Final = frozenset({"TooManyRequestsException", "LimitExceededException", "TooManyFailedAttemptsException"})
@@ -108,6 +109,21 @@ def sign_out(access_token: str) -> None:
             raise _refused(error) from error
     except BotoCoreError as error:
         raise OnairError("unavailable") from error
+
+
+def is_operator(handle: str) -> bool:
+    """Whether the user is in the group of operators."""
+    groups: list[dict[str, Any]] = aws.client("cognito-idp").admin_list_groups_for_user(
+        UserPoolId=settings.required("USER_POOL_ID"), Username=handle
+    )["Groups"]
+    return any(group["GroupName"] == OPERATORS for group in groups)
+
+
+def add_operator(handle: str) -> None:
+    """Put the user into the group of operators; again changes nothing."""
+    aws.client("cognito-idp").admin_add_user_to_group(
+        UserPoolId=settings.required("USER_POOL_ID"), Username=handle, GroupName=OPERATORS
+    )
 
 
 def owner(tokens: Tokens) -> str:

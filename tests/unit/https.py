@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -66,6 +66,7 @@ class Person:
     id: str
     handle: str
     token: str
+    groups: tuple[str, ...] = ()
 
 
 @dataclass
@@ -116,6 +117,12 @@ class Client:
         self.people[handle] = person
         if followers:
             ProfileItem(account_key(person.id), PROFILE).update([ProfileItem.followers.set(followers)])
+        return person
+
+    def operator(self, handle: str = "olga") -> Person:
+        """Someone whose token names the group of operators."""
+        person = replace(self.sign_up(handle), groups=("testers", "operators"))
+        self.people[handle] = person
         return person
 
     def host(self, handle: str = "host_one", **changes: Any) -> Person:
@@ -187,7 +194,10 @@ def rest_event(
     }
     if who is not None:
         sent["Authorization"] = f"Bearer {who.token}"
-        context["authorizer"] = {"claims": {"sub": who.id, "username": who.handle, "token_use": "access"}}
+        claims = {"sub": who.id, "username": who.handle, "token_use": "access"}
+        if who.groups:
+            claims["cognito:groups"] = ",".join(who.groups)
+        context["authorizer"] = {"claims": claims}
     return {
         "resource": route,
         "path": address.path,
@@ -259,6 +269,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         cognito, secrets = aws.client("cognito-idp"), aws.client("secretsmanager")
         pool_id = cognito.create_user_pool(PoolName="onair")["UserPool"]["Id"]
         client_id = cognito.create_user_pool_client(UserPoolId=pool_id, ClientName="web")["UserPoolClient"]["ClientId"]
+        cognito.create_group(UserPoolId=pool_id, GroupName="operators")
         queue = aws.client("sqs").create_queue(QueueName="Ring.fifo", Attributes={"FifoQueue": "true"})
         for name, value in {
             "USER_POOL_ID": pool_id,
