@@ -21,12 +21,14 @@ from infra import rules
 from infra.accounts import Accounts
 from infra.handler import Handler, House
 from infra.interfaces import interface
-from infra.storage import index_arn, table, work_queue
+from infra.storage import delay_queue, index_arn, table, work_queue
 from infra.streams import FEED_INDEX, Streams
 from infra.wallet import Wallet
 
 STAGE: Final = "live"
 RING_VISIBILITY_S: Final = 5  # a sequencer that dies blocks its room this long
+LATER_VISIBILITY_S: Final = 15
+LATER_TIMEOUT_S: Final = 10
 SEQUENCE_TIMEOUT_S: Final = 4  # below it, or a message would come again while its first reader still works
 WHOLE_CORE_MIB: Final = 1792
 
@@ -51,6 +53,7 @@ class Rooms(Construct):
         self._house = house
         self.table = table(self, "Rooms", house, stream=dynamodb.StreamViewType.NEW_IMAGE)
         self.ring = work_queue(self, "Ring", visibility_s=RING_VISIBILITY_S, retention_s=3600)
+        self.later = delay_queue(self, "Later", visibility_s=LATER_VISIBILITY_S, retention_s=3600)
         self.routes: dict[str, Handler] = {}
 
         self.authorize = Handler(
@@ -67,6 +70,7 @@ class Rooms(Construct):
         self._add_sequencer()
         self._add_insights(accounts)
         self._add_ring_live(streams)
+        self._add_ring_later()
 
     def writer_environment(self) -> dict[str, str]:
         """What a function needs to put an event into a room and ring."""
@@ -140,7 +144,9 @@ class Rooms(Construct):
             handler.may(["dynamodb:GetItem"], on=[accounts.table.table_arn])
         for action in ("upvote", "vote"):
             self._route(action, writer, many, "dynamodb:GetItem", put, update, rings=True)
-        self._route("poll", writer, many, "dynamodb:Query", put, update, rings=True)
+        later = {**writer, "LATER_QUEUE_URL": self.later.queue.queue_url}
+        poll = self._route("poll", later, many, "dynamodb:Query", put, update, rings=True)
+        poll.may(["sqs:SendMessage"], on=[self.later.queue.queue_arn])
         # functions/rooms/answer.py is how all routes answer.
         self._route("answer", writer, many, "dynamodb:Query", put, update, rings=True, entry="answer_question")
         self._route("react", writer, "dynamodb:Query", update, rings=True)
@@ -345,4 +351,18 @@ class Rooms(Construct):
             targets=[
                 interface(targets.LambdaFunction(interface(self.ring_live), retry_attempts=0))
             ],  # the next minute is the retry
+        )
+
+    def _add_ring_later(self) -> None:
+        self.ring_later = Handler(
+            self,
+            "RingLater",
+            house=self._house,
+            entry="rooms.ring_later.handle",
+            timeout_s=LATER_TIMEOUT_S,
+            environment={"RING_QUEUE_URL": self.ring.queue.queue_url, **self._house.settings.limits.environment()},
+        )
+        self.let_ring(self.ring_later)
+        self.ring_later.add_event_source(
+            sources.SqsEventSource(self.later.queue, batch_size=10, report_batch_item_failures=True)
         )

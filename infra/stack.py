@@ -94,7 +94,12 @@ class OnairStack(cdk.Stack):
     def _alarm(self, house: House) -> None:
         self.alarms = Alarms(self, "Alarms", house=house)
         self.alarms.watch_queues(
-            {"Ring": self.rooms.ring, "Settle": self.wallet.settlements, "Media": self.streams.media}
+            {
+                "Ring": self.rooms.ring,
+                "Later": self.rooms.later,
+                "Settle": self.wallet.settlements,
+                "Media": self.streams.media,
+            }
         )
         self.alarms.watch_ring(self.rooms.ring)
         self.alarms.watch_functions(functions_of(self))

@@ -58,7 +58,7 @@ def index_arn(of: dynamodb.Table, index: str) -> str:
 
 @dataclass(frozen=True)
 class WorkQueue:
-    """A FIFO queue and where its messages go after five failures."""
+    """A queue and where its messages go after five failures."""
 
     queue: sqs.Queue
     dead_letters: sqs.Queue
@@ -90,6 +90,28 @@ def work_queue(scope: Construct, name: str, *, visibility_s: int, retention_s: i
         deduplication_scope=sqs.DeduplicationScope.MESSAGE_GROUP,
         fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
         content_based_deduplication=False,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        enforce_ssl=True,
+        visibility_timeout=cdk.Duration.seconds(visibility_s),
+        retention_period=cdk.Duration.seconds(retention_s),
+        dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=RECEIVES_MAX),
+    )
+    return WorkQueue(queue, dead_letters)
+
+
+def delay_queue(scope: Construct, name: str, *, visibility_s: int, retention_s: int) -> WorkQueue:
+    """A standard queue whose messages each bring the time until they are seen (a FIFO queue has one for all), with its
+    dead-letter queue. Parameters as `work_queue`."""
+    dead_letters = sqs.Queue(
+        scope,
+        f"{name}DeadLetters",
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        enforce_ssl=True,
+        retention_period=cdk.Duration.days(14),
+    )
+    queue = sqs.Queue(
+        scope,
+        f"{name}Queue",
         encryption=sqs.QueueEncryption.SQS_MANAGED,
         enforce_ssl=True,
         visibility_timeout=cdk.Duration.seconds(visibility_s),

@@ -114,10 +114,11 @@ class RoomItem(RoomsItem):
 
 
 class ViewersItem(RoomsItem):
-    """Live connections, as last counted, and since when there are so many."""
+    """Live connections, as last counted, and since when there are so many; of all, also the frame that told it."""
 
     viewers = NumberAttribute()
     at_ms = NumberAttribute(default=0)
+    seq = NumberAttribute(null=True)
 
 
 class ReactionsItem(RoomsItem):

@@ -15,6 +15,7 @@ from functions.rooms.chat import ATTEMPTS_MAX, PAUSE_MS
 from functions.rooms.messages import Ack, PollMessage
 from functions.rooms.model import Room, admit, check_room, remembered
 from functions.rooms.moderation import required_moderator, shown_as
+from functions.rooms.ring import ring_later
 from functions.rooms.stored import StoredRooms
 from functions.rooms.voting import RESULT_GRACE_MS, option_keys, poll_event, poll_of
 
@@ -47,6 +48,8 @@ def handle(who: Caller, message: PollMessage) -> Ack:
                 continue
             if room.poll is not None:
                 forget_votes(who.stream_id, option_keys(room.poll.id))
+        # Its result is a ring's work like any event; what was sent before and not acknowledged is asked for again.
+        ring_later(who.stream_id, clock.now_ms() + message.seconds * 1000 + RESULT_GRACE_MS)
         rooms.ring(who.stream_id)
         return Ack(message.id, poll_id)
     raise OnairError("unavailable")

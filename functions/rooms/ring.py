@@ -1,4 +1,4 @@
-"""Waking a room's sequencer: one message to a FIFO queue, however much happened in its slot."""
+"""Waking a room's sequencer: one message to a FIFO queue, however much happened in its slot; or one that waits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from functions.rooms.model import slot_of
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 BATCH_MAX: Final = 10
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-delay-queues.html
+DELAY_S_MAX: Final = 900
 
 
 class Ring(Struct, frozen=True):
@@ -21,6 +23,12 @@ class Ring(Struct, frozen=True):
 
     room: str
     slot: int
+
+
+class Later(Struct, frozen=True):
+    """The body of a message that waits: which room to ring."""
+
+    room: str
 
 
 def ring(stream_id: str) -> None:
@@ -31,6 +39,16 @@ def ring(stream_id: str) -> None:
     """
     queue_url, message = settings.required("RING_QUEUE_URL"), _message(stream_id)
     aws.client("sqs").send_message(QueueUrl=queue_url, **message)
+
+
+def ring_later(stream_id: str, at_ms: int) -> None:
+    """Have the room rung at ``at_ms`` or up to a second later: for what changes by time alone, a poll that ends.
+
+    By a queue of its own: a FIFO queue delays all its messages alike. Beyond 15 minutes the schedule's ring is first.
+    """
+    delay_s = min(max(0, -(-(at_ms - clock.now_ms()) // 1000)), DELAY_S_MAX)
+    queue_url, body = settings.required("LATER_QUEUE_URL"), msgspec.json.encode(Later(stream_id)).decode()
+    aws.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=delay_s)
 
 
 def ring_all(stream_ids: Sequence[str]) -> list[str]:

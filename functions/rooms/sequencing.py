@@ -154,7 +154,7 @@ class _Step:
             audience = self._recount(state, audience)
             made = folded(audience.viewers)
         if made is None:
-            self._tell(state, audience.viewers)
+            self._tell(state, head, audience.viewers, head.seq if head else 0)
             self._send_away(state, audience)
             return None
         frame = made.frame
@@ -167,7 +167,7 @@ class _Step:
         self._post(frame, state, audience, made.shown)
         if frame.event_ids:
             rooms.delete_inbox(stream_id, frame.event_ids)
-        self._tell(state, frame.viewers)
+        self._tell(state, head, frame.viewers, frame.seq)
         return frame, more
 
     def _without_removed(self, head: StoredFrame | None, inbox: list[InboxEntry]) -> StoredFrame | None:
@@ -221,9 +221,10 @@ class _Step:
 
         return dict(zip(shards, self.rooms.together(*(counter(shard) for shard in shards)), strict=True))
 
-    def _tell(self, state: RoomState, viewers: int) -> None:
-        if (state.viewers or 0) != viewers:
-            self.rooms.tell_viewers(self.stream_id, viewers)
+    def _tell(self, state: RoomState, head: StoredFrame | None, viewers: int, seq: int) -> None:
+        # What the head frame says may be told by its own sequencer only now, after this one read what was told.
+        if viewers != (state.viewers or 0) or viewers != (head.viewers if head else 0):
+            self.rooms.tell_viewers(self.stream_id, viewers, seq)
 
     # --- posting
 

@@ -189,8 +189,14 @@ class StoredRooms:
             for event_id in event_ids:
                 batch.delete(InboxItem(room_key(stream_id), f"{INBOX_PREFIX}{event_id}"))
 
-    def tell_viewers(self, stream_id: str, viewers: int) -> None:
-        ViewersItem(room_key(stream_id), VIEWERS, viewers=viewers).save()
+    def tell_viewers(self, stream_id: str, viewers: int, seq: int) -> None:
+        # The slower of two sequencers must not tell what an older frame said after what a newer one says.
+        newer = ViewersItem.seq.does_not_exist() | (ViewersItem.seq <= seq)
+        try:
+            ViewersItem(room_key(stream_id), VIEWERS, viewers=viewers, seq=seq).save(newer)
+        except PutError as error:
+            if error.cause_response_code != CONDITION_FAILED:
+                raise
 
     def tell_shard(self, stream_id: str, shard: int, count: ShardCount) -> None:
         ViewersItem(room_key(stream_id), f"{VIEWERS}#{shard}", viewers=count.viewers, at_ms=count.at_ms).save()

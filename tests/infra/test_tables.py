@@ -64,6 +64,14 @@ def test_queue_is_fifo_in_high_throughput_mode_and_puts_failures_aside(cloud: Cl
     assert dead_letters["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
+def test_what_waits_for_its_time_has_a_queue_whose_messages_each_bring_theirs(cloud: Cloud) -> None:
+    _, queue = cloud.one("AWS::SQS::Queue", "RoomsLaterQueue")
+    dead, _ = cloud.one("AWS::SQS::Queue", "RoomsLaterDeadLetters")
+    assert "FifoQueue" not in queue and "DelaySeconds" not in queue
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": {"Fn::GetAtt": [dead, "Arn"]}, "maxReceiveCount": 5}
+    assert cloud.functions["rooms.ring_later"][1]["Timeout"] < queue["VisibilityTimeout"]
+
+
 def test_sequencer_stops_before_its_ring_becomes_visible_again(cloud: Cloud) -> None:
     _, queue = cloud.one("AWS::SQS::Queue", "RoomsRingQueue")
     assert cloud.functions["rooms.sequence"][1]["Timeout"] < queue["VisibilityTimeout"]

@@ -248,6 +248,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[SocketRoom]:
             "QueueUrl"
         ]
         monkeypatch.setenv("RING_QUEUE_URL", queue_url)
+        later_url = sqs.create_queue(QueueName="Later", Attributes={"VisibilityTimeout": "15"})["QueueUrl"]
+        monkeypatch.setenv("LATER_QUEUE_URL", later_url)
         settle_url = sqs.create_queue(QueueName="Settle.fifo", Attributes=fifo)["QueueUrl"]
         monkeypatch.setenv("SETTLE_QUEUE_URL", settle_url)
         open_room(STREAM, HOST, "A walk by the sea", EPOCH)

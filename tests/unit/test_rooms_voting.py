@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
-from functions import observe
-from functions.rooms import answer_question, balloting, poll
+from functions import aws, observe, settings
+from functions.rooms import answer_question, balloting, poll, ring_later
 from functions.rooms.items import MemberItem, RoomItem, room_key
-from functions.rooms.ring import ring
+from functions.rooms.ring import Later, ring
 from functions.rooms.table import close_room
 from functions.rooms.voting import QUESTIONS_OPEN_MAX, RESULT_GRACE_MS
 from tests.unit import moderated_room, socket_room
@@ -225,6 +226,25 @@ def test_votes_from_all_shards_add_up(room: SocketRoom) -> None:
     room.sequence()
     assert of_type(host, "poll")[-1]["tallies"] == [10, 10]
     assert len(room.items("tally#")) > 1
+
+
+def test_a_poll_has_the_room_rung_when_it_is_over(room: SocketRoom) -> None:
+    host = room.joined("host-1", "host")
+    host.send("poll", id="p", **POLL)
+    later = settings.required("LATER_QUEUE_URL")
+    counted = aws.client("sqs").get_queue_attributes(QueueUrl=later, AttributeNames=["All"])["Attributes"]
+    assert counted["ApproximateNumberOfMessagesDelayed"] == "1"
+    host.send("poll", id="p", **{**POLL, "seconds": 1})  # other content: refused, and nothing more waits
+    room.sequence()
+    room.clock.sleep_ms(int(str(POLL["seconds"])) * 1000 + RESULT_GRACE_MS + 1)
+    body = msgspec.json.encode(Later(STREAM)).decode()
+    records = [{"messageId": "m1", "body": body}, {"messageId": "m2", "body": body}, {"messageId": "m3", "body": "{"}]
+    with observe.counting() as calls:
+        failed = ring_later.handle({"Records": records}, None)
+    assert failed == {"batchItemFailures": [{"itemIdentifier": "m3"}]}
+    assert [call.operation for call in calls] == ["SendMessageBatch"]
+    room.sequence()
+    assert of_type(host, "poll")[-1]["state"] == "closed"
 
 
 def test_a_poll_that_is_over_takes_no_vote_and_the_attempt_brings_its_result(room: SocketRoom) -> None:

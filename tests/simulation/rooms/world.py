@@ -235,6 +235,7 @@ class FakeRooms:
     frames: list[StoredFrame] = field(default_factory=list[StoredFrame])
     reactions: dict[str, int] = field(default_factory=dict[str, int])
     viewers: int | None = None
+    viewers_seq: int = 0
     shards: dict[int, ShardCount] = field(default_factory=dict[int, ShardCount])
     by_shard: dict[tuple[int, str], Connection] = field(default_factory=dict[tuple[int, str], Connection])
     by_account: dict[tuple[str, str], Connection] = field(default_factory=dict[tuple[str, str], Connection])
@@ -296,9 +297,10 @@ class FakeRooms:
         for event_id in event_ids:
             self.world.call("delete", lambda event_id=event_id: self.inbox_items.pop(event_id, None))
 
-    def tell_viewers(self, stream_id: str, viewers: int) -> None:
+    def tell_viewers(self, stream_id: str, viewers: int, seq: int) -> None:
         def tell() -> None:
-            self.viewers = viewers
+            if seq >= self.viewers_seq:
+                self.viewers, self.viewers_seq = viewers, seq
 
         self.world.call("tell viewers", tell)
 
