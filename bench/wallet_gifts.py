@@ -53,7 +53,7 @@ def empty_tables(url: str) -> Iterator[Any]:
     storage.forget_connections()
     client = aws.client("dynamodb")
     tables.create_ledger(client, os.environ["LEDGER_TABLE"])
-    tables.create_rooms(client, os.environ["ROOMS_TABLE"])
+    tables.create_plain(client, os.environ["ROOMS_TABLE"])
     yield client
 
 

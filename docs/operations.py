@@ -37,10 +37,12 @@ class Operation:
     repeatable: bool = False
 
 
-WATCHING = ("unauthenticated", "suspended", "banned", "age_restricted", "followers_only")
+WATCHING = ("unauthenticated", "suspended", "banned", "blocked", "age_restricted", "followers_only")
 OWN = ("not_found", "forbidden")
 # Of each route below /operator/; whoever is no operator is refused as `forbidden`.
 OPERATING = ("invalid_request", "forbidden")
+GRAPH = Operation(status=204, refusals=("invalid_request", "not_found"))
+LISTED = Operation(accounts.Profiles, query=Page, refusals=("invalid_request", "not_found", "blocked", "forbidden"))
 FEED = Operation(streams.Streams, query=Page, refusals=("invalid_request",))
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -65,15 +67,22 @@ OPERATIONS: Mapping[str, Operation] = {
         accounts.Eligibility, query=accounts.EligibilityQuery, refusals=("invalid_request",)
     ),
     "GET /operator/audit": Operation(trail.Entries, query=Page, refusals=OPERATING),
-    "GET /accounts/{handle}": Operation(accounts.Profile, refusals=("not_found",)),
-    "PUT /accounts/{handle}/follow": Operation(status=204, refusals=("invalid_request", "not_found", "conflict")),
-    "DELETE /accounts/{handle}/follow": Operation(status=204, refusals=("invalid_request", "not_found")),
-    "GET /accounts/{handle}/followers": Operation(
-        accounts.Profiles, query=Page, refusals=("invalid_request", "not_found")
+    "GET /accounts/{handle}": Operation(accounts.Profile, refusals=("not_found", "blocked")),
+    "PUT /accounts/{handle}/follow": Operation(
+        status=204, refusals=("invalid_request", "not_found", "blocked", "conflict")
     ),
-    "GET /accounts/{handle}/following": Operation(
-        accounts.Profiles, query=Page, refusals=("invalid_request", "not_found")
+    "DELETE /accounts/{handle}/follow": GRAPH,
+    "DELETE /accounts/{handle}/follower": GRAPH,
+    "PUT /accounts/{handle}/block": GRAPH,
+    "DELETE /accounts/{handle}/block": GRAPH,
+    "GET /me/blocks": Operation(accounts.Profiles, query=Page, refusals=("invalid_request",)),
+    "GET /me/follow-requests": Operation(accounts.Profiles, query=Page, refusals=("invalid_request",)),
+    "PUT /me/follow-requests/{handle}": Operation(
+        status=204, refusals=("invalid_request", "not_found", "blocked", "conflict")
     ),
+    "DELETE /me/follow-requests/{handle}": GRAPH,
+    "GET /accounts/{handle}/followers": LISTED,
+    "GET /accounts/{handle}/following": LISTED,
     "POST /streams": Operation(
         streams.StreamView,
         201,
@@ -81,7 +90,7 @@ OPERATIONS: Mapping[str, Operation] = {
         refusals=("invalid_request", "not_eligible", "id_reused", "too_large"),
         repeatable=True,
     ),
-    "GET /streams/{stream_id}": Operation(streams.StreamView, refusals=("not_found",)),
+    "GET /streams/{stream_id}": Operation(streams.StreamView, refusals=("not_found", "blocked")),
     "PATCH /streams/{stream_id}": Operation(
         streams.StreamView, body=streams.StreamChange, refusals=("invalid_request", "conflict", "too_large", *OWN)
     ),

@@ -17,6 +17,7 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from chalice.app import Chalice, CORSConfig, Request, Response
 
 from functions import messages, observe
+from functions.accounts.graph_routes import routes as graph
 from functions.accounts.operator_routes import routes as operators
 from functions.accounts.routes import routes as accounts
 from functions.errors import OnairError
@@ -160,7 +161,7 @@ def _ours(response: Response) -> bool:
 app = Api("onair", configure_logs=False)
 app.api.cors = CORS
 app.register_middleware(_in_our_shape, "http")
-for _blueprint in (accounts, operators, streams, rooms, wallet, boards, exports):
+for _blueprint in (accounts, graph, operators, streams, rooms, wallet, boards, exports):
     app.register_blueprint(_blueprint)
 for _methods in app.routes.values():
     for _entry in _methods.values():

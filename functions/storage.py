@@ -7,13 +7,18 @@ stack and the tests run many functions, and in turn many stacks, in one process.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final, TypeVar
 
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
 from pynamodb.models import Model
 
-from functions import aws, settings
+from functions import aws, clock, settings
+from functions.errors import OnairError
+
+READ_ATTEMPTS_MAX: Final = 4
+READ_BACKOFF_MS: Final = 20
 
 _transactions: list[Connection] = []
 _bound: dict[type[Model], TableConnection] = {}
@@ -58,6 +63,36 @@ class StoredItem(Model):
             _share_client(found.connection)
             _bound[cls] = found
         return found
+
+
+Item = TypeVar("Item", bound=StoredItem)
+
+
+def read_across(wanted: Sequence[tuple[type[Item], str, str]]) -> list[Item | None]:
+    """Items of several tables in one call (at most 100), strongly consistent, in the order asked; None where absent.
+
+    Raises
+    ------
+    OnairError
+        ``unavailable`` when the service keeps leaving some out.
+    """
+    waiting: dict[str, dict[str, Any]] = {}
+    for model, pk, sk in wanted:
+        table = waiting.setdefault(settings.required(model.table_setting), {"Keys": [], "ConsistentRead": True})
+        table["Keys"].append({"pk": {"S": pk}, "sk": {"S": sk}})
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for attempt in range(READ_ATTEMPTS_MAX):
+        clock.sleep_ms(READ_BACKOFF_MS * attempt)
+        answer: dict[str, Any] = aws.client("dynamodb").batch_get_item(RequestItems=waiting)
+        for name, rows in answer["Responses"].items():
+            found |= {(name, row["pk"]["S"], row["sk"]["S"]): row for row in rows}
+        waiting = answer.get("UnprocessedKeys") or {}
+        if not waiting:
+            break
+    else:
+        raise OnairError("unavailable")
+    rows = [(model, found.get((settings.required(model.table_setting), pk, sk))) for model, pk, sk in wanted]
+    return [None if row is None else model.from_raw_data(row) for model, row in rows]
 
 
 def _share_client(made: Connection) -> None:

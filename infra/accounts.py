@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import aws_cdk as cdk
 from aws_cdk import aws_cognito as cognito
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from functions.security import OPERATORS
 from infra import rules
-from infra.handler import House
+from infra.handler import Handler, House
+from infra.interfaces import interface
 from infra.storage import table
+
+RECONCILE_S: Final = 600  # a run that does not come to the end is gone on with the next night
 
 
 class Accounts(Construct):
@@ -71,6 +78,30 @@ class Accounts(Construct):
             self.pool,
             "COG8",
             "Threat protection (the Plus plan) is billed per active user; an operator turns it on where that pays.",
+        )
+
+        self._reconcile(house)
+
+    def _reconcile(self, house: House) -> None:
+        """Prove the counts of follows each night."""
+        self.reconcile = Handler(
+            self,
+            "Reconcile",
+            house=house,
+            entry="accounts.reconcile.handle",
+            timeout_s=RECONCILE_S,
+            environment={"ACCOUNTS_TABLE": self.table.table_name},
+        )
+        self.reconcile.may(
+            [f"dynamodb:{verb}" for verb in ("Scan", "Query", "GetItem", "PutItem", "UpdateItem", "DeleteItem")],
+            on=[self.table.table_arn],
+        )
+        events.Rule(
+            self,
+            "EachNight",
+            description="Proves that counts of follows are the number of their entries, and repairs them",
+            schedule=events.Schedule.cron(hour="3", minute="20"),
+            targets=[interface(targets.LambdaFunction(interface(self.reconcile), retry_attempts=0))],
         )
 
     @property

@@ -153,7 +153,10 @@ class Api(Construct):
     ) -> None:
         items = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
         may = self.handler.may
-        may([*items, "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:BatchGetItem"], on=[accounts.table.table_arn])
+        may(
+            [*items, *(f"dynamodb:{verb}" for verb in ("DeleteItem", "Query", "BatchGetItem", "ConditionCheckItem"))],
+            on=[accounts.table.table_arn],
+        )
         may([*items, "dynamodb:DeleteItem", "dynamodb:BatchGetItem"], on=[streams.table.table_arn])
         may(["dynamodb:Query"], on=[index_arn(streams.table, FEED_INDEX)])
         # DeleteItem: a ban takes the account's open sockets from it.

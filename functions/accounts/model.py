@@ -17,6 +17,8 @@ DISPLAY_NAME_LENGTH_MAX: Final = 50
 CONTACT_LENGTH_MAX: Final = 254
 FOLLOWING_MAX: Final = 10_000
 AGE_MAX: Final = 130
+# Below it one is private unless one chose otherwise, and neither gives nor takes gifts, sits on screen or is found.
+ADULT_AGE: Final = 18
 DAY_MS: Final = 86_400_000
 
 _HANDLE = re.compile(rf"[a-z0-9_.]{{{HANDLE_LENGTH_MIN},{HANDLE_LENGTH_MAX}}}")
@@ -69,6 +71,8 @@ class Account(msgspec.Struct, frozen=True):
     live_stream: str | None = None
     contact: str | None = None
     contact_verified: bool = False
+    private: bool | None = None
+    has_blocks: bool = False
 
 
 class Devices(msgspec.Struct, frozen=True):
@@ -121,6 +125,21 @@ def birth_date_problem(birth: date, today: date) -> str | None:
     if age_years(birth, today) > AGE_MAX:
         return f"A birth date lies at most {AGE_MAX} years back."
     return None
+
+
+def is_minor(account: Account, today: date) -> bool:
+    """Whether the account is a child's: no gifts given or received, no seat on screen, not found by search."""
+    return age_years(account.birth_date, today) < ADULT_AGE
+
+
+def is_private(account: Account, today: date) -> bool:
+    """Whether the account lets in whom it chose only: as it chose itself, else minors are, adults are not."""
+    return is_minor(account, today) if account.private is None else account.private
+
+
+def is_found(account: Account, today: date) -> bool:
+    """Whether search and suggestions may name the account."""
+    return account.standing == "good" and not is_minor(account, today) and not is_private(account, today)
 
 
 def requirements(account: Account, market: Market, devices: Devices, now_ms: int, today: date) -> Sequence[Requirement]:

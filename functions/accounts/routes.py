@@ -1,4 +1,4 @@
-"""HTTPS routes of accounts: sign-up, sessions, profiles, follows, eligibility."""
+"""HTTPS routes of one's own account: sign-up, sessions, profile, notices, eligibility. Others': graph_routes.py."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Final
 import msgspec
 from chalice.app import Blueprint, Response
 from msgspec import UNSET
+from pynamodb.expressions.update import Action
 
 from functions import clock, ids, messages, parse
 from functions.accounts import eligibility as going_live
 from functions.accounts import markets, model, notices, pool, table, views
 from functions.accounts.model import Account, Devices
+from functions.accounts.table import ProfileItem
 from functions.errors import OnairError
 from functions.parse import Page
-from functions.rooms import table as rooms
-from functions.rooms.messages import FollowEvent, Sender
 from functions.security import cognito
 
 routes = Blueprint(__name__)
@@ -141,14 +141,17 @@ def read_me() -> views.OwnAccount:
 
 @routes.route("/me", methods=["PATCH"], authorizer=cognito)
 def change_me() -> views.OwnAccount:
-    """Change one's display name."""
+    """Change one's display name, or who may follow one."""
     request = routes.current_request
     me = parse.identity(request)
     given = parse.body(request, views.AccountChange)
-    if given.display_name is UNSET:
-        return views.own(table.required(me.account))
-    name = parse.text("display_name", given.display_name, minimum=1, maximum=model.DISPLAY_NAME_LENGTH_MAX)
-    return views.own(table.rename(me.account, name))
+    actions: list[Action] = []
+    if given.display_name is not UNSET:
+        name = parse.text("display_name", given.display_name, minimum=1, maximum=model.DISPLAY_NAME_LENGTH_MAX)
+        actions.append(ProfileItem.display_name.set(name))
+    if given.private is not UNSET:
+        actions.append(ProfileItem.private.set(given.private))
+    return views.own(table.change(me.account, actions) if actions else table.required(me.account))
 
 
 @routes.route("/me/notifications", methods=["GET"], authorizer=cognito)
@@ -181,75 +184,3 @@ def read_eligibility() -> views.Eligibility:
     found = going_live.requirements(table.required(me.account), devices)
     language = messages.language(request.headers.get("accept-language"))
     return views.Eligibility(model.eligible(found), views.requirement_views(found, language))
-
-
-@routes.route("/accounts/{handle}", methods=["GET"], authorizer=cognito)
-def read_account(handle: str) -> views.Profile:
-    """A public profile."""
-    parse.identity(routes.current_request)
-    return views.profile(table.by_handle(handle))
-
-
-@routes.route("/accounts/{handle}/follow", methods=["PUT"], authorizer=cognito)
-def follow(handle: str) -> None:
-    """Follow; following again changes nothing."""
-    me = parse.identity(routes.current_request)
-    other = _other(handle, me.account)
-    if table.follow(me.account, other):
-        _tell_follow(me.account, other)
-
-
-def _tell_follow(follower: str, followed: str) -> None:
-    accounts = table.read_many([follower, followed])
-    live = accounts[followed].live_stream if followed in accounts else None
-    if live is None or follower not in accounts:
-        return
-    who = accounts[follower]
-    event = FollowEvent(
-        id=ids.derived("follow", live, follower),
-        at=clock.rfc3339(clock.now_ms()),
-        sender=Sender(who.id, who.handle, who.display_name, who.badges),
-    )
-    rooms.tell_once(live, follower, event)
-
-
-@routes.route("/accounts/{handle}/follow", methods=["DELETE"], authorizer=cognito)
-def unfollow(handle: str) -> None:
-    """Follow no more; doing so again changes nothing."""
-    me = parse.identity(routes.current_request)
-    table.unfollow(me.account, _other(handle, me.account))
-
-
-def _other(handle: str, account_id: str) -> str:
-    other = table.id_of(handle)
-    if other is None:
-        raise OnairError("not_found")
-    if other == account_id:
-        raise parse.refused("handle", "You cannot follow yourself.")
-    return other
-
-
-@routes.route("/accounts/{handle}/followers", methods=["GET"], authorizer=cognito)
-def list_followers(handle: str) -> views.Profiles:
-    """Who follows this account."""
-    return _listed(handle, "follower")
-
-
-@routes.route("/accounts/{handle}/following", methods=["GET"], authorizer=cognito)
-def list_following(handle: str) -> views.Profiles:
-    """Whom this account follows."""
-    return _listed(handle, "follows")
-
-
-def _listed(handle: str, side: table.Side) -> views.Profiles:
-    request = routes.current_request
-    parse.identity(request)
-    page = parse.query(request, Page)
-    account_id = table.id_of(handle)
-    if account_id is None:
-        raise OnairError("not_found")
-    place = parse.cursor(page.cursor, parts=1)
-    found, after = table.list_follows(account_id, side, place[0] if place else None, page.limit)
-    accounts = table.read_many(found)
-    items = [views.profile(accounts[one]) for one in found if one in accounts]
-    return views.Profiles(items, parse.make_cursor(after) if after is not None else UNSET)

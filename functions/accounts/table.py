@@ -1,27 +1,29 @@
-"""The Accounts table: profiles, handles, follows. Every write is conditional, and counts move with what they count."""
+"""The Accounts table: profiles and handles. Follows, blocks and what else an account has lie beside (follows.py, …)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, ClassVar, Final, Literal, cast
+from typing import ClassVar, Final, cast
 
+import msgspec
 from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from functions import clock, storage, transaction
-from functions.accounts.model import FOLLOWING_MAX, Account, Standing
+from functions.accounts.model import Account, Standing
 from functions.errors import OnairError
 
 PROFILE: Final = "profile"
+# Counts of follows (follows.py). Their keys begin as the profile's, so that one Query reads an account with its counts.
+FOLLOWERS_COUNT: Final = "profile#followers#"
+FOLLOWING_COUNT: Final = "profile#following"
 HANDLE: Final = "handle"
 SIGN_UP: Final = "sign_up"
 # Idempotency keys of sign-ups are kept this long (protocol: 24 hours).
 SIGN_UP_KEPT_S: Final = 24 * 3600
-
-Side = Literal["follows", "follower"]
 
 
 class AccountsItem(storage.StoredItem):
@@ -36,7 +38,10 @@ class AccountsItem(storage.StoredItem):
 
 
 class ProfileItem(AccountsItem):
-    """``account#{id}`` / ``profile``."""
+    """``account#{id}`` / ``profile``, and the counts beside it, which have ``followers`` or ``following`` alone.
+
+    ``followers`` and ``following`` of the profile itself are what an account brought along; follows never change them.
+    """
 
     class Meta(AccountsItem.Meta):
         table_name = "named-by-setting"
@@ -54,6 +59,18 @@ class ProfileItem(AccountsItem):
     live_stream = UnicodeAttribute(null=True)
     contact = UnicodeAttribute(null=True)
     contact_verified = BooleanAttribute(default=False)
+    # Absent while the account never chose: then its age decides (model.is_private).
+    private = BooleanAttribute(null=True)
+    # Someone blocked someone: only then is it worth a read to ask whom.
+    has_blocks = BooleanAttribute(default=False)
+    # Since when this account is being erased; for everyone it is gone.
+    erased_ms = NumberAttribute(null=True)
+    # Of a count: how often it changed.
+    changes = NumberAttribute(null=True)
+
+
+# That an account is there, and is not being erased.
+PRESENT: Final = ProfileItem.handle.exists() & ProfileItem.erased_ms.does_not_exist()
 
 
 class HandleItem(AccountsItem):
@@ -63,15 +80,6 @@ class HandleItem(AccountsItem):
         table_name = "named-by-setting"
 
     account = UnicodeAttribute()
-
-
-class FollowItem(AccountsItem):
-    """``account#{id}`` / ``follows#{other}`` and ``follower#{other}``: one follow, seen from both sides."""
-
-    class Meta(AccountsItem.Meta):
-        table_name = "named-by-setting"
-
-    at_ms = NumberAttribute()
 
 
 class SignUpItem(AccountsItem):
@@ -133,11 +141,21 @@ def sign_up_fingerprint(sign_up_key: str) -> str | None:
 
 
 def read(account_id: str) -> Account | None:
-    """One account, as of now."""
-    try:
-        return _account(ProfileItem.get(account_key(account_id), PROFILE, consistent_read=True))
-    except DoesNotExist:
+    """One account with its counts, as of now (one call)."""
+    rows = ProfileItem.query(account_key(account_id), ProfileItem.sk.startswith(PROFILE), consistent_read=True)
+    return counted(list(rows))
+
+
+def counted(rows: Sequence[ProfileItem]) -> Account | None:
+    """The account of a profile and its counts; None without a profile, and for one that is being erased."""
+    profile = next((row for row in rows if row.sk == PROFILE), None)
+    if profile is None or profile.erased_ms:
         return None
+    return msgspec.structs.replace(
+        _account(profile),
+        followers=max(0, sum(int(row.followers) for row in rows)),
+        following=max(0, sum(int(row.following) for row in rows)),
+    )
 
 
 def required(account_id: str) -> Account:
@@ -149,10 +167,21 @@ def required(account_id: str) -> Account:
 
 
 def read_many(account_ids: Sequence[str]) -> dict[str, Account]:
-    """Accounts by id (at most 100); those that are gone are absent."""
+    """Accounts by id (at most 100), without their counts of follows; those that are gone are absent."""
     keys = [(account_key(account_id), PROFILE) for account_id in account_ids]
-    found = [_account(item) for item in ProfileItem.batch_get(keys)]
+    found = [_account(item) for item in ProfileItem.batch_get(keys) if not item.erased_ms]
     return {account.id: account for account in found}
+
+
+def read_counted(account_ids: Sequence[str], counts: Sequence[str]) -> dict[str, Account]:
+    """Accounts by id with the ``counts`` of each (their sort keys); a call for each hundred items."""
+    rows: dict[str, list[ProfileItem]] = {}
+    for item in ProfileItem.batch_get(
+        [(account_key(account_id), key) for account_id in account_ids for key in (PROFILE, *counts)]
+    ):
+        rows.setdefault(item.pk, []).append(item)
+    found = [counted(those) for those in rows.values()]
+    return {account.id: account for account in found if account is not None}
 
 
 def id_of(handle: str) -> str | None:
@@ -172,97 +201,15 @@ def by_handle(handle: str) -> Account:
     return found
 
 
-def rename(account_id: str, display_name: str) -> Account:
-    """Give an account another display name."""
-    item = ProfileItem(account_key(account_id), PROFILE)
+def change(account_id: str, actions: Sequence[Action]) -> Account:
+    """Change an account that is there, and read it again; ``unauthenticated`` where it is gone."""
     try:
-        item.update([ProfileItem.display_name.set(display_name)], condition=ProfileItem.pk.exists())
+        ProfileItem(account_key(account_id), PROFILE).update(list(actions), condition=PRESENT)
     except UpdateError as error:
         if error.cause_response_code == "ConditionalCheckFailedException":
             raise OnairError("unauthenticated") from None
         raise
-    return _account(item)
-
-
-def follow(follower_id: str, followed_id: str) -> bool:
-    """Follow; True when that is new. Both entries and both counts move in one transaction.
-
-    Raises
-    ------
-    OnairError
-        ``not_found`` when the other account is gone, ``conflict`` beyond `FOLLOWING_MAX`.
-    """
-    at_ms = clock.now_ms()
-
-    def write() -> None:
-        with TransactWrite(connection=storage.connection()) as batch:
-            for entry in _entries(follower_id, followed_id, at_ms):
-                batch.save(entry, condition=FollowItem.pk.does_not_exist())
-            _count(batch, follower_id, [ProfileItem.following.add(1)], ProfileItem.following < FOLLOWING_MAX)
-            _count(batch, followed_id, [ProfileItem.followers.add(1)], ProfileItem.pk.exists())
-
-    try:
-        transaction.commit(write)
-    except transaction.ConditionError as error:
-        # Order of the request: two entries, then the two counts.
-        if 0 in error.failed or 1 in error.failed:
-            return False
-        if 3 in error.failed:
-            raise OnairError("not_found") from None
-        raise OnairError("conflict", f"An account follows at most {FOLLOWING_MAX} others.") from None
-    return True
-
-
-def unfollow(follower_id: str, followed_id: str) -> bool:
-    """Follow no more; True when there was something to undo."""
-
-    def write() -> None:
-        with TransactWrite(connection=storage.connection()) as batch:
-            for entry in _entries(follower_id, followed_id, 0):
-                batch.delete(entry, condition=FollowItem.pk.exists())
-            _count(batch, follower_id, [ProfileItem.following.add(-1)], ProfileItem.pk.exists())
-            _count(batch, followed_id, [ProfileItem.followers.add(-1)], ProfileItem.pk.exists())
-
-    try:
-        transaction.commit(write)
-    except transaction.ConditionError:
-        return False
-    return True
-
-
-def follows(follower_id: str, followed_id: str) -> bool:
-    """Does the first follow the second?"""
-    try:
-        FollowItem.get(account_key(follower_id), f"follows#{followed_id}", consistent_read=True)
-    except DoesNotExist:
-        return False
-    return True
-
-
-def list_follows(account_id: str, side: Side, after: str | None, limit: int) -> tuple[list[str], str | None]:
-    """Ids of those whom the account ``follows`` (or its ``follower`` side), and the id to go on after, if any."""
-    prefix = f"{side}#"
-    last = {"pk": {"S": account_key(account_id)}, "sk": {"S": prefix + after}} if after is not None else None
-    found = FollowItem.query(
-        account_key(account_id),
-        FollowItem.sk.startswith(prefix),
-        limit=limit,
-        page_size=limit,
-        last_evaluated_key=cast(Any, last),
-    )
-    ids = [item.sk.removeprefix(prefix) for item in found]
-    return ids, ids[-1] if found.last_evaluated_key and ids else None
-
-
-def _entries(follower_id: str, followed_id: str, at_ms: int) -> tuple[FollowItem, FollowItem]:
-    return (
-        FollowItem(account_key(follower_id), f"follows#{followed_id}", at_ms=at_ms),
-        FollowItem(account_key(followed_id), f"follower#{follower_id}", at_ms=at_ms),
-    )
-
-
-def _count(batch: TransactWrite, account_id: str, actions: list[Action], condition: Any) -> None:
-    batch.update(ProfileItem(account_key(account_id), PROFILE), actions=actions, condition=condition)
+    return required(account_id)
 
 
 def _account(item: ProfileItem) -> Account:
@@ -281,4 +228,6 @@ def _account(item: ProfileItem) -> Account:
         live_stream=item.live_stream,
         contact=item.contact,
         contact_verified=bool(item.contact_verified),
+        private=item.private,
+        has_blocks=bool(item.has_blocks),
     )

@@ -18,6 +18,7 @@ from functions.accounts.model import (
     Account,
     Requirement,
     Standing,
+    is_private,
 )
 
 # Lengths hold after normalisation to NFC, which the types cannot know: parse.text and model check them, these document.
@@ -66,6 +67,16 @@ class AccountChange(msgspec.Struct, frozen=True):
     """What changes about one's account; absent fields stay."""
 
     display_name: DisplayName | UnsetType = UNSET
+    private: bool | UnsetType = UNSET
+
+
+class Relation(msgspec.Struct, frozen=True):
+    """How whoever asks stands to an account. ``requested``: asked to follow it, and waits for an answer."""
+
+    following: bool
+    followed_by: bool
+    requested: bool
+    blocked: bool
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -78,7 +89,9 @@ class Profile(msgspec.Struct, frozen=True):
     following: int
     avatar_url: str | None
     badges: tuple[str, ...]
+    private: bool
     live_stream: str | UnsetType = UNSET
+    relation: Relation | UnsetType = UNSET
 
 
 class OwnAccount(msgspec.Struct, frozen=True):
@@ -96,6 +109,7 @@ class OwnAccount(msgspec.Struct, frozen=True):
     standing: Standing
     created_at: str
     contact_verified: bool
+    private: bool
     contact: str | UnsetType = UNSET
     live_stream: str | UnsetType = UNSET
 
@@ -140,6 +154,7 @@ def profile(account: Account) -> Profile:
         following=account.following,
         avatar_url=account.avatar_url,
         badges=account.badges,
+        private=is_private(account, clock.today_utc(clock.now_ms())),
         live_stream=account.live_stream or UNSET,
     )
 
@@ -159,6 +174,7 @@ def own(account: Account) -> OwnAccount:
         standing=account.standing,
         created_at=clock.rfc3339(account.created_ms),
         contact_verified=account.contact_verified,
+        private=is_private(account, clock.today_utc(clock.now_ms())),
         contact=account.contact or UNSET,
         live_stream=account.live_stream or UNSET,
     )

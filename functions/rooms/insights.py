@@ -13,7 +13,7 @@ import msgspec
 from pynamodb.exceptions import UpdateError
 
 from functions import clock, observe
-from functions.accounts import notices
+from functions.accounts import blocks, notices
 from functions.accounts import table as accounts
 from functions.rooms.items import FRAME_PREFIX, FrameItem, ViewersItem, room_key
 from functions.rooms.messages import ChatEvent, Frame
@@ -114,12 +114,18 @@ def _tell_named(stream_id: str, frames: Sequence[StoredFrame]) -> None:
         author = authors.get(comment.reply_to or "")
         if author is not None and author not in told:
             told.add(author)
-            notices.put(author, _notice(stream_id, "reply", comment, at_ms))
+            _tell(author, _notice(stream_id, "reply", comment, at_ms))
         for handle in handles:
             account = known.get(handle)
             if account is not None and account not in told:
                 told.add(account)
-                notices.put(account, _notice(stream_id, "mention", comment, at_ms))
+                _tell(account, _notice(stream_id, "mention", comment, at_ms))
+
+
+def _tell(account: str, notice: notices.Notice) -> None:
+    # Nobody hears of somebody behind a block.
+    if not blocks.between(account, notice.account):
+        notices.put(account, notice)
 
 
 def _handles(text: str) -> list[str]:

@@ -15,7 +15,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from functions import clock, settings, storage, transaction
-from functions.accounts import table as accounts
+from functions.accounts import follows
 from functions.errors import OnairError
 from functions.rooms import ring as ring_queue
 from functions.rooms.items import (
@@ -237,7 +237,7 @@ class StoredRooms:
         return True
 
     def follows(self, account: str, host_id: str) -> bool:
-        return accounts.follows(account, host_id)
+        return follows.follows(account, host_id)
 
     def space_reactions(self, account: str, connection_id: str, now_ms: int, interval_ms: int) -> str | None:
         mine = ConnectionItem(account_key(account), f"{CONNECTION_PREFIX}{connection_id}")

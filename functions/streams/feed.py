@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from functions import clock, parse
+from functions.accounts import blocks, follows
 from functions.accounts import table as accounts
 from functions.parse import Page
 from functions.rooms import table as rooms
@@ -20,19 +21,18 @@ PAGES_MAX: Final = 5
 FOLLOWS_PAGE: Final = 100
 
 
-def for_you(page: Page) -> Streams:
-    """Live streams for everyone, newest first."""
+def for_you(account_id: str, page: Page) -> Streams:
+    """Live streams for everyone, newest first, but for those of hosts behind a block."""
     found, cursor = _from_index("live", page, forward=False)
     flowing = [stream for stream in found if stream.state == "live" and stream.media == "flowing"]
-    return Streams(_live_views(flowing), cursor)
+    return Streams(_live_views(_shown(account_id, flowing)), cursor)
 
 
-def upcoming(page: Page) -> Streams:
-    """Announced streams, soonest first."""
+def upcoming(account_id: str, page: Page) -> Streams:
+    """Announced streams, soonest first, but for those of hosts behind a block."""
     found, cursor = _from_index("upcoming", page, forward=True)
-    items = [
-        msgspec.structs.replace(views.view(stream), why="upcoming") for stream in found if stream.state == "scheduled"
-    ]
+    announced = [stream for stream in found if stream.state == "scheduled"]
+    items = [msgspec.structs.replace(views.view(stream), why="upcoming") for stream in _shown(account_id, announced)]
     return Streams(items, cursor)
 
 
@@ -44,7 +44,7 @@ def following(account_id: str, page: Page) -> Streams:
     for _ in range(PAGES_MAX):
         # Never more follows than streams still wanted: then the cursor is always the last follow looked at.
         wanted = page.limit - len(flowing)
-        followed, after = accounts.list_follows(account_id, "follows", after, min(FOLLOWS_PAGE, max(wanted, 1)))
+        followed, after = follows.listed(account_id, "follows", after, min(FOLLOWS_PAGE, max(wanted, 1)))
         hosts = accounts.read_many(followed)
         live = [hosts[one].live_stream for one in followed if one in hosts]
         streams = table.read_many([stream_id for stream_id in live if stream_id is not None])
@@ -70,6 +70,12 @@ def _from_index(key: FeedKey, page: Page, *, forward: bool) -> tuple[list[Stream
     found = [streams[stream_id] for stream_id, _ in rows if stream_id in streams]
     more = len(rows) == page.limit
     return found, parse.make_cursor(*rows[-1]) if more else UNSET
+
+
+def _shown(account_id: str, streams: list[Stream]) -> list[Stream]:
+    """Without those of hosts who are behind a block: one read for a page, none for an empty one."""
+    hidden = blocks.hidden_from(account_id) if streams else frozenset[str]()
+    return [stream for stream in streams if stream.host.id not in hidden]
 
 
 def _live_views(streams: list[Stream]) -> list[StreamView]:

@@ -9,7 +9,7 @@ from chalice.app import Blueprint, Response
 from msgspec import UNSET
 
 from functions import clock, ids, messages, parse
-from functions.accounts import eligibility
+from functions.accounts import blocks, eligibility
 from functions.accounts import table as accounts
 from functions.errors import OnairError
 from functions.parse import Identity, Page
@@ -112,6 +112,8 @@ def read_stream(stream_id: str) -> views.StreamView:
     stream = table.required(stream_id)
     if stream.state == "ready" and stream.host.id != me.account:
         raise OnairError("not_found")
+    if blocks.between(me.account, stream.host.id):
+        raise OnairError("blocked")
     viewers = rooms.read_viewers([stream.id]).get(stream.id, 0) if stream.state == "live" else 0
     return views.view(stream, viewers)
 
@@ -191,8 +193,8 @@ def create_ticket(stream_id: str) -> views.Ticket:
 def read_for_you() -> views.Streams:
     """What is live."""
     request = routes.current_request
-    parse.identity(request)
-    return feed.for_you(parse.query(request, Page))
+    me = parse.identity(request)
+    return feed.for_you(me.account, parse.query(request, Page))
 
 
 @routes.route("/feed/following", methods=["GET"], authorizer=cognito)
@@ -207,5 +209,5 @@ def read_following() -> views.Streams:
 def read_upcoming() -> views.Streams:
     """What is announced."""
     request = routes.current_request
-    parse.identity(request)
-    return feed.upcoming(parse.query(request, Page))
+    me = parse.identity(request)
+    return feed.upcoming(me.account, parse.query(request, Page))

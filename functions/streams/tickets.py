@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from functions import clock, ids, settings, tokens
+from msgspec import Struct
+
+from functions import clock, ids, settings, storage, tokens
+from functions.accounts import blocks
 from functions.accounts import model as accounts_model
 from functions.accounts import table as accounts
+from functions.accounts.blocks import BlockItem, block_key
+from functions.accounts.follows import FollowItem
 from functions.accounts.model import Account
+from functions.accounts.table import PROFILE, ProfileItem, account_key
 from functions.errors import OnairError
 from functions.parse import Identity
-from functions.rooms import table as rooms
+from functions.rooms.items import MEMBER_PREFIX, MemberItem, room_key
+from functions.rooms.model import Member
+from functions.storage import StoredItem
 from functions.streams import table
 from functions.streams.model import Role, Stream
 from functions.streams.views import Ticket
@@ -21,44 +29,67 @@ def issue(stream_id: str, identity: Identity | None) -> Ticket:
     ------
     OnairError
         ``not_found``, ``not_live``, ``unauthenticated`` (sign in to watch this one), ``suspended``, ``banned`` (of
-        Onair, or of this room), ``age_restricted``, ``followers_only``.
+        Onair, or of this room), ``blocked``, ``age_restricted``, ``followers_only``.
     """
     stream = table.required(stream_id)
     if stream.state != "live":
         ended = stream.state == "ended"
         raise OnairError("not_live", "This broadcast has ended." if ended else "This broadcast has not started yet.")
-    role, account = admit(stream, identity)
-    member = rooms.read_member(stream_id, account.id) if account is not None else None
-    if member is not None:
-        if member.banned:
-            raise OnairError("banned")
-        role = member.role(role)
+    found = _admitted(stream, identity)
+    account = found.account
+    role = found.role if found.member is None else found.member.role(found.role)
+    if found.member is not None and found.member.banned:
+        raise OnairError("banned")
     return _signed(stream, account.id if account else f"visitor-{ids.nonce()}", role, account)
 
 
 def admit(stream: Stream, identity: Identity | None) -> tuple[Role, Account | None]:
     """As what ``identity`` may see this stream, live or not, and its account; raises as `issue` for who may not."""
+    found = _admitted(stream, identity)
+    return found.role, found.account
+
+
+class _Admitted(Struct, frozen=True):
+    role: Role
+    account: Account | None = None
+    member: Member | None = None
+
+
+def _admitted(stream: Stream, identity: Identity | None) -> _Admitted:
+    """Who comes, and what they are in the room: account, block, follow and member in one read, whatever is asked."""
     if identity is None:
         if stream.audience != "everyone" or stream.min_age > 0:
             raise OnairError("unauthenticated", "Sign in to watch this broadcast.")
-        return "visitor", None
-    account = accounts.required(identity.account)
+        return _Admitted("visitor")
+    me = account_key(identity.account)
+    wanted: list[tuple[type[StoredItem], str, str]] = [
+        (ProfileItem, me, PROFILE),
+        (BlockItem, me, block_key(stream.host.id)),
+        (FollowItem, me, f"follows#{stream.host.id}"),
+        (MemberItem, room_key(stream.id), f"{MEMBER_PREFIX}{identity.account}"),
+    ]
+    profile, block, follow, member = storage.read_across(wanted)
+    account = accounts.counted([profile]) if isinstance(profile, ProfileItem) else None
+    if account is None:
+        raise OnairError("unauthenticated")
     role: Role = "host" if account.id == stream.host.id else "viewer"
-    _check(stream, account, role)
-    return role, account
+    _check(stream, account, role, follows=follow is not None, blocked=block is not None)
+    return _Admitted(role, account, member.to_member() if isinstance(member, MemberItem) else None)
 
 
-def _check(stream: Stream, account: Account, role: Role) -> None:
+def _check(stream: Stream, account: Account, role: Role, *, follows: bool, blocked: bool) -> None:
     if account.standing == "banned":
         raise OnairError("banned", "This account is banned.")
     if account.standing == "suspended":
         raise OnairError("suspended")
     if role == "host":
         return
+    if blocked:
+        raise OnairError("blocked")
     today = clock.today_utc(clock.now_ms())
     if accounts_model.age_years(account.birth_date, today) < stream.min_age:
         raise OnairError("age_restricted", details={"needed": stream.min_age})
-    if stream.audience == "followers" and not accounts.follows(account.id, stream.host.id):
+    if stream.audience == "followers" and not follows:
         raise OnairError("followers_only", "Only followers can watch this broadcast. Follow the host to join in.")
 
 
@@ -86,4 +117,5 @@ def _signed(stream: Stream, subject: str, role: Role, account: Account | None) -
         expires_at=clock.rfc3339(expires_ms),
         playback_url=f"{settings.required('PLAYBACK_URL')}/live/{playback}/{stream.id}/index.m3u8",
         playback_expires_at=clock.rfc3339(playback_expires_ms),
+        hidden=tuple(sorted(blocks.hidden_from(account.id))) if account is not None and account.has_blocks else (),
     )

@@ -106,13 +106,17 @@ class Streams(msgspec.Struct, frozen=True):
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """The right to open a room's socket until ``expires_at``, and to play its media until ``playback_expires_at``."""
+    """The right to open a room's socket until ``expires_at``, and to play its media until ``playback_expires_at``.
+
+    ``hidden``: ids of accounts whose events the client shows to this one not at all (they block it, or it them).
+    """
 
     socket_url: str
     role: Role
     expires_at: str
     playback_url: str
     playback_expires_at: str
+    hidden: tuple[str, ...] = ()
 
 
 def view(stream: Stream, viewers: int = 0) -> StreamView:

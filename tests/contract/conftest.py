@@ -97,13 +97,15 @@ def _prepared(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
         "AWS_ENDPOINT_URL": url,
         "LEDGER_TABLE": f"Ledger-{suffix}",
         "ROOMS_TABLE": f"Rooms-{suffix}",
+        "ACCOUNTS_TABLE": f"Accounts-{suffix}",
     }.items():
         monkeypatch.setenv(variable, value)
     aws.forget_clients()
     storage.forget_connections()
     client = aws.client("dynamodb")
     tables.create_ledger(client, f"Ledger-{suffix}")
-    tables.create_rooms(client, f"Rooms-{suffix}")
+    tables.create_plain(client, f"Rooms-{suffix}")
+    tables.create_plain(client, f"Accounts-{suffix}")
     yield Service(name, url, client)
     aws.forget_clients()
     storage.forget_connections()

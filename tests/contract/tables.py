@@ -40,6 +40,6 @@ def create_ledger(client: Any, name: str) -> None:
     )
 
 
-def create_rooms(client: Any, name: str) -> None:
-    """Make an empty Rooms table."""
+def create_plain(client: Any, name: str) -> None:
+    """Make an empty table of keys alone, as Rooms and Accounts are."""
     client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", KeySchema=KEY, AttributeDefinitions=TEXT)

@@ -51,6 +51,7 @@ TOLD: dict[str, set[str]] = {
     "wallet.settle": SETTLES,
     "wallet.ring_unsettled": SETTLES,
     "streams.media": {*RINGS, "STREAMS_TABLE"},
+    "accounts.reconcile": {"ACCOUNTS_TABLE"},
     "streams.sweep": {*RINGS, "STREAMS_TABLE", "ACCOUNTS_TABLE"},
 }  # fmt: skip
 TABLES = {
