@@ -130,7 +130,7 @@ ACTIONS: Final[dict[str, tuple[type, tuple[type, ...]]]] = {
     "vote": (messages.VoteMessage, (messages.Ack, messages.Refusal)),
     "ping": (messages.PingMessage, (messages.Pong, messages.Refusal)),
 }
-PUSHED: Final[tuple[type, ...]] = (messages.Frame, messages.MeChanged, messages.Pulse, messages.Bye)
+PUSHED: Final[tuple[type, ...]] = (messages.Frame, messages.MeChanged, messages.Pulse, messages.HeldTold, messages.Bye)
 
 
 def asyncapi() -> dict[str, Any]:

@@ -130,6 +130,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "DELETE /streams/{stream_id}/events/{event_id}": Operation(
         status=204, query=rooms.EventQuery, refusals=("invalid_request", "not_found", "forbidden")
     ),
+    "GET /streams/{stream_id}/held": Operation(rooms.HeldComments, refusals=("not_found", "forbidden")),
+    "PUT /streams/{stream_id}/held/{event_id}": Operation(
+        status=204,
+        body=rooms.HeldDecision,
+        refusals=("invalid_request", "not_found", "forbidden", "not_live", "conflict", "too_large"),
+    ),
     "GET /streams/{stream_id}/questions": Operation(
         rooms.Questions, refusals=("not_found", *WATCHING), optional_token=True
     ),

@@ -160,7 +160,9 @@ class Api(Construct):
         may([*items, "dynamodb:DeleteItem", "dynamodb:BatchGetItem"], on=[streams.table.table_arn])
         may(["dynamodb:Query"], on=[index_arn(streams.table, FEED_INDEX)])
         # DeleteItem: a ban takes the account's open sockets from it.
-        may([*items, "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:BatchGetItem"], on=[rooms.table.table_arn])
+        # ConditionCheckItem: a comment is released only where its author's rights are as they were read.
+        room_rights = ["DeleteItem", "Query", "BatchGetItem", "ConditionCheckItem"]
+        may([*items, *(f"dynamodb:{action}" for action in room_rights)], on=[rooms.table.table_arn])
         rooms.let_post(self.handler)
         may([*items, "dynamodb:Query"], on=[wallet.table.table_arn])
         may(["dynamodb:Query"], on=[index_arn(wallet.table, STATEMENT_INDEX)])

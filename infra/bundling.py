@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -47,7 +48,19 @@ COMMAND_LINE_ONLY: Final = (
     "xmod",
     "pyyaml",
 )
-CHALICE_UNUSED: Final = ("cli", "deploy", "package.py", "templates", "pipeline.py", "awsclient.py", "cdk", "vendored")
+CHALICE_UNUSED: Final = (
+    "cli",
+    "deploy",
+    "package.py",
+    "templates",
+    "pipeline.py",
+    "awsclient.py",
+    "cdk",
+    "vendored",
+    "policies.json",
+)
+# Routers of Powertools, which Chalice is in place of.
+POWERTOOLS_UNUSED: Final = ("event_handler",)
 BUNDLES_KEPT: Final = 4
 
 
@@ -128,6 +141,8 @@ def _build(into: Path, platform: Platform) -> None:
 def _trim(root: Path) -> None:
     for name in CHALICE_UNUSED:
         _remove(root / "chalice" / name)
+    for name in POWERTOOLS_UNUSED:
+        _remove(root / "aws_lambda_powertools" / name)
     # More than half of Stripe's library: types of parameters and of thin events, imported for type checkers, and by the
     # parser of thin events, which nothing here uses.
     for name in ("params", "events"):
@@ -139,6 +154,9 @@ def _trim(root: Path) -> None:
     for pattern in ("**/__pycache__", "**/tests", "**/*.pyi", "bin", ".lock", "*.dist-info/RECORD", "wrapt-stubs"):
         for path in list(root.glob(pattern)):
             _remove(path)
+    for path in root.rglob("*.json"):
+        # Tables that are indented for people (endpoints, look-alike letters) are parsed in a cold start.
+        path.write_text(json.dumps(json.loads(path.read_text()), ensure_ascii=False, separators=(",", ":")))
 
 
 def called_services(data: Path) -> frozenset[str]:

@@ -321,7 +321,13 @@ class Rooms(Construct):
                         "eventName": lambda_.FilterRule.is_equal("INSERT"),
                         "dynamodb": {"Keys": {"sk": {"S": lambda_.FilterRule.begins_with("frame#")}}},
                     }
-                )
+                ),
+                lambda_.FilterCriteria.filter(
+                    {
+                        "eventName": lambda_.FilterRule.is_equal("INSERT"),
+                        "dynamodb": {"Keys": {"sk": {"S": lambda_.FilterRule.begins_with("held#")}}},
+                    }
+                ),
             ],
             # A pulse of two minutes ago is none: what fails twice is left behind.
             retry_attempts=1,

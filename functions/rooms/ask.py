@@ -31,7 +31,9 @@ def handle(who: Caller, message: AskMessage) -> Ack:
             room = check_room(desk.room, role, joined=desk.joined)
             now_ms = clock.now_ms()
             after = admit(desk.member, room.settings, role, client_id=message.id, content=content, now_ms=now_ms)
-            check_text(rooms, room, who, role, text)
+            if check_text(rooms, room, who, role, text).rule == "held":
+                # A question is read out: one that gives something away is not kept for later, but asked again without.
+                raise OnairError("filtered", "Ask without contact details or links.")
             question = Question(id=question_id, sender=shown_as(who.sender, role), text=text, at_ms=now_ms)
             event = question_event(question, 0, question_id, now_ms, client_id=message.id)
             if not commit_question(who.stream_id, desk.member, after, question, event):

@@ -10,7 +10,7 @@ from functions.errors import OnairError
 from functions.rooms.answer import Caller, route
 from functions.rooms.messages import Ack, ChatEvent, ChatMessage, Role
 from functions.rooms.model import Room, admit, check_room, remembered
-from functions.rooms.moderation import holds_keyword, shown_as
+from functions.rooms.moderation import Verdict, shown_as, verdict
 from functions.rooms.port import Rooms
 from functions.rooms.stored import StoredRooms
 from functions.rooms.text import clean_text
@@ -35,12 +35,15 @@ def comment(rooms: Rooms, who: Caller, message: ChatMessage) -> Ack:
     event_id = ids.derived("chat", who.stream_id, who.account, message.id)
     for attempt in range(ATTEMPTS_MAX):
         desk = rooms.desk(who.stream_id, who.account, who.connection_id)
-        if not remembered(desk.member, message.id, content):
-            role = desk.member.role(who.role)
+        role = desk.member.role(who.role)
+        if remembered(desk.member, message.id, content):
+            if desk.room is not None and judged(desk.room, who, role, text).rule == "held":
+                return Ack(message.id, event_id, held=rooms.is_held(who.stream_id, event_id))
+        else:
             room = check_room(desk.room, role, joined=desk.joined)
             now_ms = clock.now_ms()
             after = admit(desk.member, room.settings, role, client_id=message.id, content=content, now_ms=now_ms)
-            check_text(rooms, room, who, role, text)
+            found = check_text(rooms, room, who, role, text)
             event = ChatEvent(
                 id=event_id,
                 at=clock.rfc3339(now_ms),
@@ -49,23 +52,36 @@ def comment(rooms: Rooms, who: Caller, message: ChatMessage) -> Ack:
                 text=text,
                 reply_to=message.reply_to,
             )
-            if not rooms.commit_comment(who.stream_id, desk.member, after, event):
+            held = found.rule == "held"
+            if held:
+                done = rooms.hold_comment(who.stream_id, desk.member, after, event, found.reasons)
+            else:
+                done = rooms.commit_comment(who.stream_id, desk.member, after, event)
+            if not done:
                 # Another message of this member was faster, perhaps this very one: look again.
                 clock.sleep_ms(PAUSE_MS * 2**attempt * random.random())
                 continue
+            if held:
+                # Nothing for a frame: the stream's reader tells the host (insights.py).
+                return Ack(message.id, event_id, held=True)
         rooms.ring(who.stream_id)
         return Ack(message.id, event_id)
     raise OnairError("unavailable")
 
 
-def check_text(rooms: Rooms, room: Room, who: Caller, role: Role, text: str) -> None:
-    """Refuse what the host's settings do: ``followers_only`` (one more read, only while that is on), ``filtered``."""
-    if role != "viewer":
-        return
-    if holds_keyword(text, room.keywords):
-        raise OnairError("filtered")
-    if room.settings.followers_only and not rooms.follows(who.account, room.host.id):
+def check_text(rooms: Rooms, room: Room, who: Caller, role: Role, text: str) -> Verdict:
+    """Refuse what the host's settings do: ``filtered``, ``followers_only`` (one more read, only while that is on)."""
+    found = judged(room, who, role, text)
+    if found.rule == "refused":
+        raise OnairError("filtered", details={"reasons": ",".join(found.reasons)})
+    if role == "viewer" and room.settings.followers_only and not rooms.follows(who.account, room.host.id):
         raise OnairError("followers_only")
+    return found
+
+
+def judged(room: Room, who: Caller, role: Role, text: str) -> Verdict:
+    """What becomes of a text; the rules are for viewers alone."""
+    return verdict(text, room, who.market) if role == "viewer" else Verdict("allowed")
 
 
 @route(ChatMessage)

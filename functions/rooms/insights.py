@@ -15,8 +15,9 @@ from pynamodb.exceptions import UpdateError
 from functions import clock, observe
 from functions.accounts import blocks, notices
 from functions.accounts import table as accounts
-from functions.rooms.items import FRAME_PREFIX, FrameItem, ViewersItem, room_key
-from functions.rooms.messages import ChatEvent, Frame
+from functions.rooms import holding
+from functions.rooms.items import FRAME_PREFIX, HELD_PREFIX, FrameItem, ViewersItem, room_key
+from functions.rooms.messages import ChatEvent, Frame, HeldTold
 from functions.rooms.model import StoredFrame
 from functions.rooms.posts import sockets
 from functions.rooms.pulse import PULSE_MS, Minute, Sentiment, pulse
@@ -48,18 +49,40 @@ def _sentiment() -> Sentiment:
 def handle(event: dict[str, Any], _context: Any) -> None:
     """Deal with a batch of new frames; a room that fails is logged, the others have theirs."""
     rooms: dict[str, list[StoredFrame]] = {}
+    held: set[str] = set()
     for record in event.get("Records", []):
         image: dict[str, Any] = record.get("dynamodb", {}).get("NewImage") or {}
-        if record.get("eventName") != "INSERT" or not str(image.get("sk", {}).get("S")).startswith(FRAME_PREFIX):
+        key = str(image.get("sk", {}).get("S"))
+        if record.get("eventName") != "INSERT" or not key.startswith((FRAME_PREFIX, HELD_PREFIX)):
             continue
         stream_id = str(image["pk"]["S"]).removeprefix("room#")
-        rooms.setdefault(stream_id, []).append(FrameItem.from_raw_data(image).to_frame())
+        frames = rooms.setdefault(stream_id, [])
+        if key.startswith(HELD_PREFIX):
+            held.add(stream_id)
+            continue
+        frames.append(FrameItem.from_raw_data(image).to_frame())
     for stream_id, frames in rooms.items():
         try:
-            _tell_named(stream_id, frames)
-            _tell_pulse(stream_id)
+            if stream_id in held:
+                _tell_held(stream_id)
+            if frames:
+                _tell_named(stream_id, frames)
+                _tell_pulse(stream_id)
         except Exception:  # noqa: BLE001 - the edge: a reader must not hold up those behind it in the stream
             observe.logger.exception("insights failed", extra={"room": stream_id})
+
+
+# --- comments that wait
+
+
+def _tell_held(stream_id: str) -> None:
+    room = read_room(stream_id)
+    if room is None or not room.live:
+        return
+    host = [one for stream, one in StoredRooms().account_connections(room.host.id) if stream == stream_id]
+    if host:
+        told = HeldTold(waiting=holding.count(stream_id))
+        sockets().post([msgspec.json.encode(told).decode()], host, POST_MS)
 
 
 # --- pulse

@@ -10,6 +10,7 @@
 | room#{stream}          | question#{id}          | a question, or a comment shown like one |
 | room#{stream}          | member#{account}       | an account in the room |
 | room#{stream}          | inbox#{event}          | an event that is in no frame yet |
+| room#{stream}          | held#{event}           | a comment that waits for a moderator |
 | room#{stream}          | frame#{seq}            | a frame |
 | room#{stream}#shard#{n}| connection#{id}        | an open socket, found by its room |
 | account#{account}      | connection#{id}        | the same, found by its account |
@@ -35,6 +36,7 @@ ROOM: Final = "room"
 VIEWERS: Final = "viewers"
 REACTIONS_PREFIX: Final = "reactions#"
 INBOX_PREFIX: Final = "inbox#"
+HELD_PREFIX: Final = "held#"
 FRAME_PREFIX: Final = "frame#"
 MEMBER_PREFIX: Final = "member#"
 CONNECTION_PREFIX: Final = "connection#"
@@ -193,6 +195,14 @@ class QuestionItem(RoomsItem):
 
     def to_question(self) -> Question:
         return msgspec.json.decode(self.question, type=Question)
+
+
+class HeldItem(RoomsItem):
+    """A comment that waits for a moderator: ``body`` is its event's JSON, ``reasons`` why, with commas between."""
+
+    body = UnicodeAttribute()
+    reasons = UnicodeAttribute()
+    expires_at = NumberAttribute()
 
 
 class InboxItem(RoomsItem):

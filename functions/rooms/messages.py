@@ -24,6 +24,8 @@ TypedText = Annotated[str, Meta(max_length=TEXT_TYPED_MAX)]
 Role = Literal["host", "moderator", "viewer", "visitor"]
 Media = Literal["waiting", "flowing", "lost"]
 QuestionState = Literal["open", "showing", "answered", "dismissed"]
+# What becomes of a viewer's comment of a kind: shown, held until a moderator decides, or refused.
+Rule = Literal["allowed", "held", "refused"]
 MilestoneKind = Literal["viewers", "likes", "gifts"]
 PollState = Literal["open", "closed"]
 
@@ -137,6 +139,12 @@ class RoomSettings(Struct, frozen=True):
     followers_only: bool = False
     comments_on: bool = True
     gifts_on: bool = True
+    # Off: a viewer who says the same words again within half a minute is asked for new ones.
+    repeats_on: bool = True
+    # Comments of viewers that hold a phone number, an e-mail or street address; a link; a word of the profanity lists.
+    personal_data: Rule = "held"
+    links: Rule = "allowed"
+    profanity: Rule = "allowed"
 
 
 # --- events ------------------------------------------------------------------------------------------------------
@@ -333,11 +341,13 @@ class Joined(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t
 
 
 class Ack(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="ack"):
-    """Recorded and rung: this will be in a frame. ``coins`` are those left, after a gift."""
+    """Recorded and rung: this will be in a frame. ``coins`` are those left, after a gift; ``held``: a comment that
+    waits for a moderator, and will be in a frame once it is released."""
 
     id: str
     event_id: str | None = None
     coins: int | None = None
+    held: bool = False
 
 
 class Refusal(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="error"):
@@ -368,6 +378,15 @@ class Pulse(Struct, frozen=True, tag_field="type", tag="pulse"):
     comments_per_min: int
     top_words: tuple[str, ...]
     viewers_trend: int
+
+
+class HeldTold(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="held"):
+    """To the host: so many comments wait for a decision. To the author of one: what was decided."""
+
+    waiting: int | None = None
+    event_id: str | None = None
+    client_id: str | None = None
+    state: Literal["released", "rejected"] | None = None
 
 
 class Bye(Struct, frozen=True, tag_field="type", tag="bye"):

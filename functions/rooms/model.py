@@ -55,6 +55,8 @@ REACTION_SHARDS: Final = 8
 CHAT_INTERVAL_MS: Final = 1_000
 CHAT_BURST: Final = 5
 RECENT_MAX: Final = 64
+# Where repeats are off, the same words again must wait so long.
+REPEAT_REST_MS: Final = 30_000
 CONNECTIONS_AN_ACCOUNT_MAX: Final = 3
 JOIN_EVENTS_VIEWERS_MAX: Final = 50
 RESUME_FRAMES_MAX: Final = 3_000
@@ -304,6 +306,9 @@ def admit(member: Member, settings: RoomSettings, role: Role, *, client_id: str,
         wait_ms = member.commented_ms + settings.slow_mode_s * 1000 - now_ms
         if settings.slow_mode_s and wait_ms > 0:
             raise OnairError("slow_mode", retry_after_ms=wait_ms)
+        wait_ms = member.commented_ms + REPEAT_REST_MS - now_ms
+        if not settings.repeats_on and wait_ms > 0 and member.recent[-4:] == _mark("", content)[8:]:
+            raise OnairError("rate_limited", "You just said this. Say something new.", retry_after_ms=wait_ms)
     wait_ms = member.arrival_ms - (CHAT_BURST - 1) * CHAT_INTERVAL_MS - now_ms
     if wait_ms > 0:
         raise OnairError("rate_limited", retry_after_ms=wait_ms)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from functions.errors import OnairError
-from functions.rooms.messages import Role, RoomSettings, Sender
+from functions.rooms import words
+from functions.rooms.disclosure import disclosed
+from functions.rooms.messages import Role, RoomSettings, Rule, Sender
 from functions.rooms.model import Member, Room
 from functions.rooms.text import clean_text
 from functions.rooms.views import MemberChange, RoomChange
@@ -49,39 +48,42 @@ def changed_settings(before: RoomSettings, change: RoomChange) -> RoomSettings:
         followers_only=before.followers_only if change.followers_only is UNSET else change.followers_only,
         comments_on=before.comments_on if change.comments_on is UNSET else change.comments_on,
         gifts_on=before.gifts_on if change.gifts_on is UNSET else change.gifts_on,
+        repeats_on=before.repeats_on if change.repeats_on is UNSET else change.repeats_on,
+        personal_data=before.personal_data if change.personal_data is UNSET else change.personal_data,
+        links=before.links if change.links is UNSET else change.links,
+        profanity=before.profanity if change.profanity is UNSET else change.profanity,
     )
 
 
 def clean_keywords(typed: Sequence[str]) -> tuple[str, ...]:
     """Keywords as they are kept, each once; raises ``invalid_request`` naming ``keywords[n]``."""
     kept = [clean_text(word, f"keywords[{at}]", KEYWORD_MAX) for at, word in enumerate(typed)]
-    return tuple({_plain(word): word for word in kept}.values())
+    return tuple({words.plain(word): word for word in kept}.values())
 
 
-def holds_keyword(text: str, keywords: tuple[str, ...]) -> bool:
-    """Whether a text holds one of the keywords, whatever its case, width or ligatures (NFKC, case folded).
+class Verdict(Struct, frozen=True):
+    """What becomes of a comment, and what for."""
 
-    A keyword matches whole words, so that "ass" does not refuse "class"; one in a script without letter case (Chinese,
-    Thai, Arabic) matches anywhere, since those join words or have no spaces.
-    """
-    return bool(keywords) and _pattern(keywords).search(_plain(text)) is not None
+    rule: Rule
+    reasons: tuple[str, ...] = ()
 
 
-@lru_cache(maxsize=64)
-def _pattern(keywords: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(_alternative(_plain(word)) for word in keywords))
-
-
-def _alternative(word: str) -> str:
-    if any(unicodedata.category(character) == "Lo" for character in word):
-        return re.escape(word)
-    before = r"(?<!\w)" if re.match(r"\w", word) else ""
-    after = r"(?!\w)" if re.search(r"\w$", word) else ""
-    return f"{before}{re.escape(word)}{after}"
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+def verdict(text: str, room: Room, market: str) -> Verdict:
+    """What the room's settings make of a viewer's text; ``market`` is the writer's, whose phone numbers are known."""
+    if words.holds(text, room.keywords):
+        return Verdict("refused", ("keyword",))
+    rules = room.settings
+    found: list[tuple[Rule, str]] = []
+    if rules.profanity != "allowed" and words.holds(text, (), profanity=True):
+        found.append((rules.profanity, "profanity"))
+    if rules.personal_data != "allowed" or rules.links != "allowed":
+        given_away = sorted(disclosed(text, market))
+        found.extend((rules.links if kind == "link" else rules.personal_data, str(kind)) for kind in given_away)
+    for rule in ("refused", "held"):
+        reasons = tuple(why for what, why in found if what == rule)
+        if reasons:
+            return Verdict(rule, reasons)
+    return Verdict("allowed")
 
 
 def changed_member(before: Member, change: MemberChange, by: Role, now_ms: int) -> Member:

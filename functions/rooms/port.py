@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from functions.rooms.messages import JoinEvent, RoomEvent
+from functions.rooms.messages import ChatEvent, JoinEvent, RoomEvent
 from functions.rooms.model import Connection, InboxEntry, Member, Room, RoomState, ShardCount, StoredFrame
 from functions.rooms.voting import Question
 
@@ -70,6 +70,13 @@ class Rooms(Protocol):
     # commenting, reacting
     def desk(self, stream_id: str, account: str, connection_id: str) -> Desk: ...
     def commit_comment(self, stream_id: str, before: Member, after: Member, event: RoomEvent) -> bool: ...
+    def hold_comment(
+        self, stream_id: str, before: Member, after: Member, event: ChatEvent, reasons: Sequence[str]
+    ) -> bool:
+        """As `commit_comment`, but the comment waits for a moderator and is in no inbox."""
+        ...
+
+    def is_held(self, stream_id: str, event_id: str) -> bool: ...
     def follows(self, account: str, host_id: str) -> bool: ...
     def space_reactions(self, account: str, connection_id: str, now_ms: int, interval_ms: int) -> str | None: ...
     def told_viewers(self, stream_id: str) -> int:

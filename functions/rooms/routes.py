@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from chalice.app import Blueprint, Response
@@ -12,11 +12,12 @@ from msgspec.structs import replace
 from functions import clock, ids, parse
 from functions.accounts import table as accounts
 from functions.errors import OnairError
-from functions.rooms import moderating, moderation, views, voting
+from functions.rooms import holding, moderating, moderation, views, voting
 from functions.rooms.balloting import open_questions
 from functions.rooms.messages import (
     ChatEvent,
     FramesPage,
+    HeldTold,
     MeChanged,
     MutedEvent,
     PinnedEvent,
@@ -198,6 +199,51 @@ def delete_event(stream_id: str, event_id: str) -> None:
         raise OnairError("forbidden", "Only comments and questions can be removed.")
     moderating.remove_event(room, removal(stream_id, event_id, clock.now_ms()), found, event_id)
     ring(stream_id)
+
+
+@routes.route("/streams/{stream_id}/held", methods=["GET"], authorizer=cognito)
+def list_held(stream_id: str) -> views.HeldComments:
+    """Comments that wait for a decision (host and moderators), oldest first."""
+    _moderated(stream_id, parse.identity(routes.current_request).account)
+    return holding.waiting(stream_id)
+
+
+@routes.route("/streams/{stream_id}/held/{event_id}", methods=["PUT"], authorizer=cognito)
+def decide_held(stream_id: str, event_id: str) -> None:
+    """Release a held comment into the room, or reject it (host and moderators). The author is told."""
+    request = routes.current_request
+    room, _role = _moderated(stream_id, parse.identity(request).account)
+    decision = parse.body(request, views.HeldDecision)
+    held = holding.read(stream_id, event_id)
+    if held is None:
+        raise OnairError("not_found", "This comment waits no longer: someone decided, or it is a day old.")
+    if decision.state == "rejected":
+        holding.reject(stream_id, event_id)
+    else:
+        _release(room, held)
+    _tell_author(stream_id, held, decision.state)
+
+
+def _release(room: Room, held: views.HeldComment) -> None:
+    if not room.live:
+        raise OnairError("not_live")
+    sender = held.event.sender
+    assert sender is not None, "a comment has an author"
+    author = StoredRooms().member(room.stream_id, sender.id) or Member(account=sender.id)
+    now_ms = clock.now_ms()
+    if author.banned or author.muted_until_ms > now_ms:
+        raise OnairError("conflict", "Whoever wrote this is muted or banned by now. Reject it.")
+    if not holding.release(room.stream_id, held, author, now_ms):
+        raise OnairError("conflict")
+    ring(room.stream_id)
+
+
+def _tell_author(stream_id: str, held: views.HeldComment, state: Literal["released", "rejected"]) -> None:
+    assert held.event.sender is not None
+    mine = [one for stream, one in StoredRooms().account_connections(held.event.sender.id) if stream == stream_id]
+    if mine:
+        told = HeldTold(event_id=held.event.id, client_id=held.event.client_id, state=state)
+        sockets().post([msgspec.json.encode(told).decode()], mine, TELL_MS)
 
 
 @routes.route("/streams/{stream_id}/questions", methods=["GET"])

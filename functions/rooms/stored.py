@@ -48,7 +48,7 @@ from functions.rooms.items import (
     room_key,
     shard_key,
 )
-from functions.rooms.messages import RoomEvent
+from functions.rooms.messages import ChatEvent, RoomEvent
 from functions.rooms.model import (
     REACTIONS,
     Connection,
@@ -236,6 +236,18 @@ class StoredRooms:
             raise
         return True
 
+    def hold_comment(
+        self, stream_id: str, before: Member, after: Member, event: ChatEvent, reasons: Sequence[str]
+    ) -> bool:
+        from functions.rooms import holding  # which is built on this module
+
+        return holding.hold(stream_id, before, after, event, reasons)
+
+    def is_held(self, stream_id: str, event_id: str) -> bool:
+        from functions.rooms import holding
+
+        return holding.read(stream_id, event_id) is not None
+
     def follows(self, account: str, host_id: str) -> bool:
         return follows.follows(account, host_id)
 
@@ -389,6 +401,11 @@ def unchanged(before: Member) -> Condition:
 def act(write: TransactWrite, stream_id: str, before: Member, after: Member, event: RoomEvent) -> None:
     """What every act of a member writes: the event, and the member as `model.admit` made it."""
     write.save(inbox_item(stream_id, event), condition=InboxItem.pk.does_not_exist())
+    act_of_member(write, stream_id, before, after)
+
+
+def act_of_member(write: TransactWrite, stream_id: str, before: Member, after: Member) -> None:
+    """The member as `model.admit` made it, where nobody wrote it meanwhile."""
     write.update(
         MemberItem(room_key(stream_id), f"{MEMBER_PREFIX}{after.account}"),
         actions=[

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from functions.rooms.messages import CLIENT_ID_MAX, TEXT_TYPED_MAX, ChatEvent, QuestionEvent, RoomSettings
+from functions.rooms.messages import CLIENT_ID_MAX, TEXT_TYPED_MAX, ChatEvent, QuestionEvent, RoomSettings, Rule
 
 # A week: longer is what banning is for.
 MUTE_S_MAX = 7 * 24 * 3600
@@ -26,6 +26,10 @@ class RoomChange(Struct, frozen=True):
     followers_only: bool | UnsetType = UNSET
     comments_on: bool | UnsetType = UNSET
     gifts_on: bool | UnsetType = UNSET
+    repeats_on: bool | UnsetType = UNSET
+    personal_data: Rule | UnsetType = UNSET
+    links: Rule | UnsetType = UNSET
+    profanity: Rule | UnsetType = UNSET
     keywords: Annotated[list[Annotated[str, Meta(max_length=TEXT_TYPED_MAX)]], Meta(max_length=200)] | UnsetType = UNSET
     pinned: Annotated[str, Meta(min_length=1, max_length=CLIENT_ID_MAX)] | UnsetType | None = UNSET
 
@@ -53,6 +57,27 @@ class MemberView(Struct, frozen=True, omit_defaults=True):
     banned: bool
     moderator: bool
     muted_until: str | None = None
+
+
+class HeldComment(Struct, frozen=True):
+    """A comment that waits: the event as it would be shown, and why it is held (``phone``, ``email``, ``address``,
+    ``link``, ``profanity``)."""
+
+    event: ChatEvent
+    reasons: tuple[str, ...]
+
+
+class HeldComments(Struct, frozen=True):
+    """What waits for a decision, oldest first; ``more`` tells that there is more than one answer holds."""
+
+    items: list[HeldComment]
+    more: bool = False
+
+
+class HeldDecision(Struct, frozen=True):
+    """What becomes of a held comment."""
+
+    state: Literal["released", "rejected"]
 
 
 class EventQuery(Struct, frozen=True):

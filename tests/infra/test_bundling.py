@@ -67,6 +67,21 @@ def test_what_lambda_never_loads_is_left_out(here: Path) -> None:
     assert not list(here.rglob("__pycache__"))
 
 
+def test_words_and_phone_numbers_are_known_in_the_bundle(here: Path) -> None:
+    code = (
+        "from functions.rooms import disclosure, words; "
+        "assert words.holds('frее coins', ('free coins',)); assert words.holds('a$$hole', (), profanity=True); "
+        "assert disclosure.disclosed('call +49 170 1234567', '') == {'phone'}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", f"import sys; sys.path.insert(0, {str(here)!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_stripe_works_without_the_types_that_are_left_out(here: Path) -> None:
     code = (
         "import stripe; client = stripe.StripeClient('sk_test'); "

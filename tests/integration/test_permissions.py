@@ -250,6 +250,15 @@ def _moderation(onair: Onair, host: Any, stream_id: str) -> None:
     asked = {"action": "ask", "id": "ask-1", "text": "And now?"}
     assert opened.request(asked, lambda got: got.get("type") == "ack")["code"] == "followers_only"
     host.call("PATCH", f"/streams/{stream_id}/room", {"followers_only": False})
+    host.call("PUT", f"/streams/{stream_id}/members/right_loud", {"mute_s": 0})
+    on_stage = onair.socket(host, stream_id)
+    on_stage.join()
+    held = [opened.chat(text) for text in ("call +49 170 1234567", "me@example.com")]
+    assert all(one["held"] for one in held)
+    on_stage.wait_for(lambda message: message.get("type") == "held", "the host to be told that something waits")
+    for ack, state in zip(held, ("released", "rejected"), strict=True):
+        host.call("PUT", f"/streams/{stream_id}/held/{ack['event_id']}", {"state": state})
+    opened.wait_for_event("chat", text="call +49 170 1234567")
     host.call("PUT", f"/streams/{stream_id}/members/right_loud", {"moderator": True})
     opened.wait_for(lambda message: message.get("type") == "me", "the new role")
     host.call("PUT", f"/streams/{stream_id}/members/right_loud", {"banned": True})

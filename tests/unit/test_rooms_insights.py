@@ -124,7 +124,7 @@ def test_who_is_named_or_answered_finds_a_notice_once_and_reads_it(room: Moderat
     room.person("dee")
     first = bob.chat("1", "hello")["event_id"]
     room.sequence()
-    answer = cyd.chat("1", "hi @bob and @Dee, @nobody_here, me@dee.example", reply_to=first)["event_id"]
+    answer = cyd.chat("1", "hi @bob and @Dee, @nobody_here, me@dee", reply_to=first)["event_id"]
     room.sequence()
     for _ in range(2):
         insights.handle({"Records": records(room)}, None)
