@@ -167,6 +167,7 @@ class Api(Construct):
         may([*items, "dynamodb:Query"], on=[wallet.table.table_arn])
         may(["dynamodb:Query"], on=[index_arn(wallet.table, STATEMENT_INDEX)])
         may(["secretsmanager:GetSecretValue"], on=[signing.secret_arn, playback.secret_arn])
+        wallet.let_sell(self.handler)
         may(
             [
                 # SignUp, InitiateAuth and GlobalSignOut carry their own proof and need no permission.

@@ -17,6 +17,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Port = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
+# Whole, with the six characters that Secrets Manager adds to a name: a policy matches nothing less.
+SecretArn = Annotated[str, msgspec.Meta(pattern=r"^(arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:.+-[A-Za-z0-9]{6})?$")]
 LogDays = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
@@ -52,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True):
     secrets_generation: Positive
     snap_start: bool
     sandbox_purchases: bool
+    apple_secret_arn: SecretArn
+    google_secret_arn: SecretArn
+    stripe_secret_arn: SecretArn
     creator_share_permille: Annotated[int, msgspec.Meta(ge=0, le=1000)]
     markets: dict[str, Any]
     limits: Limits

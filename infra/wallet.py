@@ -32,6 +32,11 @@ class Wallet(Construct):
             sort_key=number("at"),
             projection_type=dynamodb.ProjectionType.ALL,
         )
+        self._secrets = {
+            "APPLE_SECRET_ARN": house.settings.apple_secret_arn,
+            "GOOGLE_SECRET_ARN": house.settings.google_secret_arn,
+            "STRIPE_SECRET_ARN": house.settings.stripe_secret_arn,
+        }
         self.settlements = work_queue(self, "Settle", visibility_s=60, retention_s=4 * 24 * 3600)
         environment = {
             "LEDGER_TABLE": self.table.table_name,
@@ -70,3 +75,13 @@ class Wallet(Construct):
                 interface(targets.LambdaFunction(interface(self.ring_unsettled), retry_attempts=0))
             ],  # the next minute is the retry
         )
+
+    def let_sell(self, seller: Handler) -> None:
+        """Let a function take payments for coins, by every provider whose secret the operator named.
+
+        A provider without a secret has no variable either: the function then says that it is not offered.
+        """
+        for variable, arn in self._secrets.items():
+            if arn:
+                seller.add_environment(variable, arn)
+                seller.may(["secretsmanager:GetSecretValue"], on=[arn])

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any, Final
 
 # Quiet and untraced before any function is imported: Powertools reads these once.
@@ -39,12 +40,20 @@ def main() -> int:
     except ValueError as unusable:
         print(unusable, file=sys.stderr)
         return EXIT_USAGE
+    # Imported late: moto takes two seconds, in which a busy port is told already.
+    from local import providers
+
     try:
-        made = template.load(template.LOCAL_CONTEXT)
+        folder = os.environ.get("PROVIDERS")
+        secrets = providers.read(Path(folder)) if folder else {}
+    except (OSError, ValueError) as unusable:
+        print(unusable, file=sys.stderr)
+        return EXIT_USAGE
+    try:
+        made = template.load({**template.LOCAL_CONTEXT, **providers.context(secrets)})
     except template.SynthesisError as failed:
         print(failed, file=sys.stderr)
         return EXIT_SYNTHESIS
-    # Imported late: moto takes two seconds, in which a busy port would already be told.
     from local import lan
     from local.stack import Options, Stack
 
@@ -56,6 +65,7 @@ def main() -> int:
             public_host=network.host if network else None,
             tls=network.tls if network else None,
             dynamodb=os.environ.get("ONAIR_DYNAMODB", "moto"),
+            secrets=secrets,
         )
     )
     try:

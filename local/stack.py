@@ -31,7 +31,7 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
 from functions import aws, clock, storage
-from local import deployment, dynamodb_local, queues, relay, resource_types, tables, tokens
+from local import deployment, dynamodb_local, providers, queues, relay, resource_types, tables, tokens
 from local.addresses import Addresses
 from local.control import Actions, Control, Health
 from local.declared import Declared
@@ -64,6 +64,7 @@ class Options:
     tls: ssl.SSLContext | None = None
     limits: Limits = field(default_factory=Limits)
     dynamodb: str = "moto"
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class StackTime:
@@ -110,6 +111,7 @@ class Stack:
                     endpoint = self._dynamodb.enter_context(dynamodb_local.running(self.options.ports.dynamodb))
                     os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
             with self._timed("template"):
+                providers.put(self.options.secrets)
                 self.declared: Declared = deployment.make(self.options.template, self.addresses)
                 if self.options.dynamodb == "local":
                     dynamodb_local.create_tables(self.declared.tables)

@@ -15,6 +15,7 @@ from appstoreserverlibrary.api_client import APIException, AppStoreServerAPIClie
 from appstoreserverlibrary.models.ConsumptionRequest import ConsumptionRequest
 from appstoreserverlibrary.models.DeliveryStatus import DeliveryStatus
 from appstoreserverlibrary.models.Environment import Environment
+from appstoreserverlibrary.models.InAppOwnershipType import InAppOwnershipType
 from appstoreserverlibrary.models.JWSTransactionDecodedPayload import JWSTransactionDecodedPayload as Transaction
 from appstoreserverlibrary.models.NotificationTypeV2 import NotificationTypeV2 as Kind
 from appstoreserverlibrary.models.Type import Type
@@ -194,7 +195,9 @@ class AppStoreProvider(Provider):
         pack_id = self._pack_id(found)
         if pack_id is None or found.type != Type.CONSUMABLE:
             raise refused(self.name, "wrong_product", **about)
-        if found.transactionId is None or found.appAccountToken is None:
+        # Who has it by family sharing did not pay for it.
+        shared = found.inAppOwnershipType == InAppOwnershipType.FAMILY_SHARED
+        if found.transactionId is None or found.appAccountToken is None or shared:
             raise refused(self.name, "wrong_account", **about)
         pack = catalogue.coin_pack(pack_id)
         # Prices differ by storefront; in dollars they are ours. A pack is bought one at a time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -46,9 +47,6 @@ class NotOfferedError(Exception):
         super().__init__(why)
 
 
-_made: dict[tuple[str, str], Provider] = {}
-
-
 def provider(name: str) -> Provider | None:
     """The provider of this name, or None where it is not offered; raises ``unavailable`` if that cannot be told."""
     try:
@@ -74,7 +72,7 @@ def offers() -> list[Offer]:
 
 def forget() -> None:
     """Drop the providers that were made (tests, and a local stack that is replaced)."""
-    _made.clear()
+    _made.cache_clear()
 
 
 def _provider(name: str) -> Provider:
@@ -83,9 +81,12 @@ def _provider(name: str) -> Provider:
     secret = settings.optional(SECRETS[name], "") if name in SECRETS else ""
     if not secret:
         raise NotOfferedError("not_configured")
-    if (name, secret) not in _made:
-        _made[name, secret] = _make(name, _read(name, secret))
-    return _made[name, secret]
+    return _made(name, secret)
+
+
+@lru_cache(maxsize=8)  # what raises is not kept: it is tried again by the next request
+def _made(name: str, secret: str) -> Provider:
+    return _make(name, _read(name, secret))
 
 
 def _read(name: str, secret: str) -> str:
