@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -13,9 +14,13 @@ from functions.rooms.messages import GiftEvent, GiftMessage, Sender
 from functions.rooms.model import GiftAnswer, RoomView
 from functions.wallet import catalogue, giving, ledger, model, settle
 from functions.wallet.giving import Giver
+from functions.wallet.heads import Heads
 from functions.wallet.ledger import Ledger, LedgerError, MovedError, Posting
 from functions.wallet.model import GiftDetails, PastTransfer, Wallet
 from functions.wallet.table import StoredLedger
+
+# This container's: a function runs one gift at a time, and the next of a combo mostly meets the same container.
+heads = Heads()
 
 
 def send_gift(sender: Sender, room: RoomView, message: GiftMessage, giver: Giver) -> GiftAnswer:
@@ -35,6 +40,7 @@ def send_gift(sender: Sender, room: RoomView, message: GiftMessage, giver: Giver
         room,
         giver,
         permille=settings.integer("CREATOR_SHARE_PERMILLE", model.CREATOR_SHARE_PERMILLE),
+        heads=heads,
     )
     try:
         settle.ring_settle(room.host_id)
@@ -54,25 +60,37 @@ def give(
     permille: int = model.CREATOR_SHARE_PERMILLE,
     rng: random.Random | None = None,
     new_id: Callable[[], str] = ids.new,
+    heads: Heads | None = None,
 ) -> GiftAnswer:
     """`send_gift` over any ledger. A resent message is answered before anything else is looked at that may have changed
-    since: balance, whether the room is live, the catalogue."""
+    since: balance, whether the room is live, the catalogue. ``heads`` is what a container remembers (None: nothing)."""
     event_id = new_id()
+    memory = heads or Heads()
     for _ in ledger.attempts(rng or random.Random()):
+        known = memory.recall(sender.id, clock.now_ms())
         try:
-            before = book.wallet(sender.id)
-            try:
-                posting = _posting(before, sender, message, room, giver, permille, event_id)
-            except OnairError:
-                earlier = book.transfer(sender.id, model.gift_transfer_id(message.id))
-                if earlier is None:
-                    raise
-                return _answer_again(earlier, message, room.stream_id)
+            posting = None
+            if known is not None:
+                # What memory refuses may be allowed by now: only what is read may refuse.
+                with suppress(OnairError):
+                    posting = _posting(known, sender, message, room, giver, permille, event_id)
+            if posting is None:
+                known, before = None, book.wallet(sender.id)
+                try:
+                    posting = _posting(before, sender, message, room, giver, permille, event_id)
+                except OnairError:
+                    earlier = book.transfer(sender.id, model.gift_transfer_id(message.id))
+                    if earlier is None:
+                        raise
+                    return _answer_again(earlier, message, room.stream_id)
             book.write(posting)
+            memory.keep(posting.after, clock.now_ms())
             return GiftAnswer(event_id, posting.after.coins)
-        except MovedError:
-            continue
-        except LedgerError:
+        except LedgerError as error:
+            if known is not None:
+                memory.was_wrong(sender.id, clock.now_ms())
+            if isinstance(error, MovedError):
+                continue
             # Taken, or no answer: the transfer tells. Absent after a time-out, it may still come; then the condition
             # that it must not exist, and the wallet's version, refuse the second one.
             earlier = _read(book, sender.id, message)

@@ -389,7 +389,9 @@ def _put_wallet(transaction: TransactWrite, before: Wallet | None, after: Wallet
     if before is None:
         condition = WalletItem.pk.does_not_exist()
     else:
-        condition = (WalletItem.head_version == before.version) & (WalletItem.frozen == before.frozen)
+        # The hash says that it is the same chain, whatever table this is after a restore; the version says how long.
+        same_chain = (WalletItem.head_version == before.version) & (WalletItem.head_hash == before.hash)
+        condition = same_chain & (WalletItem.frozen == before.frozen)
     transaction.update(item, actions=actions, condition=condition)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from functions import aws, storage
+from functions.wallet.gift_transfer import heads
 from tests.unit import https
 
 
@@ -15,6 +16,7 @@ def fresh_clients() -> Iterator[None]:
     """AWS clients of this module's own: making one takes longer than most tests, so its tests share them."""
     aws.forget_clients()
     storage.forget_connections()
+    heads.cache_clear()
     yield
     aws.forget_clients()
     storage.forget_connections()
@@ -23,5 +25,6 @@ def fresh_clients() -> Iterator[None]:
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[https.Client]:
     """A client of the HTTPS API, on tables of its own."""
+    heads.cache_clear()
     with https.made(monkeypatch) as made:
         yield made

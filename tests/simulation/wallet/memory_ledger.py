@@ -113,7 +113,7 @@ class MemoryLedger:
         now, before = self.wallets.get(after.account), posting.before
         if (now is None) != (before is None):
             raise MovedError(after.account)
-        if now is not None and before is not None and (now.version, now.frozen) != (before.version, before.frozen):
+        if now is not None and before is not None and _head(now) != _head(before):
             raise MovedError(after.account)
         self.wallets[after.account] = after
         self.transfers[place] = PastTransfer(transfer)
@@ -138,6 +138,10 @@ class MemoryLedger:
             yield from self.transfers.values()
             yield from self.receipts.values()
             yield from self.kept_payouts.values()
+
+
+def _head(wallet: Wallet) -> tuple[int, str, bool]:
+    return wallet.version, wallet.hash, wallet.frozen
 
 
 @dataclass

@@ -5,32 +5,37 @@ any two calls of one, another may act, so that everything interleaves without th
 and what was promised to clients is compared with what the ledger holds: a gift that was answered is there once, with
 one event in the room and the same answer for ever, and a receipt mints once.
 
-``python -m tests.simulation.wallet.simulation --operations 1000000`` runs many seeds and prints a line for each
-hundred; ``--seed N`` replays one.
+``python -m tests.simulation.wallet.simulation`` runs a million operations over a thousand seeds on every core and
+prints a line for each hundred seeds; ``--seed N`` replays one.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from functions import clock
+from functions import clock, observe
 from functions.errors import OnairError
 from functions.rooms.messages import GiftMessage, Sender
 from functions.rooms.model import GiftAnswer, RoomView
 from functions.wallet import catalogue, gift_transfer, model, purchases, settle
 from functions.wallet.audit import Proof, audit
 from functions.wallet.giving import Giver
+from functions.wallet.heads import Heads
 from functions.wallet.model import GiftDetails
 from functions.wallet.purchases import PurchaseRequest, SandboxProvider, WalletAnswer
 from tests.simulation.wallet.memory_ledger import CrashError, Faults, FaultyLedger, MemoryLedger
 
 SENDERS = 6
 CREATORS = 3
+# Each remembers wallets as it last wrote them, so that most of what it remembers is out of date.
+CONTAINERS = 3
 STEPS_A_SEED = 1_000
 STEPS_A_GROUP = 250
 DEPTH_MAX = 3
@@ -83,6 +88,7 @@ class Simulation:
         self.bought: dict[str, tuple[str, str]] = {}
         self.bought_answers: dict[str, WalletAnswer] = {}
         self.outcomes: Counter[str] = Counter()
+        self.containers = [Heads() for _ in range(CONTAINERS)]
         self._depth = 0
         self._serial = 0
 
@@ -209,6 +215,7 @@ class Simulation:
             permille=self.permille,
             rng=self.rng,
             new_id=self._new_id,
+            heads=self.rng.choice(self.containers),
         )
 
     def _new_id(self) -> str:
@@ -289,29 +296,39 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def played(seed: int) -> Counter[str]:
+    """What happened on one seed's day; for a process of a pool."""
+    observe.logger.setLevel("CRITICAL")  # a million refusals are a gigabyte of warnings
+    return Counter(play(seed).book.happened)
+
+
 def main() -> None:
-    """Run seeds until enough operations are done, or replay one."""
+    """Run seeds until enough operations are done, on every core, or replay one."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--operations", type=int, default=100_000)
+    parser.add_argument("--operations", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     if arguments.seed is not None:
         simulation = play(arguments.seed)
         say(f"{dict(simulation.outcomes)} {simulation.book.happened}")
         return
-    operations, seed, started_s = 0, arguments.first_seed, time.monotonic()
+    # Nested steps count as well, beside these; each is one call of the wallet.
+    seeds = range(arguments.first_seed, arguments.first_seed + -(-arguments.operations // STEPS_A_SEED))
     happened: Counter[str] = Counter()
-    while operations < arguments.operations:
-        simulation = play(seed)
-        # Nested steps count as well; each is one call of the wallet.
-        operations += STEPS_A_SEED
-        happened.update(simulation.book.happened)
-        seed += 1
-        if seed % 100 == 0:
-            say(f"{operations} operations, {operations / (time.monotonic() - started_s):.0f} a second")
+    operations, started_s = 0, time.monotonic()
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        for faults in pool.map(played, seeds, chunksize=10):
+            operations += STEPS_A_SEED
+            happened.update(faults)
+            if operations % (100 * STEPS_A_SEED) == 0:
+                say(f"{operations} operations, {operations / (time.monotonic() - started_s):.0f} a second")
     taken_s = time.monotonic() - started_s
-    say(f"{operations} operations in {taken_s:.0f} s, {operations / taken_s:.0f} a second, nothing wrong: {happened}")
+    say(
+        f"{operations} operations over {len(seeds)} seeds in {taken_s:.0f} s, {operations / taken_s:.0f} a second on "
+        f"{arguments.processes} processes, nothing wrong; faults: {dict(sorted(happened.items()))}"
+    )
 
 
 if __name__ == "__main__":
