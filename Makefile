@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 # Compiled modules are kept, also where a shell says otherwise: without them each start compiles every package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test lint doctor synth deploy bench audit operator simulate docs screenshots prepare clean
+.PHONY: help run test lint doctor synth deploy bench audit operator simulate prove docs screenshots prepare clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,10 @@ operator: prepare ## name an operator: HANDLE=…; of the local stack, or with D
 
 simulate: prepare ## replay one seeded run of rooms and wallet: SEED=…
 	@SEED=$(SEED) $(PYTHON) -m pytest tests/simulation
+
+prove: prepare ## a million simulated wallet operations on every core, and each seeded defect of the wallet caught
+	@$(PYTHON) -m tests.simulation.wallet.simulation
+	@$(PYTHON) -m pytest -q tests/simulation/wallet
 
 docs: prepare ## regenerate docs/openapi.json and docs/asyncapi.json
 	@$(PYTHON) -m docs.generate
