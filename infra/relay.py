@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as balancing
@@ -31,6 +32,13 @@ ORIGIN_HEADER: Final = "X-Onair-Origin"
 BALANCER_IDLE_S: Final = 60
 ORIGIN_READ_S: Final = 30
 DRAIN_S: Final = 120  # Fargate's longest time between SIGTERM and SIGKILL
+DRAIN_MARGIN_S: Final = 10  # of it, for ending in order what nobody took over
+# What media/relay/lease.py writes: with these alone a task cannot touch a stream's own item.
+LEASE_ATTRIBUTES: Final = (
+    "pk", "sk", "fence", "task", "address", "generation", "media_ms", "last_msn", "breaks", "expires_at",
+)  # fmt: skip
+# As media/relay/load.py tells it.
+LOAD_NAMESPACE: Final = "Onair/Relay"
 LOW_LATENCY_QUERY: Final = ("_HLS_msn", "_HLS_part", "_HLS_skip")
 KEY_PLACE: Final = "__PLAYBACK_KEY__"
 
@@ -118,6 +126,7 @@ class Relay(Construct):
             (self.http_group, HTTP_PORT, "HTTP from its balancer"),
             (self.rtmp_group, RTMP_PORT, "RTMP from its balancer"),
             (self.rtmp_group, HTTP_PORT, "Health checks of the RTMP balancer"),
+            (self.task_group, HTTP_PORT, "Relay to relay: a task pulls from the one that owns a stream"),
         ):
             self.task_group.connections.allow_from(group, ec2.Port.tcp(port), why)
         for group in (self.task_group, self.http_group, self.rtmp_group):
@@ -136,7 +145,7 @@ class Relay(Construct):
         origin: secretsmanager.Secret,
     ) -> None:
         settings = self._settings
-        cluster = ecs.Cluster(self, "Cluster", vpc=self.vpc, container_insights_v2=ecs.ContainerInsights.ENABLED)
+        self.cluster = ecs.Cluster(self, "Cluster", vpc=self.vpc, container_insights_v2=ecs.ContainerInsights.ENABLED)
         self.task = ecs.FargateTaskDefinition(
             self,
             "Task",
@@ -165,6 +174,8 @@ class Relay(Construct):
                 "MEDIA_BUCKET": self.bucket.bucket_name,
                 "PART_MS": str(settings.relay_part_ms),
                 "SEGMENT_S": str(settings.relay_segment_s),
+                "DRAIN_S": str(DRAIN_S - DRAIN_MARGIN_S),
+                "DEPLOYMENT": cdk.Stack.of(self).stack_name,
                 "AWS_DEFAULT_REGION": cdk.Stack.of(self).region,
                 # A new number makes a new task definition, and so tasks that read the secrets anew.
                 "SECRETS_GENERATION": str(settings.secrets_generation),
@@ -197,7 +208,7 @@ class Relay(Construct):
         self.service = ecs.FargateService(
             self,
             "Service",
-            cluster=cluster,
+            cluster=self.cluster,
             task_definition=self.task,
             desired_count=settings.relay_tasks,
             min_healthy_percent=100,
@@ -208,11 +219,37 @@ class Relay(Construct):
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
             health_check_grace_period=cdk.Duration.seconds(60),
         )
+        self._scale()
         rules.acknowledge(
             self.task,
             "ECS2",
             "What stands here in the open is addresses and sizes; secrets come from Secrets Manager.",
         )
+
+    def _scale(self) -> None:
+        """As many tasks as publishers and viewers take; a task that is live is protected, so only idle ones go."""
+        settings = self._settings
+        tasks = self.service.auto_scale_task_count(
+            min_capacity=settings.relay_tasks, max_capacity=max(settings.relay_tasks, settings.relay_tasks_max)
+        )
+        for name, metric, target in (
+            ("Streams", "Publishers", settings.relay_streams_per_task),
+            ("Egress", "EgressMbps", settings.relay_egress_mbps),
+        ):
+            tasks.scale_to_track_custom_metric(
+                name,
+                metric=cloudwatch.Metric(
+                    namespace=LOAD_NAMESPACE,
+                    metric_name=metric,
+                    dimensions_map={"Deployment": cdk.Stack.of(self).stack_name},
+                    statistic="avg",
+                    period=cdk.Duration.minutes(1),
+                ),
+                target_value=target,
+                scale_out_cooldown=cdk.Duration.seconds(60),
+                # Slow to go: a task that leaves moves its viewers.
+                scale_in_cooldown=cdk.Duration.minutes(10),
+            )
 
     def _image(self) -> ecs.ContainerImage:
         if self._settings.relay_image:
@@ -234,10 +271,27 @@ class Relay(Construct):
             (("ec2:DescribeNetworkInterfaces",), ["*"]),
         ):
             role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=resources))
+        role.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["dynamodb:UpdateItem"],
+                resources=[streams.table.table_arn],
+                conditions={"ForAllValues:StringEquals": {"dynamodb:Attributes": list(LEASE_ATTRIBUTES)}},
+            )
+        )
+        tasks = cdk.Stack.of(self).format_arn(
+            service="ecs", resource="task", resource_name=f"{self.cluster.cluster_name}/*"
+        )
+        role.add_to_principal_policy(iam.PolicyStatement(actions=["ecs:UpdateTaskProtection"], resources=[tasks]))
         rules.acknowledge(
             role,
             "IAM5[Resource::*]",
             "ec2:DescribeNetworkInterfaces takes no resource: the relay asks for its own public address.",
+        )
+        cluster = cdk.Stack.of(self).get_logical_id(cast(cdk.CfnElement, self.cluster.node.default_child))
+        rules.acknowledge(
+            role,
+            f"IAM5[Resource::arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>:task/<{cluster}>/*]",
+            "A task protects itself, and learns its id only when it runs: the right is for tasks of this cluster.",
         )
         rules.acknowledge(
             self.task,

@@ -69,6 +69,9 @@ class Settings(msgspec.Struct, frozen=True):
     relay_cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384]
     relay_memory_mib: Annotated[int, msgspec.Meta(ge=512)]
     relay_tasks: Annotated[int, msgspec.Meta(ge=1, le=100)]
+    relay_tasks_max: Annotated[int, msgspec.Meta(ge=1, le=100)]
+    relay_streams_per_task: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+    relay_egress_mbps: Positive
     relay_part_ms: Annotated[int, msgspec.Meta(ge=100, le=1000)]
     relay_segment_s: Annotated[int, msgspec.Meta(ge=1, le=6)]
     udp_port_first: Port

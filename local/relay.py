@@ -123,6 +123,9 @@ def relay(declared: Mapping[str, str], addresses: Addresses) -> Supervised:
         "RELAY_PUBLIC_URL": addresses.relay_url,
         "RTMP_PORT": str(addresses.ports.rtmp),
         "ALLOWED_ORIGIN": addresses.web_url,
+        # One process: nobody takes its streams over, and nobody reads its load.
+        "DRAIN_S": "0",
+        "DEPLOYMENT": "",
         **credentials(addresses),
     }
     return Supervised("relay", ["-m", "media.relay"], {**declared, **local})

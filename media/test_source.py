@@ -42,6 +42,9 @@ _WHITE: Final = 235
 _BLACK: Final = 16
 _RECONNECT_S: Final = 1.0
 _RECONNECT_MAX_S: Final = 2.0
+# Reports come every 0.5 to 1.5 s and for each track: two seconds without one are no accident.
+_SILENT_S: Final = 2.0
+_PROBE_S: Final = 1.0
 # 5x7 dot matrix, one row a number, most significant bit left.
 _GLYPHS: Final = {
     "0": (14, 17, 19, 21, 25, 17, 14), "1": (4, 12, 4, 4, 4, 4, 14), "2": (14, 17, 1, 2, 4, 8, 31),
@@ -214,6 +217,8 @@ class Publisher:
         self._headers = {"Authorization": f"Bearer {key}"}
         self._tracks = tracks
         self._location = ""
+        self._etag = ""
+        self._listening: asyncio.Task[None] | None = None
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.gone = asyncio.Event()
 
@@ -231,11 +236,15 @@ class Publisher:
         async with aiohttp.ClientSession(raise_for_status=True) as session:
             async with session.post(self._url, data=self.peer.localDescription.sdp, headers=headers) as response:
                 self._location = urljoin(str(response.url), response.headers["Location"])
+                self._etag = response.headers.get("ETag", "")
                 answer = await response.text()
         await self.peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        self._listening = asyncio.create_task(self._listen())
 
     async def stop(self) -> None:
         """End the session; a relay that is gone is not an error."""
+        if self._listening is not None:
+            self._listening.cancel()
         if self._location:
             try:
                 async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
@@ -244,6 +253,32 @@ class Publisher:
             except (aiohttp.ClientError, TimeoutError):
                 logger.info("the relay did not answer the goodbye")
         await self.peer.close()
+
+    async def _listen(self) -> None:
+        """Hear the relay's reports, which come about each second; when they stay away, ask whether it is still there.
+
+        ICE alone takes half a minute to call a relay gone that died.
+        """
+        started = time.time()
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PROBE_S)) as session:
+            while not self.gone.is_set():
+                await asyncio.sleep(_PROBE_S / 4)
+                reports = [
+                    entry.timestamp.timestamp()
+                    for entry in (await self.peer.getStats()).values()
+                    if entry.type == "remote-inbound-rtp"
+                ]
+                if time.time() - max([started, *reports]) > _SILENT_S and await self._is_over(session):
+                    self.gone.set()
+
+    async def _is_over(self, session: aiohttp.ClientSession) -> bool:
+        """Whether the relays say that there is no such session any longer (an empty PATCH changes nothing)."""
+        headers = {**self._headers, "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": self._etag}
+        try:
+            async with session.patch(self._location, data=b"", headers=headers) as answer:
+                return answer.status == 404
+        except (aiohttp.ClientError, TimeoutError):
+            return False
 
     def _changed(self) -> None:
         if self.peer.connectionState in ("failed", "closed"):
@@ -261,6 +296,7 @@ async def publish(url: str, key: str, rate: int, bit_rate: int) -> None:
             pause_s = _RECONNECT_S
             await publisher.gone.wait()
             logger.info("the relay is gone: publishing again")
+            continue
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             logger.info("not published: %s", error)
         finally:

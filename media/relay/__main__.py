@@ -12,7 +12,7 @@ import uvloop
 from aiohttp import web
 from msgspec import structs
 
-from media.relay import app, public_address, settings
+from media.relay import app, drain, identity, public_address, settings
 
 _SHUTDOWN_S = 1.0
 _END_S = 4.0
@@ -25,12 +25,18 @@ async def serve(told: settings.Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    runner = web.AppRunner(app.make(told), access_log=None, shutdown_timeout=_SHUTDOWN_S, handle_signals=False)
+    made = app.make(told)
+    runner = web.AppRunner(made, access_log=None, shutdown_timeout=_SHUTDOWN_S, handle_signals=False)
     await runner.setup()
     site = web.TCPSite(runner, told.host, told.port, backlog=_BACKLOG)
     await site.start()
     logging.getLogger(__name__).info("relay listens on %s:%d", told.host, told.port)
     await stopped.wait()
+    if told.drain_s:
+        stopped.clear()
+        handing_over = asyncio.ensure_future(drain.hand_over(made[app.STREAMS], made[app.LEASES], told.drain_s))
+        # A second signal ends it at once.
+        await asyncio.wait([handing_over, asyncio.ensure_future(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
     try:
         await asyncio.wait_for(runner.cleanup(), _END_S)
     except TimeoutError:
@@ -46,10 +52,10 @@ def main() -> None:
     for noisy in ("aioice", "aiortc"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        told = settings.read(os.environ)
+        told = identity.identified(settings.read(os.environ), os.environ)
         if not told.ice_public_address:
             told = structs.replace(told, ice_public_address=public_address.of_this_task(os.environ))
-    except (ValueError, public_address.PublicAddressError) as error:
+    except (ValueError, public_address.PublicAddressError, identity.IdentityError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
     uvloop.new_event_loop().run_until_complete(serve(told))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
@@ -13,7 +14,12 @@ from aiohttp import web
 from media.relay import delivery, passthrough, whip
 from media.relay.control import Control
 from media.relay.errors import RelayError
+from media.relay.lease import Leases
+from media.relay.load import Load
 from media.relay.metrics import Metrics
+from media.relay.peers import Peers
+from media.relay.protection import Protection
+from media.relay.pull import Pull
 from media.relay.rights import Rights
 from media.relay.rtmp import RtmpServer
 from media.relay.settings import Settings
@@ -22,6 +28,7 @@ from media.relay.streams import Streams
 logger = logging.getLogger(__name__)
 
 STREAMS: Final = web.AppKey("streams", Streams)
+LEASES: Final = web.AppKey("leases", Leases)
 # Of the five seconds that ECS (and `make run`) wait after SIGTERM.
 _DRAIN_S: Final = 2.5
 _STATUS_CODES: Final = {400: "invalid_request", 404: "not_found", 405: "invalid_request", 413: "too_large"}
@@ -33,7 +40,18 @@ def make(settings: Settings) -> web.Application:
     passthrough.install()
     metrics = Metrics()
     control = Control(settings, metrics)
-    streams = Streams(settings, control, metrics)
+    leases = Leases(settings, metrics)
+    streams = Streams(settings, control, metrics, leases)
+
+    def is_here(stream_id: str) -> bool:
+        return stream_id in streams.programs
+
+    peers = Peers(settings, leases, is_here, metrics)
+    pull = Pull(settings, leases, peers, is_here, metrics)
+    leases.beat_of, leases.on_lost = streams.beat, streams.dispossess
+    streams.on_begin = pull.moved_here
+    protection = Protection(os.environ, lambda: bool(streams.publishers), metrics)
+    load = Load(settings.deployment, lambda: len(streams.publishers), metrics.bytes_sent)
     rights = Rights(settings.signing_secret, settings.playback_secret, settings.origin_secret)
     rtmp = RtmpServer(streams, rights, settings, metrics)
 
@@ -51,6 +69,8 @@ def make(settings: Settings) -> web.Application:
         return web.Response(body=body, status=status, content_type="application/json", headers=headers)
 
     async def prometheus(_request: web.Request) -> web.Response:
+        metrics.leases.set(len(leases.held))
+        metrics.followed.set(pull.streams)
         return web.Response(body=metrics.text(), content_type="text/plain", headers={"Cache-Control": "no-store"})
 
     @web.middleware
@@ -81,12 +101,20 @@ def make(settings: Settings) -> web.Application:
             response.headers["Retry-After"] = "1"
         return response
 
+    @web.middleware
+    async def elsewhere(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        answer = await peers.pass_on(request)
+        return await handler(request) if answer is None else answer
+
     async def cors(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Access-Control-Allow-Origin"] = settings.allowed_origin
         response.headers["Access-Control-Expose-Headers"] = _EXPOSED
 
     async def background(_app: web.Application) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(streams.run()), asyncio.create_task(control.run())]
+        work = (streams.run(), control.run(), leases.run(), protection.run(), load.run())
+        tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:
             task.add_done_callback(_report_end)
         await rtmp.start()
@@ -96,12 +124,13 @@ def make(settings: Settings) -> web.Application:
         await asyncio.wait(tasks, timeout=1)
 
     async def drain(_app: web.Application) -> None:
-        await asyncio.gather(streams.drain(_DRAIN_S), control.drain(_DRAIN_S), rtmp.stop())
+        await asyncio.gather(streams.drain(_DRAIN_S), control.drain(_DRAIN_S), rtmp.stop(), pull.close())
+        await peers.close()
 
-    app = web.Application(middlewares=[errors], client_max_size=whip.SDP_BYTES_MAX)
-    app[STREAMS] = streams
+    app = web.Application(middlewares=[errors, elsewhere], client_max_size=whip.SDP_BYTES_MAX)
+    app[STREAMS], app[LEASES] = streams, leases
     app.add_routes(whip.Whip(streams, rights, settings, metrics).routes())
-    app.add_routes(delivery.Delivery(streams.programs, rights, settings, metrics).routes())
+    app.add_routes(delivery.Delivery(streams.programs, pull, peers, rights, settings, metrics).routes())
     app.add_routes([web.get("/healthz", healthz), web.get("/metrics", prometheus)])
     app.on_response_prepare.append(cors)
     app.on_shutdown.append(drain)

@@ -15,7 +15,9 @@ from aiohttp import web
 
 from media.relay.errors import RelayError
 from media.relay.metrics import Metrics
+from media.relay.peers import Peers
 from media.relay.program import MEDIA_PLAYLIST, Program
+from media.relay.pull import OPEN_HEADER, MovedError, Pull
 from media.relay.rights import Rights
 from media.relay.settings import Settings
 
@@ -36,13 +38,25 @@ _BLOCKED_TARGETS: Final = 3
 _MSN_AHEAD_MAX: Final = 2
 _NUMBER: Final = re.compile(r"[0-9]{1,12}")
 _GZIP_LEVEL: Final = 5
+# A stream that changes its task while it is asked for does so once, perhaps twice.
+_MOVES_MAX: Final = 4
 
 
 class Delivery:
-    """Handlers of `/live/…` and `/preview/…`."""
+    """Handlers of `/live/…` and `/preview/…`; what is on another task is pulled from there."""
 
-    def __init__(self, programs: Mapping[str, Program], rights: Rights, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        programs: Mapping[str, Program],
+        pull: Pull,
+        peers: Peers,
+        rights: Rights,
+        settings: Settings,
+        metrics: Metrics,
+    ) -> None:
         self._programs = programs
+        self._pull = pull
+        self._peers = peers
         self._rights = rights
         self._settings = settings
         self._metrics = metrics
@@ -64,7 +78,12 @@ class Delivery:
         return await self._answer(request)
 
     async def by_origin(self, request: web.Request) -> web.Response:
-        """``/live/{stream}/{name}``: only with CloudFront's header."""
+        """``/live/{stream}/{name}``: only with CloudFront's header, or for another task, which is sent no further."""
+        if self._peers.comes_from_peer(request.headers, request.match_info["stream"]):
+            program = self._programs.get(request.match_info["stream"])
+            if program is None:
+                raise RelayError("not_found", "This broadcast is not on air here.")
+            return await self._local(request, program)
         self._rights.check_origin(request.headers.get(_ORIGIN_HEADER))
         return await self._answer(request)
 
@@ -73,15 +92,29 @@ class Delivery:
 
         CloudFront's header opens nothing here: it stands on every request that came through CloudFront, whoever asked.
         """
-        program = self._programs.get(request.match_info["stream"])
-        if program is not None and not program.preview_open:
+        stream_id = request.match_info["stream"]
+        program = self._programs.get(stream_id)
+        if self._peers.comes_from_peer(request.headers, stream_id):
+            response = self._preview(program, _CACHE_OWN_PREVIEW)
+            response.headers[OPEN_HEADER] = "1" if program is not None and program.preview_open else "0"
+            return response
+        is_open = program is None or program.preview_open
+        if program is None and (pulled := await self._pull.preview(stream_id)) is not None:
+            is_open = pulled.is_open
+        if not is_open:
             raise RelayError("unauthenticated", "This broadcast is not for everyone. Open it in the app.")
-        return self._preview(program, _CACHE_PREVIEW)
+        return await self._any_preview(program, stream_id, _CACHE_PREVIEW)
 
     async def preview_by_token(self, request: web.Request) -> web.Response:
         """The same for who may play the stream; kept by no cache that others share."""
         self._rights.check_playback(request.match_info["token"], request.match_info["stream"])
-        return self._preview(self._programs.get(request.match_info["stream"]), _CACHE_OWN_PREVIEW)
+        stream_id = request.match_info["stream"]
+        return await self._any_preview(self._programs.get(stream_id), stream_id, _CACHE_OWN_PREVIEW)
+
+    async def _any_preview(self, program: Program | None, stream_id: str, cache: str) -> web.Response:
+        if program is None and (pulled := await self._pull.preview(stream_id)) is not None:
+            return web.Response(body=pulled.body, content_type="image/jpeg", headers={"Cache-Control": cache})
+        return self._preview(program, cache)
 
     def _preview(self, program: Program | None, cache: str) -> web.Response:
         if program is None or program.preview is None:
@@ -90,9 +123,28 @@ class Delivery:
         return web.Response(body=program.preview, content_type="image/jpeg", headers=headers)
 
     async def _answer(self, request: web.Request) -> web.Response:
-        program = self._programs.get(request.match_info["stream"])
-        if program is None:
-            raise RelayError("not_found", "This broadcast is not on air here.")
+        for _ in range(_MOVES_MAX):
+            program = self._programs.get(request.match_info["stream"])
+            try:
+                return await (self._pulled(request) if program is None else self._local(request, program))
+            except MovedError:
+                continue
+            except RelayError:
+                if program is None or not program.moved:
+                    raise
+        raise RelayError("unavailable", "The broadcast is interrupted. Try again in a moment.")
+
+    async def _pulled(self, request: web.Request) -> web.Response:
+        stream_id, name = request.match_info["stream"], request.match_info["name"]
+        if not name.endswith(".m3u8"):
+            return await self._pull.media(stream_id, name)
+        directives = _directives(request.query)
+        zipped = "gzip" in request.headers.get("Accept-Encoding", "")
+        response = await self._pull.playlist(stream_id, name, directives, zipped=zipped)
+        response.headers["Cache-Control"] = _CACHE_PLAYLIST if directives[0] is None else _CACHE_BLOCKING
+        return response
+
+    async def _local(self, request: web.Request, program: Program) -> web.Response:
         name = request.match_info["name"]
         if name == "index.m3u8":
             await self._wait_for_start(program)

@@ -35,7 +35,20 @@ class Metrics:
         self.media_bytes = Counter("onair_relay_media_bytes", "Bytes of media served", registry=registry)
         self.refusals = Counter("onair_relay_refusals", "Requests refused, by code", ["code"], registry=registry)
         self.announcements = Counter("onair_relay_announcements", "Media states told to the queue", registry=registry)
+        self.leases = Gauge("onair_relay_leases", "Streams that this task owns", registry=registry)
+        self.leases_lost = Counter("onair_relay_leases_lost", "Streams that another task took over", registry=registry)
+        self.takeovers = Counter("onair_relay_takeovers", "Streams taken over from another task", registry=registry)
+        self.followed = Gauge("onair_relay_followed", "Other tasks' streams pulled now", registry=registry)
+        self.pulls = Counter("onair_relay_pulls", "Requests to other tasks for playlists and media", registry=registry)
+        self.pulled_bytes = Counter("onair_relay_pulled_bytes", "Bytes of media from other tasks", registry=registry)
+        self.passed_on = Counter("onair_relay_passed_on", "WHIP and WHEP requests passed on", registry=registry)
+        self.protected = Gauge("onair_relay_protected", "Whether ECS lets this task live", registry=registry)
         self.control_errors = Counter("onair_relay_control_errors", "Failed calls to AWS", registry=registry)
+
+    def bytes_sent(self) -> float:
+        """Bytes of media served since the start."""
+        found = self.registry.get_sample_value("onair_relay_media_bytes_total")
+        return found or 0.0
 
     def text(self) -> bytes:
         """The exposition format."""

@@ -18,6 +18,7 @@ import msgspec
 
 from media.relay import playlist
 from media.relay.cmaf import AUDIO_TIMESCALE, VIDEO_TIMESCALE, AudioFormat, AudioSample, VideoFormat, init_segment
+from media.relay.lease import Beat
 from media.relay.segmenter import CutPart, Segmenter
 from media.relay.settings import Settings
 from media.relay.source import AccessUnit
@@ -28,6 +29,9 @@ _BASE_STEP_TICKS: Final = 1_920
 # Program date follows the estimate by at most this much a segment: 500 ppm, more than any crystal drifts.
 _DATE_SLEW_S: Final = 0.001
 _DATE_JUMP_S: Final = 1.0
+# What a run may have counted after it told of itself last.
+_UNTOLD_SEGMENTS: Final = 10
+_UNTOLD_BREAKS: Final = 4
 _BANDWIDTH_MARGIN: Final = 1.2
 _BANDWIDTH_UNKNOWN: Final = 2_500_000
 _NAME: Final = re.compile(r"([0-9a-f]{8})_(?:init(\d{1,6})\.mp4|(\d{1,12})(?:_(\d{1,4}))?\.m4s)")
@@ -91,15 +95,21 @@ class Program:
         Lengths and bounds.
     on_change : Callable[[Program], None]
         Called when `state` changes.
+    after : Beat | None
+        Where another task's run of this stream ended, as far as it told.
     """
 
-    def __init__(self, stream_id: str, settings: Settings, on_change: Callable[[Program], None]) -> None:
+    def __init__(
+        self, stream_id: str, settings: Settings, on_change: Callable[[Program], None], after: Beat | None = None
+    ) -> None:
         self.stream_id = stream_id
         self.settings = settings
         self.state = "waiting"
         self.state_at_ms = time.time_ns() // 1_000_000
         self.ended = False
         self.ended_at_s = 0.0
+        # Another task owns the stream now: nobody waits here any longer.
+        self.moved = False
         self.media_at_s = 0.0
         self.preview: bytes | None = None
         # Whether the preview is shown to whoever asks; else it takes the right to play the stream.
@@ -113,6 +123,11 @@ class Program:
         self._run = secrets.token_hex(4)
         self._next_msn = int(time.time())
         self._discontinuities = 0
+        # Players that saw the run before tell ours by a discontinuity of its own number (4.4.4.3).
+        self._continues = after is not None
+        if after is not None:
+            self._next_msn = max(self._next_msn, after.last_msn + _UNTOLD_SEGMENTS)
+            self._discontinuities = after.breaks + _UNTOLD_BREAKS
         self._segments: deque[HeldSegment] = deque()
         self._inits: dict[int, tuple[Formats, bytes]] = {}
         self._init_number = -1
@@ -180,7 +195,7 @@ class Program:
         """Close what is open: media stopped or is about to change. What comes next follows a discontinuity."""
         if self._segmenter is not None:
             self._end_ticks = max(self._end_ticks, self._segmenter.flush())
-        self._break_next = bool(self._segments)
+        self._break_next = self._continues or bool(self._segments)
         self._notify()
 
     def lose(self) -> None:
@@ -196,6 +211,11 @@ class Program:
             self.ended = True
             self.ended_at_s = time.monotonic()
             self._notify()
+
+    def move(self) -> None:
+        """Another task owns the stream: those who wait here are sent there."""
+        self.moved = True
+        self._notify()
 
     def show_preview(self, jpeg: bytes) -> None:
         """A newer preview picture; the first one is told to the stream."""
@@ -262,6 +282,11 @@ class Program:
                 return segment.msn, len(segment.parts) - 1
         return -1, -1
 
+    @property
+    def breaks(self) -> int:
+        """Discontinuities since the stream began, which the next run of it must exceed."""
+        return self._discontinuities + sum(segment.discontinuity for segment in self._segments)
+
     def holds(self, msn: int, part: int | None) -> bool:
         """Whether the playlist has what a blocking reload asks for (6.2.5.2)."""
         last_msn, last_part = self.last
@@ -327,7 +352,7 @@ class Program:
         self.waiting += 1
         try:
             while not condition():
-                if self.ended or loop.time() >= until:
+                if self.ended or self.moved or loop.time() >= until:
                     return False
                 if self._changed is None:
                     self._changed = loop.create_future()

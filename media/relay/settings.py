@@ -22,6 +22,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # STUN/TURN addresses told to publishers in `Link` headers, comma-separated; empty tells none.
     ice_servers: tuple[str, ...] = ()
 
+    # Which task this is, and where other tasks reach its HTTP port. On ECS both come from the task's metadata.
+    task: str = "local"
+    address: str = ""
+    # From SIGTERM on, how long publishers may take to move to other tasks while their viewers are served; Fargate kills
+    # after 120 s. With 0 there are no other tasks: playlists end at once.
+    drain_s: float = 0.0
+    # The stack's name, under which the load is told to CloudWatch; empty tells nothing.
+    deployment: str = ""
+
     streams_table: str = ""
     media_queue_url: str = ""
     signing_secret: str = ""
@@ -85,7 +94,11 @@ def read(environment: Mapping[str, str]) -> Settings:
         rtmp_port=number("RTMP_PORT", 0, 0, 65535),
         public_url=text("RELAY_PUBLIC_URL").rstrip("/"),
         ice_public_address=text("RELAY_ICE_ADDRESS"),
+        task=text("RELAY_TASK"),
+        address=text("RELAY_ADDRESS").rstrip("/"),
+        drain_s=float(number("DRAIN_S", 0, 0, 118)),
         ice_servers=tuple(part.strip() for part in text("ICE_SERVERS").split(",") if part.strip()),
+        deployment=text("DEPLOYMENT"),
         streams_table=text("STREAMS_TABLE"),
         media_queue_url=text("MEDIA_QUEUE_URL"),
         signing_secret=text("SIGNING_SECRET"),

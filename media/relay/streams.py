@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from media.relay.cmaf import VideoFormat
 from media.relay.control import Control, MediaState, StreamItem
 from media.relay.errors import RelayError
+from media.relay.lease import Beat, Leases
 from media.relay.metrics import Metrics
 from media.relay.program import Program
 from media.relay.rights import StreamKey
@@ -59,13 +60,18 @@ class Publisher(Protocol):
 class Streams:
     """Programs by stream id, their publishers, and the loop that watches over both."""
 
-    def __init__(self, settings: Settings, control: Control, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, control: Control, metrics: Metrics, leases: Leases | None = None) -> None:
         self.programs: dict[str, Program] = {}
         self.publishers: dict[str, Publisher] = {}
         self.draining = False
         self._settings = settings
         self._control = control
         self._metrics = metrics
+        self._leases = leases
+        # Where another task's run of a stream ended that is published here now.
+        self._after: dict[str, Beat] = {}
+        # Told when a stream begins here, so that nobody looks for it elsewhere.
+        self.on_begin: Callable[[str], None] = _nowhere
         self._arriving: set[str] = set()
         self._generations: dict[str, int] = {}
         self._for_everyone: dict[str, bool] = {}
@@ -95,6 +101,13 @@ class Streams:
         if present is None and len(self.publishers) + len(self._arriving) >= self._settings.publishers_max:
             raise RelayError("unavailable", "This relay is full. Try again in a moment.")
         self._arriving.add(key.stream_id)
+        try:
+            after = None if self._leases is None else await self._leases.claim(key.stream_id, key.generation)
+        except BaseException:
+            self._arriving.discard(key.stream_id)
+            raise
+        if after is not None:
+            self._after[key.stream_id] = after
         self._for_everyone[key.stream_id] = for_everyone
 
     def gave_up(self, key: StreamKey) -> None:
@@ -102,19 +115,30 @@ class Streams:
         self._arriving.discard(key.stream_id)
         if key.stream_id not in self.programs:
             self._for_everyone.pop(key.stream_id, None)
+            self._release(key.stream_id)
 
     def program(self, stream_id: str) -> Program:
         """The stream's program, made if there is none or the last one is over."""
         present = self.programs.get(stream_id)
         if present is None or present.ended:
-            present = self.programs[stream_id] = Program(stream_id, self._settings, self._announce)
+            after = self._after.pop(stream_id, None)
+            present = self.programs[stream_id] = Program(stream_id, self._settings, self._announce, after)
+            self.on_begin(stream_id)
         present.preview_open = self._for_everyone.get(stream_id, False)
         return present
 
     async def arrived(self, publisher: Publisher) -> None:
-        """The admitted publisher is connected: it replaces the one before, and its media feeds the program."""
+        """The admitted publisher is connected: it replaces the one before, and its media feeds the program.
+
+        Raises
+        ------
+        RelayError
+            ``conflict``: another task took the stream over meanwhile.
+        """
         stream_id = publisher.key.stream_id
         self._arriving.discard(stream_id)
+        if self._leases is not None and not self._leases.holds(stream_id):
+            raise RelayError("conflict", "Someone else publishes this broadcast at the same time. Try again.")
         before = self.publishers.pop(stream_id, None)
         self.publishers[stream_id] = publisher
         self._generations[stream_id] = publisher.key.generation
@@ -222,7 +246,40 @@ class Streams:
             self._metrics.parts.inc(max(0, program.parts_cut - seen))
             self._parts_seen[program.stream_id] = program.parts_cut
 
+    # ---- other tasks ----
+
+    def beat(self, stream_id: str) -> Beat:
+        """What the lease of a stream says of it."""
+        program, publisher = self.programs.get(stream_id), self.publishers.get(stream_id)
+        media_at_s = program.media_at_s if program is not None else 0.0
+        if publisher is not None:
+            media_at_s = max(media_at_s, publisher.source.media_at_s)
+        if stream_id in self._arriving:
+            media_at_s = time.monotonic()
+        age_s = time.monotonic() - media_at_s
+        return Beat(
+            # Never 0, which means that the stream was given up.
+            media_ms=max(1, int((time.time() - age_s) * 1000)),
+            last_msn=max(0, program.last[0]) if program is not None else 0,
+            breaks=program.breaks if program is not None else 0,
+        )
+
+    def dispossess(self, stream_id: str) -> None:
+        """Another task owns the stream now: its publisher here is a ghost, its viewers are sent on."""
+        program, publisher = self.programs.get(stream_id), self.publishers.pop(stream_id, None)
+        self._forget(stream_id)
+        if program is not None:
+            program.move()
+        if publisher is not None:
+            self._later(publisher.close())
+
+    def _release(self, stream_id: str) -> None:
+        self._after.pop(stream_id, None)
+        if self._leases is not None and self._leases.holds(stream_id):
+            self._later(self._leases.release(stream_id))
+
     def _forget(self, stream_id: str) -> None:
+        self._release(stream_id)
         for kept in (self.programs, self._generations, self._for_everyone, self._announced_s, self._parts_seen):
             kept.pop(stream_id, None)
 
@@ -236,13 +293,19 @@ class Streams:
     async def drain(self, deadline_s: float) -> None:
         """Take no more publishers, end every playlist, disconnect everyone; returns within ``deadline_s``."""
         self.draining = True
-        for program in self.programs.values():
-            program.end()
+        if not self._settings.drain_s:
+            # Nobody continues what plays here.
+            for program in self.programs.values():
+                program.end()
         closing = [asyncio.ensure_future(publisher.close()) for publisher in self.publishers.values()]
         if closing:
             await asyncio.wait(closing, timeout=deadline_s)
         self.publishers.clear()
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _nowhere(_stream_id: str) -> None:
+    """Nobody looks elsewhere."""
 
 
 def _check_item(item: StreamItem | None, key: StreamKey) -> bool:

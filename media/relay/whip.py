@@ -41,7 +41,8 @@ class WhipSession:
 
     def __init__(self, key: StreamKey, settings: Settings, streams: Streams, metrics: Metrics) -> None:
         self.key = key
-        self.id = secrets.token_urlsafe(16)
+        # The task's name leads requests for this session to it, whichever task they reach.
+        self.id = f"{settings.task}.{secrets.token_urlsafe(16)}"
         self.etag = f'"{secrets.token_hex(8)}"'
         self._settings = settings
         self._streams = streams
@@ -184,7 +185,11 @@ class Whip:
         except BaseException:
             await self._refuse(session)
             raise
-        await self._streams.arrived(session)
+        try:
+            await self._streams.arrived(session)
+        except RelayError:
+            await session.close()
+            raise
         headers = {
             "Location": f"{self._settings.public_url}/whip/{key.stream_id}/{session.id}",
             "ETag": session.etag,

@@ -100,4 +100,11 @@ def test_task_may_ask_ec2_and_nothing_else_without_a_resource(cloud: Cloud) -> N
         for each in statements
         for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
     }
-    assert allowed == {"dynamodb:GetItem", "dynamodb:BatchGetItem", "sqs:SendMessage", "ec2:DescribeNetworkInterfaces"}
+    assert allowed == {
+        "dynamodb:GetItem",
+        "dynamodb:BatchGetItem",
+        "dynamodb:UpdateItem",
+        "ecs:UpdateTaskProtection",
+        "sqs:SendMessage",
+        "ec2:DescribeNetworkInterfaces",
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from infra.settings import ROOT
 from infra.stack import synthesize
 from media.healthcheck import is_well
+from media.relay import load
 from tests.infra.reading import Cloud, text
 
 
@@ -25,7 +28,8 @@ def test_relay_is_told_addresses_in_the_open_and_secrets_as_secrets(cloud: Cloud
     container = _container(cloud)
     assert {variable["Name"] for variable in container["Environment"]} == {
         "RELAY_HOST", "RELAY_PORT", "RTMP_PORT", "RELAY_PUBLIC_URL", "ALLOWED_ORIGIN", "STREAMS_TABLE",
-        "MEDIA_QUEUE_URL", "MEDIA_BUCKET", "PART_MS", "SEGMENT_S", "AWS_DEFAULT_REGION", "SECRETS_GENERATION",
+        "MEDIA_QUEUE_URL", "MEDIA_BUCKET", "PART_MS", "SEGMENT_S", "DRAIN_S", "DEPLOYMENT", "AWS_DEFAULT_REGION",
+        "SECRETS_GENERATION",
     }  # fmt: skip
     secrets = {secret["Name"]: secret["ValueFrom"]["Ref"][:-8] for secret in container["Secrets"]}
     assert secrets == {"SIGNING_SECRET": "Signing", "PLAYBACK_SECRET": "Playback", "ORIGIN_SECRET": "Origin"}
@@ -41,20 +45,62 @@ def test_kernel_and_security_group_agree_on_udp_ports(cloud: Cloud) -> None:
     assert int(last) - int(first) >= 1000
 
 
-def test_tasks_take_tcp_only_from_the_balancers(cloud: Cloud) -> None:
+def test_tasks_take_tcp_only_from_the_balancers_and_from_each_other(cloud: Cloud) -> None:
     group, _ = cloud.one("AWS::EC2::SecurityGroup", "RelayTaskGroup")
     found = {
         (each["Properties"]["FromPort"], each["Properties"]["SourceSecurityGroupId"]["Fn::GetAtt"][0][:-8])
         for each in cloud.of("AWS::EC2::SecurityGroupIngress").values()
         if each["Properties"]["GroupId"] == {"Fn::GetAtt": [group, "GroupId"]}
     }
-    assert found == {(8081, "RelayHttpGroup"), (1935, "RelayRtmpGroup"), (8081, "RelayRtmpGroup")}
+    assert found == {
+        (8081, "RelayHttpGroup"),
+        (1935, "RelayRtmpGroup"),
+        (8081, "RelayRtmpGroup"),
+        (8081, "RelayTaskGroup"),
+    }
+
+
+def test_relay_writes_leases_and_nothing_else_of_a_stream(cloud: Cloud) -> None:
+    statements = [
+        statement
+        for policy in cloud.of("AWS::IAM::Policy").values()
+        if "RelayTaskTaskRole" in text(policy["Properties"]["Roles"])
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+    (write,) = [one for one in statements if "dynamodb:UpdateItem" in text(one["Action"])]
+    allowed = write["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
+    written = set(re.findall(r"(\w+) = :", (ROOT / "media/relay/lease.py").read_text()))
+    assert {"fence", "task", "media_ms"} < written
+    assert set(allowed) == written | {"pk", "sk"}
+    assert not {"state", "key_generation", "audience"} & set(allowed)
+
+
+def test_tasks_come_and_go_with_publishers_and_with_what_they_send(cloud: Cloud) -> None:
+    # given the names that the relay tells CloudWatch
+    (told,) = json.loads(load.line("Onair", 0, 3, 4.5))["_aws"]["CloudWatchMetrics"]
+    names = {metric["Name"] for metric in told["Metrics"]}
+    # when
+    policies = [each["Properties"] for each in cloud.of("AWS::ApplicationAutoScaling::ScalingPolicy").values()]
+    # then
+    tracked = [each["TargetTrackingScalingPolicyConfiguration"] for each in policies]
+    metrics = [each["CustomizedMetricSpecification"] for each in tracked]
+    assert {metric["MetricName"] for metric in metrics} == names
+    assert {metric["Namespace"] for metric in metrics} == {told["Namespace"]}
+    assert {metric["Dimensions"][0]["Name"] for metric in metrics} == {told["Dimensions"][0][0]}
+    variables = {each["Name"]: each["Value"] for each in _container(cloud)["Environment"]}
+    assert {metric["Dimensions"][0]["Value"] for metric in metrics} == {variables["DEPLOYMENT"]}
+    # A task is full at 12 publishers: others must come before.
+    assert all(each["TargetValue"] < 12 for each in tracked if "Publishers" in text(each))
+    _, scaled = cloud.one("AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (scaled["MinCapacity"], scaled["MaxCapacity"]) == (1, 10)
 
 
 def test_relay_runs_read_only_with_time_to_drain_and_its_own_health_check(cloud: Cloud) -> None:
     container = _container(cloud)
     assert container["ReadonlyRootFilesystem"] is True
     assert container["StopTimeout"] == 120
+    variables = {each["Name"]: each["Value"] for each in container["Environment"]}
+    assert 60 <= int(variables["DRAIN_S"]) < 120
     assert container["HealthCheck"]["Command"] == ["CMD", "python", "-m", "media.healthcheck"]
     _, service = cloud.one("AWS::ECS::Service")
     assert service["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] == "ENABLED"

@@ -133,8 +133,9 @@ class Stack:
                 process.wait(timeout=5)
         self._moto.stop()
 
-    def start_relay(self) -> subprocess.Popen[bytes]:
-        """Start the relay on this stack's port and wait until it answers."""
+    def start_relay(self, port: int = 0, rtmp_port: int = 0, **more: str) -> subprocess.Popen[bytes]:
+        """Start a relay on this stack's port, or another one, and wait until it answers."""
+        port = port or self.port
         environment = {
             **os.environ,
             "AWS_ACCESS_KEY_ID": "test",
@@ -144,8 +145,8 @@ class Stack:
             "PYTHONPATH": str(ROOT),
             "LOG_LEVEL": "WARNING",
             "RELAY_HOST": "127.0.0.1",
-            "RELAY_PORT": str(self.port),
-            "RTMP_PORT": str(self.rtmp_port),
+            "RELAY_PORT": str(port),
+            "RTMP_PORT": str(rtmp_port or self.rtmp_port),
             "RELAY_PUBLIC_URL": self.relay_url,
             "STREAMS_TABLE": "Streams",
             "MEDIA_QUEUE_URL": self._queue_url,
@@ -153,13 +154,14 @@ class Stack:
             "PLAYBACK_SECRET": PLAYBACK_SECRET,
             "ORIGIN_SECRET": ORIGIN_SECRET,
             **self._relay_environment,
+            **more,
         }
         process = self._start("media.relay", environment)
 
         def healthy() -> bool:
             assert process.poll() is None, "the relay process ended"
             try:
-                return fetch(f"{self.relay_url}/healthz", timeout_s=1).status == 200
+                return fetch(f"http://127.0.0.1:{port}/healthz", timeout_s=1).status == 200
             except OSError:
                 return False
 
