@@ -44,7 +44,8 @@ _RECONNECT_S: Final = 1.0
 _RECONNECT_MAX_S: Final = 2.0
 # Reports come every 0.5 to 1.5 s and for each track: two seconds without one are no accident.
 _SILENT_S: Final = 2.0
-_PROBE_S: Final = 1.0
+_PROBE_S: Final = 2.0
+_LISTEN_S: Final = 0.25
 # 5x7 dot matrix, one row a number, most significant bit left.
 _GLYPHS: Final = {
     "0": (14, 17, 19, 21, 25, 17, 14), "1": (4, 12, 4, 4, 4, 4, 14), "2": (14, 17, 1, 2, 4, 8, 31),
@@ -262,7 +263,7 @@ class Publisher:
         started = time.time()
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PROBE_S)) as session:
             while not self.gone.is_set():
-                await asyncio.sleep(_PROBE_S / 4)
+                await asyncio.sleep(_LISTEN_S)
                 reports = [
                     entry.timestamp.timestamp()
                     for entry in (await self.peer.getStats()).values()

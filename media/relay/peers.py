@@ -31,6 +31,10 @@ _TOKENS_MAX: Final = 4_096
 _TOKEN_BYTES_MAX: Final = 2_048
 _CONNECT_S: Final = 1.0
 _SIGNALLING_S: Final = 10.0
+# A task that lives answers for a session at once; the publisher who asks has little patience.
+_SESSION_S: Final = 1.0
+# Whose media stays away is asked, but not waited for long: its machine may be gone.
+_SILENT_OWNER_S: Final = 1.5
 _BODY_BYTES_MAX: Final = 64 * 1024
 _CONNECTIONS_MAX: Final = 1_000
 _ASKED: Final = ("Authorization", "Content-Type", "If-Match", "Accept-Language")
@@ -142,7 +146,7 @@ class Peers:
             # Another task owns the stream by now: the session ended with that.
             return None
         try:
-            return await self._forward(request, owner)
+            return await self._forward(request, owner, _SESSION_S)
         except (aiohttp.ClientError, TimeoutError) as error:
             logger.info("task %s does not answer for %s: %r", owner.task, owner.stream_id, error)
             if owner.is_alive(time.time_ns() // 1_000_000, self._settings.lost_after_s):
@@ -155,15 +159,16 @@ class Peers:
         if owner.beat.media_ms == 0:
             # Given up by its owner, as when that is replaced.
             return None
+        alive = owner.is_alive(time.time_ns() // 1_000_000, self._settings.lost_after_s)
         try:
-            answer = await self._forward(request, owner)
+            answer = await self._forward(request, owner, _SIGNALLING_S if alive else _SILENT_OWNER_S)
         except (aiohttp.ClientError, TimeoutError) as error:
             logger.info("task %s does not take %s: %r", owner.task, owner.stream_id, error)
             return None
         # Full or being replaced: then here.
         return None if answer.status == 503 else answer
 
-    async def _forward(self, request: web.Request, owner: Lease) -> web.Response:
+    async def _forward(self, request: web.Request, owner: Lease, timeout_s: float) -> web.Response:
         if (request.content_length or 0) > _BODY_BYTES_MAX:
             raise RelayError("too_large", "The body is over 64 KB.")
         # aiohttp keeps what was read, so that a handler here can read it too.
@@ -171,8 +176,9 @@ class Peers:
         headers = {name: request.headers[name] for name in _ASKED if name in request.headers}
         headers.update(self.headers(owner))
         self._metrics.passed_on.inc()
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_S)
         async with self.http.request(
-            request.method, f"{owner.address}{request.rel_url.raw_path}", data=body, headers=headers
+            request.method, f"{owner.address}{request.rel_url.raw_path}", data=body, headers=headers, timeout=timeout
         ) as answer:
             response = web.Response(status=answer.status, body=await answer.read())
             for name in _ANSWERED:

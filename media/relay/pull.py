@@ -332,7 +332,8 @@ class Pull:
             await asyncio.sleep(1.0)
         self._metrics.pulls.inc()
         try:
-            async with asyncio.timeout(_SILENT_S if numbered else _FETCH_S):
+            # A first answer may wait for the first part; after it one that does not come says that the owner is gone.
+            async with asyncio.timeout(_SILENT_S if followed.text else _FETCH_S):
                 async with self._peers.http.get(
                     f"{owner.address}/live/{stream_id}/{name}{query}", headers=self._peers.headers(owner)
                 ) as answer:
@@ -349,23 +350,34 @@ class Pull:
 
     async def _fetch(self, stream_id: str, name: str) -> Fetched:
         owner = await self._check_owned(stream_id)
-        self._metrics.pulls.inc()
+        asking = asyncio.create_task(self._ask(owner, name))
         try:
             async with asyncio.timeout(_FETCH_S):
-                async with self._peers.http.get(
-                    f"{owner.address}/live/{stream_id}/{name}", headers=self._peers.headers(owner)
-                ) as answer:
-                    body = await answer.read()
+                while not (await asyncio.wait([asking], timeout=_SILENT_S))[0]:
+                    # A hinted part takes its time; that of an owner who is gone never comes.
+                    now = await self._leases.owner(stream_id, _TROUBLE_S)
+                    if self._is_here(stream_id) or (now is not None and now.fence != owner.fence):
+                        raise _interrupted()
+                found = await asking
         except (aiohttp.ClientError, TimeoutError) as error:
-            logger.info("task %s does not give %s of %s: %r", owner.task, name, stream_id, error)
+            logger.info("the owner of %s does not give %s: %r", stream_id, name, error)
             raise _interrupted() from None
+        finally:
+            asking.cancel()
+        self._metrics.pulled_bytes.inc(len(found.body))
+        self._keep((stream_id, name), found)
+        return found
+
+    async def _ask(self, owner: Lease, name: str) -> Fetched:
+        self._metrics.pulls.inc()
+        async with self._peers.http.get(
+            f"{owner.address}/live/{owner.stream_id}/{name}", headers=self._peers.headers(owner)
+        ) as answer:
+            body = await answer.read()
         if answer.status != 200:
             raise _refusal(answer.status)
         kind = answer.content_type if _MEDIA_TYPE.fullmatch(answer.content_type) else "application/octet-stream"
-        found = Fetched(body=body, content_type=kind, cache=answer.headers.get("Cache-Control", "no-store"))
-        self._metrics.pulled_bytes.inc(len(body))
-        self._keep((stream_id, name), found)
-        return found
+        return Fetched(body=body, content_type=kind, cache=answer.headers.get("Cache-Control", "no-store"))
 
     def _keep(self, key: tuple[str, str], found: Fetched) -> None:
         self._objects[key] = found

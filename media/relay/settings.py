@@ -23,7 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ice_servers: tuple[str, ...] = ()
 
     # Which task this is, and where other tasks reach its HTTP port. On ECS both come from the task's metadata.
-    task: str = "local"
+    task: str = ""
     address: str = ""
     # From SIGTERM on, how long publishers may take to move to other tasks while their viewers are served; Fargate kills
     # after 120 s. With 0 there are no other tasks: playlists end at once.
