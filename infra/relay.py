@@ -85,6 +85,7 @@ class Relay(Construct):
             self,
             "Network",
             max_azs=2,
+            ip_protocol=ec2.IpProtocol.DUAL_STACK if self._settings.ipv6 else ec2.IpProtocol.IPV4_ONLY,
             nat_gateways=0,  # the relay must be reachable by UDP anyway, so it has a public address and needs no NAT
             subnet_configuration=[ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC)],
             restrict_default_security_group=False,
@@ -109,6 +110,8 @@ class Relay(Construct):
         udp = ec2.Port.udp_range(self._settings.udp_port_first, self._settings.udp_port_last)
         self.task_group = ec2.SecurityGroup(self, "TaskGroup", vpc=self.vpc, description="Relay tasks")
         self.task_group.add_ingress_rule(ec2.Peer.any_ipv4(), udp, "WebRTC media from publishers and guests")
+        if self._settings.ipv6:
+            self.task_group.add_ingress_rule(ec2.Peer.any_ipv6(), udp, "WebRTC media by IPv6")
         self.http_group = ec2.SecurityGroup(
             self, "HttpGroup", vpc=self.vpc, description="HTTP balancer: CloudFront only", allow_all_outbound=False
         )
@@ -122,6 +125,8 @@ class Relay(Construct):
             self, "RtmpGroup", vpc=self.vpc, description="RTMP balancer", allow_all_outbound=False
         )
         self.rtmp_group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(RTMP_PORT), "RTMP from encoders")
+        if self._settings.ipv6:
+            self.rtmp_group.add_ingress_rule(ec2.Peer.any_ipv6(), ec2.Port.tcp(RTMP_PORT), "RTMP by IPv6")
         for group, port, why in (
             (self.http_group, HTTP_PORT, "HTTP from its balancer"),
             (self.rtmp_group, RTMP_PORT, "RTMP from its balancer"),
@@ -164,7 +169,7 @@ class Relay(Construct):
             image=self._image(),
             logging=ecs.LogDrivers.aws_logs(stream_prefix="relay", log_group=self._house.log_group(self, "Logs")),
             environment={
-                "RELAY_HOST": "0.0.0.0",
+                "RELAY_HOST": "::" if settings.ipv6 else "0.0.0.0",
                 "RELAY_PORT": str(HTTP_PORT),
                 "RTMP_PORT": str(RTMP_PORT),
                 "RELAY_PUBLIC_URL": web.url,
@@ -196,7 +201,7 @@ class Relay(Construct):
             readonly_root_filesystem=True,
             stop_timeout=cdk.Duration.seconds(DRAIN_S),
             health_check=ecs.HealthCheck(
-                command=["CMD", "python", "-m", "media.healthcheck"],
+                command=["CMD", "python3", "-m", "media.healthcheck"],
                 interval=cdk.Duration.seconds(10),
                 timeout=cdk.Duration.seconds(5),
                 retries=3,
@@ -257,6 +262,7 @@ class Relay(Construct):
         return ecs.ContainerImage.from_asset(
             str(ROOT / "media"),
             exclude=["**/__pycache__", "**/*.pyc"],
+            build_args={"BASE": self._settings.relay_base} if self._settings.relay_base else None,
             platform=cdk.aws_ecr_assets.Platform.LINUX_ARM64
             if self._settings.relay_architecture == "arm64"
             else cdk.aws_ecr_assets.Platform.LINUX_AMD64,
@@ -330,8 +336,13 @@ class Relay(Construct):
             target_type=balancing.TargetType.IP,
             targets=[self.service.load_balancer_target(container_name="relay", container_port=HTTP_PORT)],
             deregistration_delay=cdk.Duration.seconds(30),
+            # As quick as the balancer allows: until a dead task is found out, a share of all requests goes there.
             health_check=balancing.HealthCheck(
-                path="/healthz", interval=cdk.Duration.seconds(10), timeout=cdk.Duration.seconds(5)
+                path="/healthz",
+                interval=cdk.Duration.seconds(5),
+                timeout=cdk.Duration.seconds(2),
+                unhealthy_threshold_count=2,
+                healthy_threshold_count=2,
             ),
         )
         listener.add_action(
@@ -353,6 +364,7 @@ class Relay(Construct):
             vpc=self.vpc,
             internet_facing=True,
             security_groups=[self.rtmp_group],
+            ip_address_type=balancing.IpAddressType.DUAL_STACK if self._settings.ipv6 else None,
             cross_zone_enabled=True,  # one task by default: both addresses must reach it
         )
         self.rtmp_targets = balancing.NetworkTargetGroup(

@@ -65,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True):
     socket_rate: Positive
     socket_burst: Positive
     relay_image: str
+    relay_base: str
     relay_architecture: Literal["x86_64", "arm64"]
     relay_cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384]
     relay_memory_mib: Annotated[int, msgspec.Meta(ge=512)]
@@ -76,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True):
     relay_segment_s: Annotated[int, msgspec.Meta(ge=1, le=6)]
     udp_port_first: Port
     udp_port_last: Port
+    ipv6: bool
     media_days: Positive
     cloudfront_prefix_list: str
     web_dist: str

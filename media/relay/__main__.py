@@ -13,10 +13,10 @@ from aiohttp import web
 from msgspec import structs
 
 from media.relay import app, drain, identity, public_address, settings
+from media.relay.listen import listening
 
 _SHUTDOWN_S = 1.0
 _END_S = 4.0
-_BACKLOG = 4_096
 
 
 async def serve(told: settings.Settings) -> None:
@@ -28,8 +28,7 @@ async def serve(told: settings.Settings) -> None:
     made = app.make(told)
     runner = web.AppRunner(made, access_log=None, shutdown_timeout=_SHUTDOWN_S, handle_signals=False)
     await runner.setup()
-    site = web.TCPSite(runner, told.host, told.port, backlog=_BACKLOG)
-    await site.start()
+    await web.SockSite(runner, listening(told.host, told.port)).start()
     logging.getLogger(__name__).info("relay listens on %s:%d", told.host, told.port)
     await stopped.wait()
     if told.drain_s:

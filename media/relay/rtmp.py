@@ -20,6 +20,7 @@ from media.relay.chunks import ChunkReader, Message
 from media.relay.encoder_source import EncoderSource
 from media.relay.errors import RelayError
 from media.relay.h264 import BitstreamError
+from media.relay.listen import listening
 from media.relay.metrics import Metrics
 from media.relay.rights import Rights, StreamKey
 from media.relay.settings import Settings
@@ -322,7 +323,8 @@ class RtmpServer:
         """Listen on ``rtmp_port``; 0 means that this relay takes no RTMP."""
         if self._settings.rtmp_port:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(self.make, self._settings.host, self._settings.rtmp_port)
+            sock = listening(self._settings.host, self._settings.rtmp_port)
+            self._server = await loop.create_server(self.make, sock=sock)
 
     async def stop(self) -> None:
         """Take no more; whoever still publishes is disconnected by `Streams.drain`."""

@@ -33,7 +33,13 @@ _CODECS_OFFERED_MAX: Final = 200
 _CANDIDATES_MAX: Final = 100
 # What aiortc raises on text that is no SDP, for want of an exception of its own.
 _NOT_SDP: Final = (ValueError, IndexError, KeyError, AttributeError, AssertionError, TypeError)
-_HOST_CANDIDATE: Final = re.compile(r"^(a=candidate:\S+ \d+ \S+ \d+ )(\S+)( \d+ typ host.*)$", re.MULTILINE)
+# Of IPv4 alone: an IPv6 address of the task is its public one already.
+_HOST_CANDIDATE: Final = re.compile(r"^(a=candidate:\S+ \d+ \S+ \d+ )([\d.]+)( \d+ typ host.*)$", re.MULTILINE)
+
+
+def reachable(answer: str, public_address: str) -> str:
+    """An SDP answer whose IPv4 host candidates carry the address that the world knows; as it is without one."""
+    return _HOST_CANDIDATE.sub(rf"\g<1>{public_address}\g<3>", answer) if public_address else answer
 
 
 class WhipSession:
@@ -94,9 +100,7 @@ class WhipSession:
         ice = description.media[0].ice
         self.ice_user = (ice.usernameFragment if ice else None) or ""
         answer: str = self._peer.localDescription.sdp
-        if self._settings.ice_public_address:
-            answer = _HOST_CANDIDATE.sub(rf"\g<1>{self._settings.ice_public_address}\g<3>", answer)
-        return answer
+        return reachable(answer, self._settings.ice_public_address)
 
     async def add_candidate(self, line: str, mid: str) -> None:
         """One trickled candidate (``a=candidate:`` without ``a=``), or the end of them (empty)."""

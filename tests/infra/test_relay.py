@@ -101,7 +101,7 @@ def test_relay_runs_read_only_with_time_to_drain_and_its_own_health_check(cloud:
     assert container["StopTimeout"] == 120
     variables = {each["Name"]: each["Value"] for each in container["Environment"]}
     assert 60 <= int(variables["DRAIN_S"]) < 120
-    assert container["HealthCheck"]["Command"] == ["CMD", "python", "-m", "media.healthcheck"]
+    assert container["HealthCheck"]["Command"] == ["CMD", "python3", "-m", "media.healthcheck"]
     _, service = cloud.one("AWS::ECS::Service")
     assert service["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] == "ENABLED"
     assert service["DeploymentConfiguration"]["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
@@ -174,6 +174,7 @@ def test_prebuilt_image_and_prefix_list_need_no_image_asset(page: Path, tmp_path
         "cloudfront_prefix_list": "pl-0123456789",
         "relay_cpu": "1024",
         "relay_memory_mib": "2048",
+        "ipv6": "true",
         "removal": "destroy",
         "deletion_protection": "false",
         "snap_start": "true",
@@ -190,6 +191,20 @@ def test_prebuilt_image_and_prefix_list_need_no_image_asset(page: Path, tmp_path
     _, ingress = cloud.one("AWS::EC2::SecurityGroupIngress", "RelayHttpGroup")
     assert ingress["SourcePrefixListId"] == "pl-0123456789"
     assert cloud.one("AWS::ECS::TaskDefinition")[1]["Cpu"] == "1024"
+    # and both families of addresses, from the sockets to the balancer
+    variables = {each["Name"]: each["Value"] for each in _container(cloud)["Environment"]}
+    assert variables["RELAY_HOST"] == "::"
+    assert cloud.of("AWS::EC2::VPCCidrBlock")
+    _, tasks = cloud.one("AWS::EC2::SecurityGroup", "RelayTaskGroup")
+    by_family = {rule.get("CidrIp") or rule["CidrIpv6"]: rule for rule in tasks["SecurityGroupIngress"]}
+    assert set(by_family) == {"0.0.0.0/0", "::/0"}
+    assert len({(rule["FromPort"], rule["ToPort"]) for rule in by_family.values()}) == 1
+    kinds = {
+        each["Properties"].get("IpAddressType")
+        for each in cloud.of("AWS::ElasticLoadBalancingV2::LoadBalancer").values()
+        if each["Properties"]["Type"] == "network"
+    }
+    assert kinds == {"dualstack"}
     assert all(table["DeletionPolicy"] == "Delete" for table in cloud.of("AWS::DynamoDB::Table").values())
     assert len(cloud.of("AWS::Lambda::Alias")) == 14  # Api, Authorize and the twelve routes
 

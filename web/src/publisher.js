@@ -7,6 +7,12 @@ const GATHER_MS = 1_500;
 const CONNECT_MS = 10_000;
 /** ICE says "disconnected" for short dips too; a new session costs more than waiting this long. */
 const DIP_MS = 3_000;
+/** The relay reports each track about once a second. After this long without a packet from it, it is asked for. */
+const SILENT_MS = 2_000;
+const LISTEN_MS = 400;
+const ASK_MS = 2_500;
+/** A relay that is gone is no busy one: come back at once, spread a little among those that it had. */
+const GONE_MS = 300;
 const RETRY_MIN_MS = 800;
 const RETRY_MAX_MS = 8_000;
 const STATS_MS = 2_000;
@@ -26,6 +32,7 @@ export class Publisher extends EventTarget {
 
   #peer = undefined;
   #location = undefined;
+  #etag = "";
   #attempt = 0;
   #last = undefined;
 
@@ -95,17 +102,22 @@ export class Publisher extends EventTarget {
     }
     const location = response.headers.get("Location");
     this.#location = location ? new URL(location, this.publish.whip_url).href : undefined;
+    this.#etag = response.headers.get("ETag") ?? "";
     return response.text();
   }
 
   #follow(peer) {
     const deadline = setTimeout(() => peer.connectionState !== "connected" && lost(), CONNECT_MS);
     let dip;
-    const lost = () => {
+    const lost = (gone = false) => {
       clearTimeout(deadline);
       clearTimeout(dip);
-      if (peer === this.#peer) this.#failed(new Error(peer.connectionState));
+      if (peer !== this.#peer) return;
+      // Nobody is there to say goodbye to.
+      if (gone) this.#location = undefined;
+      this.#failed(Object.assign(new Error(peer.connectionState), { gone }));
     };
+    this.#listen(peer, lost);
     peer.onconnectionstatechange = () => {
       if (peer !== this.#peer) return;
       clearTimeout(dip);
@@ -115,16 +127,58 @@ export class Publisher extends EventTarget {
         this.#setState("live");
         this.#measure(peer);
       } else if (peer.connectionState === "disconnected") {
-        dip = setTimeout(lost, DIP_MS);
+        dip = setTimeout(() => lost(), DIP_MS);
       } else if (peer.connectionState === "failed") {
         lost();
       }
     };
   }
 
+  /** Hears whether the relay still reports: ICE alone takes many seconds to call one gone that died. */
+  #listen(peer, lost) {
+    clearInterval(this.listening);
+    let packets = -1;
+    let heardAt = performance.now();
+    let asking = false;
+    const listening = setInterval(async () => {
+      const report = await peer.getStats();
+      if (peer !== this.#peer) return clearInterval(listening);
+      let received = 0;
+      report.forEach((entry) => {
+        if (entry.type === "transport") received += entry.packetsReceived ?? 0;
+      });
+      if (received !== packets) {
+        packets = received;
+        heardAt = performance.now();
+      } else if (performance.now() - heardAt > SILENT_MS && !asking && peer.connectionState !== "connecting") {
+        asking = true;
+        const over = await this.#isOver();
+        asking = false;
+        if (over && peer === this.#peer) lost(true);
+      }
+    }, LISTEN_MS);
+    this.listening = listening;
+  }
+
+  /** Whether the relays say that this session is no more; an empty PATCH changes nothing in one that is. */
+  async #isOver() {
+    if (!this.#location) return false;
+    const response = await fetch(this.#location, {
+      method: "PATCH",
+      headers: {
+        Authorization: `Bearer ${this.publish.stream_key}`,
+        "Content-Type": "application/trickle-ice-sdpfrag",
+        "If-Match": this.#etag,
+      },
+      signal: AbortSignal.timeout(ASK_MS),
+    }).catch(() => undefined);
+    return response?.status === 404;
+  }
+
   async #failed(error) {
     if (this.state === "closed") return;
     clearInterval(this.stats);
+    clearInterval(this.listening);
     if (FINAL_STATUS.has(error.status) || error.status === 409) {
       // The key was revoked, or another publisher holds the stream: its owner may ask for a new key, which replaces both.
       try {
@@ -140,7 +194,9 @@ export class Publisher extends EventTarget {
     }
     if (this.state === "closed") return;
     this.#setState(this.state === "connecting" ? "connecting" : "reconnecting");
-    const wait = Math.min(RETRY_MIN_MS * 1.6 ** this.#attempt, RETRY_MAX_MS) * (0.7 + 0.6 * Math.random());
+    const wait = error.gone
+      ? GONE_MS * Math.random()
+      : Math.min(RETRY_MIN_MS * 1.6 ** this.#attempt, RETRY_MAX_MS) * (0.7 + 0.6 * Math.random());
     this.#attempt += 1;
     clearTimeout(this.retry);
     this.retry = setTimeout(() => this.#connect(), wait);
@@ -155,6 +211,7 @@ export class Publisher extends EventTarget {
 
   async #hangUp() {
     clearInterval(this.stats);
+    clearInterval(this.listening);
     const [peer, location] = [this.#peer, this.#location];
     this.#peer = this.#location = undefined;
     this.#last = undefined;
