@@ -17,7 +17,8 @@ from functions.rooms.messages import FramesPage
 from functions.streams import views as streams
 from functions.streams.model import Summary
 from functions.wallet import board_routes as boards
-from functions.wallet import export, provider, purchases, self_limit
+from functions.wallet import export, payout_review, provider, purchases, self_limit
+from functions.wallet import payout_routes as payouts
 from functions.wallet import routes as wallet
 
 
@@ -168,6 +169,44 @@ OPERATIONS: Mapping[str, Operation] = {
         self_limit.LimitAnswer, body=self_limit.LimitChange, refusals=("invalid_request", "too_large")
     ),
     "GET /wallet/statement": Operation(wallet.Statement, query=Page, refusals=("invalid_request",)),
+    "GET /payouts": Operation(payouts.PayoutsPage, query=Page, refusals=("invalid_request",)),
+    "POST /payouts": Operation(
+        payouts.PayoutAnswer,
+        201,
+        payouts.PayoutRequest,
+        refusals=(
+            "invalid_request",
+            "not_eligible",
+            "suspended",
+            "insufficient_diamonds",
+            "limit_reached",
+            "forbidden",
+            "id_reused",
+            "too_large",
+        ),
+        repeatable=True,
+    ),
+    "GET /payouts/account": Operation(payouts.PayeeAnswer),
+    "PUT /payouts/account": Operation(
+        payouts.PayeeAnswer,
+        body=payouts.PayeeChange,
+        refusals=("invalid_request", "not_eligible", "suspended", "too_large"),
+    ),
+    "POST /payouts/account/link": Operation(payouts.Link, 201, refusals=("not_eligible", "suspended")),
+    "GET /payouts/quote": Operation(
+        payouts.Quote,
+        query=payouts.QuoteQuery,
+        refusals=("invalid_request", "not_eligible", "insufficient_diamonds", "limit_reached"),
+    ),
+    "GET /payouts/years/{year}": Operation(payouts.YearSummary, refusals=("invalid_request",)),
+    "GET /operator/payouts": Operation(
+        payout_review.Queue, query=payout_review.QueueQuery, refusals=("invalid_request", "forbidden")
+    ),
+    "PUT /operator/payouts/{account}/{payout}": Operation(
+        payout_review.WaitingPayout,
+        body=payout_review.Decision,
+        refusals=("invalid_request", "forbidden", "not_found", "conflict", "not_eligible", "too_large"),
+    ),
     "POST /purchases": Operation(
         purchases.WalletAnswer,
         201,

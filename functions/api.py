@@ -25,6 +25,8 @@ from functions.rooms.routes import routes as rooms
 from functions.streams.routes import routes as streams
 from functions.wallet.board_routes import routes as boards
 from functions.wallet.export import routes as exports
+from functions.wallet.payout_review import routes as payout_review
+from functions.wallet.payout_routes import routes as payouts
 from functions.wallet.routes import routes as wallet
 
 CORS: Final = CORSConfig(
@@ -161,7 +163,7 @@ def _ours(response: Response) -> bool:
 app = Api("onair", configure_logs=False)
 app.api.cors = CORS
 app.register_middleware(_in_our_shape, "http")
-for _blueprint in (accounts, graph, operators, streams, rooms, wallet, boards, exports):
+for _blueprint in (accounts, graph, operators, streams, rooms, wallet, boards, exports, payouts, payout_review):
     app.register_blueprint(_blueprint)
 for _methods in app.routes.values():
     for _entry in _methods.values():

@@ -58,6 +58,9 @@ class Settings(msgspec.Struct, frozen=True):
     google_secret_arn: SecretArn
     stripe_secret_arn: SecretArn
     creator_share_permille: Annotated[int, msgspec.Meta(ge=0, le=1000)]
+    payouts_secret_arn: Annotated[str, msgspec.Meta(pattern="^(arn:.+)?$")]
+    tax: dict[str, Any]
+    audit_days: Positive
     markets: dict[str, Any]
     limits: Limits
     api_rate: Positive
@@ -106,7 +109,7 @@ def read(scope: Construct) -> Settings:
         value: Any = scope.node.try_get_context(name)
         if value is None:
             raise ValueError(f"context key {name} is missing: cdk.json holds the defaults")
-        values[name] = json.loads(value) if name in ("markets", "limits") and isinstance(value, str) else value
+        values[name] = json.loads(value) if name in ("markets", "limits", "tax") and isinstance(value, str) else value
     try:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:

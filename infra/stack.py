@@ -16,6 +16,7 @@ from infra.accounts import Accounts
 from infra.alarms import Alarms, functions_of
 from infra.api import Api
 from infra.handler import House
+from infra.payouts import Payouts
 from infra.relay import Relay
 from infra.rooms import Rooms
 from infra.storage import secret
@@ -40,6 +41,7 @@ class OnairStack(cdk.Stack):
         self.accounts = Accounts(self, "Accounts", house=house)
         self.streams = Streams(self, "Streams", house=house)
         self.wallet = Wallet(self, "Wallet", house=house)
+        self.payouts = Payouts(self, "Payouts", house=house, accounts=self.accounts, wallet=self.wallet)
         self.rooms = Rooms(
             self,
             "Rooms",
@@ -74,6 +76,7 @@ class OnairStack(cdk.Stack):
             signing=signing,
             playback=playback,
         )
+        self.payouts.let_ask(self.api.handler)
         # Both APIs write access logs through the account's one role, which must be set first.
         account = next(node for node in self.api.node.find_all() if isinstance(node, cdk.aws_apigateway.CfnAccount))
         self.rooms.stage.node.add_dependency(account)
@@ -99,6 +102,7 @@ class OnairStack(cdk.Stack):
                 "Later": self.rooms.later,
                 "Settle": self.wallet.settlements,
                 "Media": self.streams.media,
+                "Payouts": self.payouts.waiting,
             }
         )
         self.alarms.watch_ring(self.rooms.ring)
@@ -125,6 +129,7 @@ class OnairStack(cdk.Stack):
             "LedgerTable": self.wallet.table.table_name,
             "RingQueueUrl": self.rooms.ring.queue.queue_url,
             "SettleQueueUrl": self.wallet.settlements.queue.queue_url,
+            "PayoutsQueueUrl": self.payouts.waiting.queue.queue_url,
             "MediaQueueUrl": self.streams.media.queue.queue_url,
             "UserPoolId": self.accounts.pool.user_pool_id,
             "UserPoolClientId": self.accounts.client.user_pool_client_id,

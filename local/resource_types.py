@@ -22,6 +22,7 @@ MADE: Final[Mapping[str, str]] = {
     "AWS::IAM::ManagedPolicy": "moto's IAM; permissions are compared by a test, not enforced",
     "AWS::IAM::Policy": "moto's IAM; permissions are compared by a test, not enforced",
     "AWS::IAM::Role": "moto's IAM; permissions are compared by a test, not enforced",
+    "AWS::KMS::Key": "moto's KMS",
     "AWS::Lambda::Function": "moto's Lambda for its name and ARN; the handler runs in-process (local/runtime.py)",
     "AWS::Logs::LogGroup": "moto's CloudWatch Logs; functions write to the terminal",
     "AWS::S3::Bucket": "moto's S3",

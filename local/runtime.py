@@ -248,7 +248,7 @@ def seen_calls(call: observe.Call) -> set[SeenCall]:
         return {SeenCall(call.service, _ITEM_OPERATIONS[kind], str(item["TableName"])) for kind, item in items}
     if "RequestItems" in parameters:
         return {SeenCall(call.service, call.operation, str(table)) for table in parameters["RequestItems"]}
-    names = ("TableName", "QueueUrl", "SecretId", "FunctionName", "UserPoolId", "Bucket", "ConnectionId")
+    names = ("TableName", "QueueUrl", "SecretId", "FunctionName", "UserPoolId", "Bucket", "ConnectionId", "KeyId")
     resource = next((str(parameters[name]) for name in names if name in parameters), "")
     if "IndexName" in parameters:
         resource = f"{resource}/index/{parameters['IndexName']}"

@@ -44,10 +44,10 @@ def _compared(key: tuple[str, str], payout: Payout | None, reserve: Link | None,
     if reserve is None:
         return [Difference("payout_unfounded", account, name, f"{payout.state}, and nothing was put aside for it")]
     wrong: list[Difference] = []
-    told = (payout.diamonds, payout.cents, payout.withheld_cents)
+    told = (payout.diamonds, payout.cents, payout.withheld_cents, payout.withheld_permille)
     details = reserve.details
     assert isinstance(details, PayoutDetails)
-    kept = (-reserve.signed, details.cents, details.withheld_cents)
+    kept = (-reserve.signed, details.cents, details.withheld_cents, details.withheld_permille)
     if told != kept:
         wrong.append(Difference("payout_changed", account, name, f"says {told}, and its entry {kept}"))
     if payout.state == "reversed" and back is None:

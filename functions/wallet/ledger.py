@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from functions import clock
+from functions.accounts.trail import Entry
 from functions.rooms.messages import GiftEvent
 from functions.wallet.model import PastTransfer, Transfer, Wallet
 from functions.wallet.payout_rules import Payout
@@ -71,7 +72,8 @@ class Posting(Struct, frozen=True):
     Beside these it may put one event in a room's inbox (a gift), one receipt in its next revision (a purchase, a
     refund), the request that brought it, or mark gifts as settled by
     ``transfer`` (a settlement). ``unsettled_key`` lists the transfer for settlement. ``payout`` is a payout's next
-    version (a reserve, a reversal): its first must not exist, a later one follows the one before it.
+    version (a reserve, a reversal): its first must not exist, a later one follows the one before it; ``note`` is what
+    the operators' audit trail says of it.
     """
 
     before: Wallet | None
@@ -84,6 +86,7 @@ class Posting(Struct, frozen=True):
     request: Receipt | None = None
     settles: tuple[Transfer, ...] = ()
     payout: Payout | None = None
+    note: Entry | None = None
 
 
 class LedgerError(Exception):

@@ -143,11 +143,13 @@ class LimitDetails(Struct, frozen=True, tag_field="kind", tag="limit", omit_defa
 
 
 class PayoutDetails(Struct, frozen=True, tag_field="kind", tag="payout", omit_defaults=True):
-    """Diamonds put aside for a payout: in US cents what they are worth, and what of it is withheld as tax."""
+    """Diamonds put aside for a payout: in US cents what they are worth, and what of it is withheld as tax, at what rate
+    (thousandths)."""
 
     payout: str
     cents: int
     withheld_cents: int
+    withheld_permille: int = 0
 
 
 class ReversalDetails(Struct, frozen=True, tag_field="kind", tag="payout_reversal", omit_defaults=True):

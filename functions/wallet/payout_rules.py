@@ -7,11 +7,8 @@ by a reversal; between the two it is in exactly one state, and each step names t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Final, Literal
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -26,8 +23,14 @@ DIAMONDS_A_CENT: Final = 2
 DIAMONDS_A_DAY_MAX: Final = 200_000
 # From here on a person looks at it first.
 REVIEW_DIAMONDS: Final = 100_000
+# More than these a day is nobody's need, and what an account ever asked for is read with each payout.
+PAYOUTS_A_DAY_MAX: Final = 5
 # A first payout waits as long as most refunds of the coins behind it take to show.
 NEW_CREATOR_HOLD_MS: Final = 7 * DAY_MS
+# Whoever steals an account sends the money elsewhere first: its owner has this long to notice.
+NEW_DESTINATION_HOLD_MS: Final = 3 * DAY_MS
+# What a creator pays for a payout: nothing. Clients show it, so that a deployment may ask for one some day.
+FEE_CENTS: Final = 0
 # Stripe keeps idempotency keys for at least 24 hours: https://docs.stripe.com/api/idempotent_requests
 KEY_VALID_MS: Final = 20 * 3600 * 1000
 RETRY_MS: Final = 60_000
@@ -36,16 +39,21 @@ State = Literal["held", "review", "ready", "paying", "paid", "reversed"]
 OPEN: Final[frozenset[State]] = frozenset({"held", "review", "ready", "paying"})
 _STEPS: Final[Mapping[State, frozenset[State]]] = {
     "held": frozenset({"ready", "review"}),
-    "review": frozenset({"ready", "reversed"}),
+    # Paid: it was put aside unanswered, and then the provider told that it had paid.
+    "review": frozenset({"ready", "reversed", "paid"}),
     "ready": frozenset({"paying", "review"}),
     "paying": frozenset({"paying", "paid", "reversed", "review"}),
-    "paid": frozenset(),
+    # A provider may take a payment back as a whole: only its own signed word leads here.
+    "paid": frozenset({"reversed"}),
     "reversed": frozenset(),
 }
 
 
 class TaxProfile(Struct, frozen=True):
-    """Where a creator is paid and taxed. ``identifier`` is encrypted; ``ending`` its last characters, to recognize."""
+    """Where a creator is paid and taxed. ``identifier`` is encrypted; ``ending`` its last characters, to recognize.
+
+    ``destination`` is the provider's name for where the money goes, since ``at`` (ms).
+    """
 
     account: str
     country: str
@@ -61,6 +69,7 @@ class Payout(Struct, frozen=True, omit_defaults=True):
     """One payout; ``since`` is when its state began (of a held one: when it ends), ``version`` rises with each step.
 
     ``tried`` tells whether the provider was ever asked: then it is asked what it knows before it is asked to pay.
+    ``approved``: a person looked at it, so no rule sends it to one again.
     """
 
     account: str
@@ -80,6 +89,8 @@ class Payout(Struct, frozen=True, omit_defaults=True):
     reference: str = ""
     why: str = ""
     version: int = 1
+    withheld_permille: int = 0
+    approved: bool = False
 
     @property
     def net_cents(self) -> int:
@@ -87,29 +98,9 @@ class Payout(Struct, frozen=True, omit_defaults=True):
         return self.cents - self.withheld_cents
 
 
-class TaxRule(Struct, frozen=True):
-    """A country's forms, and what is withheld (thousandths) of a payout whose form is not certified."""
-
-    forms: tuple[str, ...]
-    uncertified_permille: int
-    source: str
-
-
-@lru_cache(maxsize=1)
-def tax_rules() -> Mapping[str, TaxRule]:
-    """Tax rules by country; ``*`` for those not named."""
-    return msgspec.json.decode((Path(__file__).parent / "tax.json").read_bytes(), type=dict[str, TaxRule])
-
-
-def tax_rule(country: str) -> TaxRule:
-    """The rule of a country."""
-    rules = tax_rules()
-    return rules.get(country, rules["*"])
-
-
-def withheld_cents(cents: int, profile: TaxProfile) -> int:
+def withheld_cents(cents: int, permille: int) -> int:
     """What is withheld of ``cents``: rounded up to the cent, since a payer owes the whole tax."""
-    permille = 0 if profile.certified else tax_rule(profile.country).uncertified_permille
+    assert 0 <= permille <= 1000
     return -(-cents * permille // 1000)
 
 
@@ -161,14 +152,24 @@ def give_back(wallet: Wallet, diamonds: int, details: ReversalDetails, *, at: in
 
 
 def ask(
-    wallet: Wallet, payouts: Sequence[Payout], profile: TaxProfile, diamonds: int, *, id: str, provider: str, at: int
+    wallet: Wallet,
+    payouts: Sequence[Payout],
+    profile: TaxProfile,
+    diamonds: int,
+    *,
+    id: str,
+    provider: str,
+    permille: int,
+    at: int,
 ) -> tuple[Wallet, Transfer, Payout]:
     """Reserve ``diamonds`` for a payout.
 
     Parameters
     ----------
     payouts : Sequence[Payout]
-        All of the account's, at least those of today; read after ``wallet``, whose version then guards both.
+        All of the account's; read after ``wallet``, whose version then guards both.
+    permille : int
+        What is withheld as tax, in thousandths (`tax.permille`).
 
     Raises
     ------
@@ -176,26 +177,13 @@ def ask(
         ``invalid_request`` (below the minimum, odd), ``limit_reached`` (today's payouts), ``insufficient_diamonds``,
         ``forbidden`` (frozen wallet).
     """
-    if diamonds < DIAMONDS_MIN or diamonds % DIAMONDS_A_CENT:
-        raise OnairError(
-            "invalid_request",
-            f"diamonds must be an even number from {DIAMONDS_MIN} on.",
-            field="diamonds",
-            details={"minimum": DIAMONDS_MIN},
-        )
-    today = sum(each.diamonds for each in payouts if each.at // DAY_MS == at // DAY_MS and each.state != "reversed")
-    if today + diamonds > DIAMONDS_A_DAY_MAX:
-        raise OnairError(
-            "limit_reached",
-            "This is beyond what can be paid out in a day.",
-            details={"diamonds_a_day": DIAMONDS_A_DAY_MAX, "today": today},
-            retry_after_ms=DAY_MS - at % DAY_MS,
-        )
+    check_amount(diamonds)
+    check_day(payouts, diamonds, at)
     cents = diamonds // DIAMONDS_A_CENT
-    withheld = withheld_cents(cents, profile)
-    after, transfer = reserve(wallet, diamonds, PayoutDetails(id, cents, withheld), at=at)
-    first = not any(each.state != "reversed" for each in payouts)
-    state: State = "held" if first else "review" if diamonds >= REVIEW_DIAMONDS else "ready"
+    withheld = withheld_cents(cents, permille)
+    after, transfer = reserve(wallet, diamonds, PayoutDetails(id, cents, withheld, permille), at=at)
+    held_until = hold(payouts, profile, transfer.at)
+    state: State = "held" if held_until else "review" if diamonds >= REVIEW_DIAMONDS else "ready"
     payout = Payout(
         account=wallet.account,
         id=id,
@@ -208,9 +196,55 @@ def ask(
         destination=profile.destination,
         provider=provider,
         state=state,
-        since=transfer.at + NEW_CREATOR_HOLD_MS if first else transfer.at,
+        since=held_until or transfer.at,
+        withheld_permille=permille,
     )
     return after, transfer, payout
+
+
+def check_amount(diamonds: int) -> None:
+    """Raise ``invalid_request`` unless ``diamonds`` is even and at least `DIAMONDS_MIN`."""
+    if diamonds < DIAMONDS_MIN or diamonds % DIAMONDS_A_CENT:
+        raise OnairError(
+            "invalid_request",
+            "A payout takes an even number of diamonds, and not too few.",
+            field="diamonds",
+            details={"minimum": DIAMONDS_MIN},
+        )
+
+
+def check_day(payouts: Sequence[Payout], diamonds: int, at: int) -> None:
+    """Raise ``limit_reached`` where ``diamonds`` more, or one more payout, are too many for the day (UTC) of ``at``."""
+    today = [each for each in payouts if each.at // DAY_MS == at // DAY_MS]
+    # Those that came back count as asked for, not as diamonds: else a refusing provider could be asked without end.
+    taken = sum(each.diamonds for each in today if each.state != "reversed")
+    if taken + diamonds > DIAMONDS_A_DAY_MAX or len(today) >= PAYOUTS_A_DAY_MAX:
+        raise OnairError(
+            "limit_reached",
+            "This is beyond what can be paid out in a day.",
+            details={"diamonds_a_day": DIAMONDS_A_DAY_MAX, "payouts_a_day": PAYOUTS_A_DAY_MAX, "today": taken},
+            retry_after_ms=DAY_MS - at % DAY_MS,
+        )
+
+
+def hold(payouts: Sequence[Payout], profile: TaxProfile, at: int) -> int:
+    """Until when (ms) a payout asked for at ``at`` is held; 0 for not at all."""
+    # Counted from the first one asked for: else whoever asked for a small one could have a large one at once.
+    first = min((each.at for each in payouts if each.state != "reversed"), default=at)
+    until = max(first + NEW_CREATOR_HOLD_MS, profile.at + NEW_DESTINATION_HOLD_MS)
+    return until if until > at else 0
+
+
+def is_due(payout: Payout, at: int) -> bool:
+    """Whether something should be done about it now; one that is being paid is left alone for `RETRY_MS`."""
+    if payout.state == "held":
+        return at >= payout.since
+    return payout.state == "ready" or (payout.state == "paying" and at >= payout.since + RETRY_MS)
+
+
+def approve(payout: Payout, at: int) -> Payout:
+    """A person let it go on. Where the provider was asked long ago it is asked again, after it was looked for there."""
+    return replace(step(payout, "ready", at), approved=True, tried_at=at if payout.tried else 0)
 
 
 def step(payout: Payout, state: State, at: int, *, reference: str = "", why: str = "") -> Payout:

@@ -11,12 +11,13 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.transactions import TransactWrite
 
 from functions import storage
+from functions.accounts import trail
+from functions.accounts.trail import Entry
 from functions.wallet import tables
 from functions.wallet.payout_rules import OPEN, Payout, State, TaxProfile
 
 PAYOUT_PREFIX: Final = "payout#"
 PROFILE_KEY: Final = "tax_profile"
-ACCOUNT_PAYOUTS_MAX: Final = 1_000
 
 
 class Waiting(GlobalSecondaryIndex["PayoutItem"]):
@@ -82,22 +83,27 @@ class StoredPayouts:
                 _key(account),
                 PayoutItem.sk.startswith(PAYOUT_PREFIX),
                 consistent_read=True,
-                limit=ACCOUNT_PAYOUTS_MAX,
             )
             return sorted((each.to_payout() for each in found), key=lambda each: (-each.at, each.id))
         except PynamoDBException as error:
             raise tables.read_failed(error) from error
 
-    def waiting_payouts(self, state: State, until_ms: int, limit: int) -> list[Payout]:
+    def waiting_payouts(self, state: State, until_ms: int, limit: int, after: Payout | None = None) -> list[Payout]:
         try:
-            found = PayoutItem.waiting.query(_queue(state), PayoutItem.at <= until_ms, limit=limit)
+            found = PayoutItem.waiting.query(
+                _queue(state), PayoutItem.at <= until_ms, limit=limit, last_evaluated_key=_place(after)
+            )
             return [each.to_payout() for each in found]
         except PynamoDBException as error:
             raise tables.read_failed(error) from error
 
-    def move(self, after: Payout) -> None:
+    def move(self, after: Payout, note: Entry | None = None) -> None:
         try:
-            payout_item(after).save(follows(after))
+            if note is None:
+                payout_item(after).save(follows(after))
+                return
+            with TransactWrite(connection=storage.connection()) as transaction:
+                put(transaction, after, note)
         except PynamoDBException as error:
             raise tables.write_failed(error) from error
 
@@ -110,7 +116,10 @@ class StoredPayouts:
             raise tables.read_failed(error) from error
 
     def keep_profile(self, profile: TaxProfile) -> None:
-        ProfileItem(_key(profile.account), PROFILE_KEY, content=msgspec.json.encode(profile).decode()).save()
+        try:
+            ProfileItem(_key(profile.account), PROFILE_KEY, content=msgspec.json.encode(profile).decode()).save()
+        except PynamoDBException as error:
+            raise tables.write_failed(error) from error
 
 
 def payout_item(payout: Payout) -> PayoutItem:
@@ -125,9 +134,11 @@ def payout_item(payout: Payout) -> PayoutItem:
     )
 
 
-def put(transaction: TransactWrite, payout: Payout) -> None:
-    """Put a payout's next version in a transaction."""
+def put(transaction: TransactWrite, payout: Payout, note: Entry | None) -> None:
+    """Put a payout's next version in a transaction, with what the operators' trail says of it."""
     transaction.save(payout_item(payout), condition=follows(payout))
+    if note is not None:
+        transaction.save(trail.item(note), condition=trail.IS_NEW)
 
 
 def follows(payout: Payout) -> Any:
@@ -138,6 +149,17 @@ def follows(payout: Payout) -> Any:
 def from_raw(raw: dict[str, Any]) -> Payout:
     """The payout of an item as a scan gives it."""
     return PayoutItem.from_raw_data(raw).to_payout()
+
+
+def _place(payout: Payout | None) -> dict[str, Any] | None:
+    if payout is None:
+        return None
+    return {
+        "pk": {"S": _key(payout.account)},
+        "sk": {"S": PAYOUT_PREFIX + payout.id},
+        "unsettled_key": {"S": _queue(payout.state)},
+        "at": {"N": str(payout.since)},
+    }
 
 
 def _key(account: str) -> str:

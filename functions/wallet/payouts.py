@@ -8,17 +8,19 @@ person decides. Diamonds come back only when the provider refused and knows of n
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from functions import clock, ids, observe
+from functions.accounts.trail import Entry
 from functions.errors import OnairError
-from functions.wallet import ledger, payout_rules
+from functions.wallet import ledger, payout_rules, tax
 from functions.wallet.ledger import Ledger, LedgerError, Posting, TakenError
 from functions.wallet.model import Wallet
 from functions.wallet.payout_rules import KEY_VALID_MS, RETRY_MS, Payout, State, TaxProfile
 
-# A minute's run: each payout takes two writes and one or two calls of the provider.
-RUN_MAX: Final = 50
+# What one look at the index of open payouts brings: the rest waits for the next minute.
+DUE_MAX: Final = 100
 
 
 class PayoutBook(Ledger, Protocol):
@@ -30,12 +32,12 @@ class PayoutBook(Ledger, Protocol):
         """All of an account's, newest first."""
         ...
 
-    def waiting_payouts(self, state: State, until_ms: int, limit: int) -> list[Payout]:
-        """Payouts in a state whose time is up, oldest first; may lag behind."""
+    def waiting_payouts(self, state: State, until_ms: int, limit: int, after: Payout | None = None) -> list[Payout]:
+        """Payouts in a state since ``until_ms`` or earlier, oldest first, beyond ``after``; may lag behind."""
         ...
 
-    def move(self, after: Payout) -> None:
-        """Write a payout's next version; `TakenError` unless it follows what is there."""
+    def move(self, after: Payout, note: Entry | None = None) -> None:
+        """Write a payout's next version, and an operator's note with it; `TakenError` unless it follows what is."""
         ...
 
     def profile(self, account: str) -> TaxProfile | None: ...
@@ -78,17 +80,17 @@ def ask(
     OnairError
         ``not_eligible`` (no tax profile), ``id_reused``, ``unavailable``, and as `payout_rules.ask`.
     """
-    payout_id = ids.derived(account, "payout", key)
+    wanted = payout_id(account, key)
     for _ in ledger.attempts(rng or random.Random()):
         try:
-            earlier = book.payout(account, payout_id)
+            earlier = book.payout(account, wanted)
             if earlier is not None:
                 if earlier.diamonds != diamonds:
                     raise OnairError("id_reused", field="Idempotency-Key")
                 return earlier
             profile = book.profile(account)
             if profile is None:
-                raise OnairError("not_eligible", "Say where to pay and how you are taxed first.", field="tax_profile")
+                raise no_profile()
             # First the wallet: a payout that comes after this read has moved it on, and refuses the posting below.
             before = book.wallet(account)
             after, transfer, payout = payout_rules.ask(
@@ -96,8 +98,9 @@ def ask(
                 book.payouts(account),
                 profile,
                 diamonds,
-                id=payout_id,
+                id=wanted,
                 provider=provider,
+                permille=tax.permille(profile),
                 at=clock.now_ms(),
             )
             book.write(Posting(before=before, after=after, transfer=transfer, payout=payout))
@@ -107,39 +110,66 @@ def ask(
     raise OnairError("unavailable")
 
 
-def run(book: PayoutBook, provider: PayoutProvider, rng: random.Random | None = None) -> int:
-    """Take each payout whose time is up one step further; returns how many. One that fails stays for the next run."""
-    now, taken = clock.now_ms(), 0
-    due = [
-        *book.waiting_payouts("held", now, RUN_MAX),
-        *book.waiting_payouts("paying", now - RETRY_MS, RUN_MAX),
-        *book.waiting_payouts("ready", now, RUN_MAX),
-    ]
-    for each in due[:RUN_MAX]:
-        try:
-            advance(book, provider, each, rng)
-            taken += 1
-        except (LedgerError, OnairError) as error:
-            observe.logger.warning("payout waits", extra={"payout": each.id, "error": str(error)})
-    return taken
+def payout_id(account: str, key: str) -> str:
+    """The id of the payout that an account asked for under a key; the same for ever."""
+    return ids.derived(account, "payout", key)
 
 
-def advance(book: PayoutBook, provider: PayoutProvider, seen: Payout, rng: random.Random | None = None) -> None:
-    """Take one payout a step further. Its state as of now decides, not what a lagging index showed."""
+def no_profile() -> OnairError:
+    """The refusal of whoever did not say yet where to pay."""
+    return OnairError("not_eligible", "Say where to pay and how you are taxed first.", field="tax_profile")
+
+
+def due(book: PayoutBook) -> list[Payout]:
+    """Payouts that should go a step further now, as the index shows them: held ones first, for they wait longest."""
     now = clock.now_ms()
-    payout = book.payout(seen.account, seen.id)
-    if payout is None or payout.version != seen.version or payout.state not in ("held", "ready", "paying"):
+    found = [
+        *book.waiting_payouts("held", now, DUE_MAX),
+        *book.waiting_payouts("paying", now - RETRY_MS, DUE_MAX),
+        *book.waiting_payouts("ready", now, DUE_MAX),
+    ]
+    return found[:DUE_MAX]
+
+
+Doubts = Callable[[PayoutBook, Payout], str]
+
+
+def frozen(book: PayoutBook, payout: Payout) -> str:
+    """Why a person should look at this payout first; empty where nothing speaks against it."""
+    wallet = book.wallet(payout.account)
+    # Coins behind these diamonds may have been taken back.
+    return "frozen" if wallet is not None and wallet.frozen else ""
+
+
+def advance(
+    book: PayoutBook,
+    provider: PayoutProvider,
+    account: str,
+    payout_id: str,
+    doubts: Doubts = frozen,
+    rng: random.Random | None = None,
+) -> None:
+    """Take one payout a step further, if it is due. Its state as of now decides, not what a lagging index showed.
+
+    Raises
+    ------
+    LedgerError, OnairError
+        Nothing is lost: whoever comes next goes on from where it stands.
+    """
+    now = clock.now_ms()
+    payout = book.payout(account, payout_id)
+    if payout is None or not payout_rules.is_due(payout, now):
         return
     if payout.state == "held":
         payout = payout_rules.release(payout, now)
         book.move(payout)
         if payout.state != "ready":
             return
-    if payout.state == "ready":
-        wallet = book.wallet(payout.account)
-        if wallet is not None and wallet.frozen:
-            # Coins behind these diamonds may have been taken back: a person decides.
-            book.move(payout_rules.step(payout, "review", now, why="frozen"))
+    if payout.state == "ready" and not payout.approved:
+        why = doubts(book, payout)
+        if why:
+            book.move(payout_rules.step(payout, "review", now, why=why))
+            observe.logger.warning("payout doubted", payout=payout.id, why=why)
             return
     first = not payout.tried
     # This write is the fence: whoever lost it never calls the provider for this version.
@@ -148,17 +178,17 @@ def advance(book: PayoutBook, provider: PayoutProvider, seen: Payout, rng: rando
     _pay(book, provider, payout, first, rng or random.Random())
 
 
-def approve(book: PayoutBook, account: str, payout_id: str) -> Payout:
-    """An operator lets a payout be paid.
+def approve(book: PayoutBook, account: str, payout_id: str, note: Entry | None = None) -> Payout:
+    """An operator lets a payout be paid; ``note`` goes into the audit trail with it.
 
     Raises
     ------
     OnairError
         ``not_found``, ``conflict`` (it is not waiting for anybody), ``unavailable``.
     """
-    payout = payout_rules.step(_in_review(book, account, payout_id), "ready", clock.now_ms())
+    payout = payout_rules.approve(_in_review(book, account, payout_id), clock.now_ms())
     try:
-        book.move(payout)
+        book.move(payout, note)
     except TakenError as error:
         raise OnairError("conflict") from error
     except LedgerError as error:
@@ -167,16 +197,51 @@ def approve(book: PayoutBook, account: str, payout_id: str) -> Payout:
 
 
 def reject(
-    book: PayoutBook, provider: PayoutProvider, account: str, payout_id: str, why: str, rng: random.Random | None = None
+    book: PayoutBook,
+    provider: PayoutProvider,
+    account: str,
+    payout_id: str,
+    why: str,
+    note: Entry | None = None,
+    rng: random.Random | None = None,
 ) -> Payout:
-    """An operator refuses a payout: its diamonds go back, unless the provider turns out to have paid."""
+    """An operator refuses a payout: its diamonds go back, unless the provider turns out to have paid.
+
+    Raises
+    ------
+    OnairError
+        ``not_found``, ``conflict`` (it is not waiting for anybody, or was paid), ``unavailable``.
+    """
     payout = _in_review(book, account, payout_id)
     try:
         if payout.tried and provider.find(payout) is not None:
             raise OnairError("conflict", "The provider has paid this already: approve it.")
     except PayoutUnknownError as error:
         raise OnairError("unavailable") from error
-    return _reverse(book, payout, why, rng or random.Random())
+    return _reverse(book, payout, why, rng or random.Random(), note)
+
+
+def confirmed(book: PayoutBook, account: str, payout_id: str, reference: str) -> bool:
+    """The provider tells by itself that it paid; True where that was news.
+
+    May raise a `LedgerError`: the provider tells again.
+    """
+    payout = book.payout(account, payout_id)
+    if payout is None or payout.state not in ("paying", "review"):
+        return False
+    book.move(payout_rules.step(payout, "paid", clock.now_ms(), reference=reference))
+    return True
+
+
+def taken_back(
+    book: PayoutBook, account: str, payout_id: str, reference: str, rng: random.Random | None = None
+) -> bool:
+    """The provider took a payment back as a whole, so its diamonds return; True where that was news."""
+    payout = book.payout(account, payout_id)
+    if payout is None or payout.state != "paid" or payout.reference != reference:
+        return False
+    _reverse(book, payout, "taken_back", rng or random.Random())
+    return True
 
 
 def _pay(book: PayoutBook, provider: PayoutProvider, payout: Payout, first: bool, rng: random.Random) -> None:
@@ -201,7 +266,7 @@ def _pay(book: PayoutBook, provider: PayoutProvider, payout: Payout, first: bool
     book.move(payout_rules.step(payout, "paid", clock.now_ms(), reference=reference))
 
 
-def _reverse(book: PayoutBook, payout: Payout, why: str, rng: random.Random) -> Payout:
+def _reverse(book: PayoutBook, payout: Payout, why: str, rng: random.Random, note: Entry | None = None) -> Payout:
     for _ in ledger.attempts(rng):
         try:
             now = book.payout(payout.account, payout.id)
@@ -212,7 +277,7 @@ def _reverse(book: PayoutBook, payout: Payout, why: str, rng: random.Random) -> 
             before = book.wallet(payout.account)
             assert before is not None, "what was reserved came from a wallet"
             after, transfer, reversed_payout = payout_rules.reverse(before, payout, why=why, at=clock.now_ms())
-            book.write(Posting(before=before, after=after, transfer=transfer, payout=reversed_payout))
+            book.write(Posting(before=before, after=after, transfer=transfer, payout=reversed_payout, note=note))
             return reversed_payout
         except LedgerError:
             continue

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from functions import clock, parse, security
 from functions.errors import OnairError
-from functions.wallet import catalogue, ledger, offers, purchases, self_limit, webhooks
+from functions.wallet import catalogue, ledger, offers, payout_webhooks, purchases, self_limit, webhooks
 from functions.wallet.ledger import Ledger, LedgerError
 from functions.wallet.model import CoinPack, Gift, PastTransfer, Unit, Wallet
 from functions.wallet.offers import Offer
@@ -138,7 +138,10 @@ def hear_webhook(provider: str) -> None:
         body: Any = request.raw_body or b""
     except ValueError:
         raise OnairError("invalid_request", "The body is not valid Base64.") from None
-    webhooks.hear(StoredLedger(), provider, Delivery({**request.headers}, body))
+    book, delivery = StoredLedger(), Delivery({**request.headers}, body)
+    if provider == payout_webhooks.PROVIDER and payout_webhooks.heard(book, delivery):
+        return
+    webhooks.hear(book, provider, delivery)
 
 
 def statement(book: Ledger, account: str, page: parse.Page) -> Statement:

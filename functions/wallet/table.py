@@ -263,7 +263,7 @@ class StoredLedger(payout_table.StoredPayouts):
                     if receipt is not None:
                         transaction.save(receipt_item(receipt), condition=_next_revision(receipt))
                 if posting.payout is not None:
-                    payout_table.put(transaction, posting.payout)
+                    payout_table.put(transaction, posting.payout, posting.note)
                 settled: Action = TransferItem.unsettled_key.remove()
                 for gift in posting.settles:
                     transaction.update(

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-# What may go wrong with a request: a status that is answered, an answer that is no JSON, or none at all.
+# What may go wrong with a request: a status that is answered, an answer that is no JSON, none at all (silent), or none
+# although all was done (lost).
 Fault = int | str
 
 
@@ -47,10 +48,15 @@ class ProviderServer:
                     self._send(fault, json.dumps({"error": {"code": fault, "message": "fault"}}).encode())
                     return
                 headers = {name.lower(): value for name, value in self.headers.items()}
+                lost = fault == "lost"
                 is_json = "json" in headers.get("content-type", "")
                 status, content = fake.answer(
                     self.command, self.path, headers, json.loads(raw) if raw and is_json else raw.decode()
                 )
+                if lost:
+                    # The provider did what was asked, and its answer never arrives.
+                    self.close_connection = True
+                    return
                 self._send(status, b"" if content is None else json.dumps(content).encode())
 
             def _send(self, status: int, content: bytes, kind: str = "application/json") -> None:

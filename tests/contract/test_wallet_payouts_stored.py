@@ -22,8 +22,8 @@ from tests.contract.conftest import Service
 PROFILE = TaxProfile("host", "US", "W-9", True, "acct_1", b"\x00sealed\xff", "6789", 1)
 
 
-def earn(book: PayoutBook, coins: int) -> None:
-    """One gift of ``coins``, settled to the host: half as many diamonds."""
+def earn(book: PayoutBook, coins: int, host: str = "host") -> None:
+    """One gift of ``coins``, settled to ``host``: half as many diamonds."""
     now = clock.now_ms()
     pack = CoinPack("p", coins, 1)
     viewer, bought = model.purchase(Wallet("viewer"), provider="sandbox", receipt="r", pack=pack, at=now)
@@ -32,7 +32,7 @@ def earn(book: PayoutBook, coins: int) -> None:
         viewer,
         id=model.gift_transfer_id("1"),
         debit="wallet/viewer",
-        credit="creator/host",
+        credit=f"creator/{host}",
         unit="coins",
         amount=coins,
         reason="gift",
@@ -40,10 +40,9 @@ def earn(book: PayoutBook, coins: int) -> None:
         at=now,
         details=GiftDetails("s", "rose", 1, "e", coins * 500),
     )
-    book.write(Posting(viewer, after, gift, unsettled_key="creator#host#0"))
-    host, settled = model.settle(Wallet("host"), [gift], at=now)
-    book.write(Posting(None, host, settled, settles=(gift,)))
-    book.keep_profile(PROFILE)
+    book.write(Posting(viewer, after, gift, unsettled_key=f"creator#{host}#0"))
+    earned, settled = model.settle(Wallet(host), [gift], at=now)
+    book.write(Posting(None, earned, settled, settles=(gift,)))
 
 
 def ask(book: PayoutBook, key: str, diamonds: int = 2_000) -> Payout:
@@ -52,6 +51,7 @@ def ask(book: PayoutBook, key: str, diamonds: int = 2_000) -> Payout:
 
 def test_a_payout_is_kept_whole_and_moves_only_from_its_last_version(proved_book: PayoutBook) -> None:
     earn(proved_book, 8_000)
+    proved_book.keep_profile(PROFILE)
     assert proved_book.profile("host") == PROFILE
     asked = ask(proved_book, "k")
     assert proved_book.payout("host", asked.id) == asked
@@ -72,6 +72,7 @@ def test_a_payout_is_kept_whole_and_moves_only_from_its_last_version(proved_book
 def test_many_payouts_asked_for_at_once_take_no_more_than_there_is(real: Service) -> None:
     book = StoredLedger()
     earn(book, 14_000)
+    book.keep_profile(PROFILE)
 
     def one(n: int) -> str:
         for _ in range(20):

@@ -28,7 +28,7 @@ TOLD: dict[str, set[str]] = {
     "api.app": {
         *RINGS, "ACCOUNTS_TABLE", "STREAMS_TABLE", "LEDGER_TABLE", "SOCKET_URL", "SOCKET_CALLBACK_URL", "USER_POOL_ID",
         "USER_POOL_CLIENT_ID", "JWKS_URL", "TOKEN_ISSUER", "SIGNING_SECRET_ARN", "PLAYBACK_SECRET_ARN", "RELAY_URL",
-        "PLAYBACK_URL", "RTMP_URL", "WEB_URL", "SANDBOX_PURCHASES",
+        "PLAYBACK_URL", "RTMP_URL", "WEB_URL", "SANDBOX_PURCHASES", "PAYOUTS_QUEUE_URL", "TAX_KEY_ARN",
     },
     "rooms.authorize": {"SIGNING_SECRET_ARN"},
     "rooms.join": RINGS,
@@ -49,7 +49,8 @@ TOLD: dict[str, set[str]] = {
     "rooms.ring_live": {*LIMITS, "STREAMS_TABLE", "RING_QUEUE_URL"},
     "rooms.ring_later": {*LIMITS, "RING_QUEUE_URL"},
     "wallet.settle": SETTLES,
-    "wallet.ring_unsettled": SETTLES,
+    "wallet.ring_unsettled": {*SETTLES, "PAYOUTS_QUEUE_URL"},
+    "wallet.pay_out": {"LEDGER_TABLE", "ACCOUNTS_TABLE", "SANDBOX_PURCHASES"},
     "streams.media": {*RINGS, "STREAMS_TABLE"},
     "accounts.reconcile": {"ACCOUNTS_TABLE"},
     "streams.sweep": {*RINGS, "STREAMS_TABLE", "ACCOUNTS_TABLE"},
@@ -118,6 +119,7 @@ def test_function_may_touch_only_tables_and_queues_that_it_is_told_of(cloud: Clo
         ("rooms.ring_later", "RoomsLaterQueue", 10),
         ("wallet.settle", "WalletSettleQueue", 10),
         ("streams.media", "StreamsMediaQueue", 10),
+        ("wallet.pay_out", "PayoutsPayoutsQueue", 2),
     ],
 )
 def test_queue_starts_its_function_and_takes_back_what_failed(cloud: Cloud, name: str, queue: str, batch: int) -> None:

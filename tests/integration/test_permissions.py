@@ -23,6 +23,7 @@ from local.faults import Faults, FunctionFault, PostFault
 from local.runtime import SeenCall
 from local.stack import Stack, forget_containers
 from local.testing import Onair, wait_until
+from tests.integration.payout_moments import earn, exercise_payouts
 from tests.integration.room_moments import spend_an_evening
 
 # Calls that carry their own proof (a password, a token) and take no permission of the caller.
@@ -51,7 +52,6 @@ BY_THE_SERVICE: Final = {
 # (handler, action, resource's construct) → what it takes to get there. An entry that is used after all fails too.
 UNUSED_HERE: Final = {
     ("accounts.reconcile", "dynamodb:PutItem", "Accounts"): "more accounts than one run has time for",
-    ("api.app", "dynamodb:Query", "WalletLedger"): "what lies in the ledger beside wallets: boards and payouts",
     ("rooms.sequence", "dynamodb:UpdateItem", "Rooms"): "a comment is removed while the frame that holds it is made",
     ("streams.sweep", "dynamodb:GetItem", "Rooms"): "the room was closed before, by an end that died halfway",
     ("wallet.settle", "sqs:SendMessage", "WalletSettleQueue"): "more than 98 gifts wait for one creator",
@@ -110,6 +110,8 @@ def _needed(onair: Onair, call: SeenCall) -> Right | None:
         return Right(f"sqs:{call.operation.removesuffix('Batch')}", f"arn:aws:sqs:{base}:{queue}")
     if call.service == "secretsmanager":
         return Right(f"secretsmanager:{call.operation}", call.resource)
+    if call.service == "kms":
+        return Right(f"kms:{call.operation}", call.resource)
     if call.service == "lambda":
         name = call.resource.rpartition(":function:")[2] or call.resource
         return Right("lambda:InvokeFunction", f"arn:aws:lambda:{base}:function:{name}")
@@ -139,7 +141,7 @@ def _used(onair: Onair) -> dict[str, set[Right]]:
 
 
 def _exercise(onair: Onair) -> None:
-    host, viewer = onair.account("right_host", followers=1_200), onair.account("right_viewer", coins=7_000)
+    host, viewer = onair.account("right_host", followers=1_200), onair.account("right_viewer", coins=14_000)
     silent = onair.account("silent_host", followers=1_200)
     _accounts(onair, viewer)
     stream = onair.broadcast(host)
@@ -150,12 +152,14 @@ def _exercise(onair: Onair) -> None:
     for path in ("/feed/for-you", "/feed/following", "/feed/upcoming", "/wallet/statement", "/me"):
         viewer.call("GET", path)
     viewer.call("GET", f"/streams/{stream['id']}/frames")
+    earn(onair, viewer, host, stream["id"])
     _ballots(onair, host, viewer, stream["id"])
     _moderation(onair, host, stream["id"])
     _big_room(onair, stream["id"])
     _schedules(onair, viewer, stream["id"], onair.broadcast(silent)["id"])
     host.call("POST", f"/streams/{stream['id']}/publish")
     host.call("POST", f"/streams/{stream['id']}/end")
+    exercise_payouts(onair, host)
     devices = {"camera": True, "microphone": True}
     made = host.call("POST", "/streams", {"title": "Never", "topics": [], "devices": devices})
     host.call("DELETE", f"/streams/{made['id']}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from functions.accounts.trail import Entry
 from functions.rooms.messages import GiftEvent
 from functions.wallet import ledger
 from functions.wallet.ledger import MovedError, Posting, Receipt, TakenError, UncertainError
@@ -37,6 +38,7 @@ class MemoryLedger:
         self.inbox: dict[tuple[str, str], GiftEvent] = {}
         self.kept_payouts: dict[tuple[str, str], Payout] = {}
         self.profiles: dict[str, TaxProfile] = {}
+        self.notes: list[Entry] = []
 
     def payout(self, account: str, payout_id: str) -> Payout | None:
         return self.kept_payouts.get((account, payout_id))
@@ -45,12 +47,18 @@ class MemoryLedger:
         found = [each for each in self.kept_payouts.values() if each.account == account]
         return sorted(found, key=lambda each: (-each.at, each.id))
 
-    def waiting_payouts(self, state: State, until_ms: int, limit: int) -> list[Payout]:
+    def waiting_payouts(self, state: State, until_ms: int, limit: int, after: Payout | None = None) -> list[Payout]:
         found = [each for each in self.kept_payouts.values() if each.state == state and each.since <= until_ms]
-        return sorted(found, key=lambda each: each.since)[:limit]
+        found.sort(key=lambda each: (each.since, each.account, each.id))
+        if after is not None:
+            found = [
+                each for each in found if (each.since, each.account, each.id) > (after.since, after.account, after.id)
+            ]
+        return found[:limit]
 
-    def move(self, after: Payout) -> None:
+    def move(self, after: Payout, note: Entry | None = None) -> None:
         self._check_follows(after)
+        self.notes += [] if note is None else [note]
         self.kept_payouts[after.account, after.id] = after
 
     def profile(self, account: str) -> TaxProfile | None:
@@ -126,6 +134,8 @@ class MemoryLedger:
                 self.receipts[each.provider, each.id] = each
         if posting.payout is not None:
             self.kept_payouts[posting.payout.account, posting.payout.id] = posting.payout
+        if posting.note is not None:
+            self.notes.append(posting.note)
         if posting.event is not None and posting.stream is not None:
             self.inbox[posting.stream, posting.event.id] = posting.event
         for gift in gifts:
