@@ -17,7 +17,7 @@ from functions.rooms.messages import FramesPage
 from functions.streams import views as streams
 from functions.streams.model import Summary
 from functions.wallet import board_routes as boards
-from functions.wallet import export, payout_review, provider, purchases, self_limit
+from functions.wallet import export, payout_review, prove, provider, purchases, self_limit
 from functions.wallet import payout_routes as payouts
 from functions.wallet import routes as wallet
 
@@ -148,6 +148,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /wallet": Operation(purchases.WalletAnswer),
     "GET /wallet/export": Operation(export.Export, query=export.ExportQuery, refusals=("invalid_request",)),
     "GET /wallet/months": Operation(boards.Months),
+    "GET /wallet/days": Operation(boards.Days, query=boards.DaysQuery, refusals=("invalid_request",)),
     "GET /streams/{stream_id}/leaderboard": Operation(
         boards.Leaderboard,
         query=boards.BoardQuery,
@@ -199,6 +200,8 @@ OPERATIONS: Mapping[str, Operation] = {
         refusals=("invalid_request", "not_eligible", "insufficient_diamonds", "limit_reached"),
     ),
     "GET /payouts/years/{year}": Operation(payouts.YearSummary, refusals=("invalid_request",)),
+    "GET /operator/ledger": Operation(prove.Kept, refusals=("forbidden", "not_found")),
+    "GET /operator/ledger/page": Operation(refusals=("forbidden", "not_found")),
     "GET /operator/payouts": Operation(
         payout_review.Queue, query=payout_review.QueueQuery, refusals=("invalid_request", "forbidden")
     ),

@@ -23,6 +23,7 @@ from functions.accounts.routes import routes as accounts
 from functions.errors import OnairError
 from functions.rooms.routes import routes as rooms
 from functions.streams.routes import routes as streams
+from functions.wallet.audit_routes import routes as audits
 from functions.wallet.board_routes import routes as boards
 from functions.wallet.export import routes as exports
 from functions.wallet.payout_review import routes as payout_review
@@ -163,7 +164,7 @@ def _ours(response: Response) -> bool:
 app = Api("onair", configure_logs=False)
 app.api.cors = CORS
 app.register_middleware(_in_our_shape, "http")
-for _blueprint in (accounts, graph, operators, streams, rooms, wallet, boards, exports, payouts, payout_review):
+for _blueprint in (accounts, graph, operators, streams, rooms, wallet, boards, exports, payouts, payout_review, audits):
     app.register_blueprint(_blueprint)
 for _methods in app.routes.values():
     for _entry in _methods.values():

@@ -16,12 +16,14 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.handler import Handler, House
+from infra.handler import METRICS_NAMESPACE, Handler, House
 from infra.interfaces import interface
 from infra.relay import Relay
 from infra.storage import WorkQueue
 
 MINUTE: Final = cdk.Duration.minutes(1)
+HOUR: Final = cdk.Duration.hours(1)
+DAY: Final = cdk.Duration.days(1)
 RING_AGE_S_MAX: Final = 10  # a comment that waits longer is late by any measure
 ERRORS_A_MINUTE_MAX: Final = 5
 
@@ -96,6 +98,20 @@ class Alarms(Construct):
                 what=f"{name}: DynamoDB throttles, one key is asked for too often",
             )
 
+    def watch_ledger(self) -> None:
+        """The daily audit found something, or did not come through."""
+        metric = cloudwatch.Metric(
+            namespace=METRICS_NAMESPACE, metric_name="LedgerDifferences", period=HOUR, statistic="sum"
+        )
+        self._raise("LedgerDiffers", metric, above=0, what="The ledger's audit found differences: no coin is proved")
+        self._raise(
+            "LedgerUnproved",
+            metric.with_(period=DAY, statistic="n"),
+            below=1,
+            minutes=2,
+            what="No audit of the ledger came through for two days: look at the log of Prove",
+        )
+
     def watch_relay(self, relay: Relay) -> None:
         """No healthy relay task."""
         self._raise(
@@ -114,7 +130,7 @@ class Alarms(Construct):
         what: str,
         above: int | None = None,
         below: int | None = None,
-        minutes: int = 1,
+        minutes: int = 1,  # periods of the metric, which are minutes where nothing else is said
     ) -> None:
         threshold = above if above is not None else below
         assert threshold is not None, "an alarm has a bound on one side"
@@ -128,7 +144,7 @@ class Alarms(Construct):
             if above is not None
             else cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             evaluation_periods=minutes,
-            # A dead relay reports nothing at all; everything else is quiet when nothing happens.
+            # A dead relay, and an audit that never ran, report nothing at all; all else is quiet when nothing happens.
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING
             if above is not None
             else cloudwatch.TreatMissingData.BREACHING,

@@ -15,6 +15,7 @@ from infra import bundling, rules, settings
 from infra.accounts import Accounts
 from infra.alarms import Alarms, functions_of
 from infra.api import Api
+from infra.audit import Audit
 from infra.handler import House
 from infra.payouts import Payouts
 from infra.relay import Relay
@@ -77,6 +78,8 @@ class OnairStack(cdk.Stack):
             playback=playback,
         )
         self.payouts.let_ask(self.api.handler)
+        self.audit = Audit(self, "Audit", house=house, wallet=self.wallet)
+        self.audit.let_read(self.api.handler)
         # Both APIs write access logs through the account's one role, which must be set first.
         account = next(node for node in self.api.node.find_all() if isinstance(node, cdk.aws_apigateway.CfnAccount))
         self.rooms.stage.node.add_dependency(account)
@@ -117,6 +120,7 @@ class OnairStack(cdk.Stack):
             }
         )
         self.alarms.watch_relay(self.relay)
+        self.alarms.watch_ledger()
 
     def _tell(self, config: Mapping[str, str]) -> None:
         # Outputs are named as in config.json, in CloudFormation's capitals: api_url is ApiUrl.
@@ -129,6 +133,7 @@ class OnairStack(cdk.Stack):
             "LedgerTable": self.wallet.table.table_name,
             "RingQueueUrl": self.rooms.ring.queue.queue_url,
             "SettleQueueUrl": self.wallet.settlements.queue.queue_url,
+            "AuditBucket": self.audit.bucket.bucket_name,
             "PayoutsQueueUrl": self.payouts.waiting.queue.queue_url,
             "MediaQueueUrl": self.streams.media.queue.queue_url,
             "UserPoolId": self.accounts.pool.user_pool_id,

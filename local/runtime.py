@@ -250,6 +250,8 @@ def seen_calls(call: observe.Call) -> set[SeenCall]:
         return {SeenCall(call.service, call.operation, str(table)) for table in parameters["RequestItems"]}
     names = ("TableName", "QueueUrl", "SecretId", "FunctionName", "UserPoolId", "Bucket", "ConnectionId", "KeyId")
     resource = next((str(parameters[name]) for name in names if name in parameters), "")
+    if "Bucket" in parameters and "Key" in parameters:
+        resource = f"{resource}/{parameters['Key']}"
     if "IndexName" in parameters:
         resource = f"{resource}/index/{parameters['IndexName']}"
     return {SeenCall(call.service, call.operation, resource)}

@@ -16,7 +16,7 @@ from functions.streams import tickets
 from functions.wallet import catalogue, tally
 from functions.wallet.ledger import LedgerError
 from functions.wallet.table import StoredLedger
-from functions.wallet.tally import GIFT, GIVER, MONTH, Row
+from functions.wallet.tally import DAY, GIFT, GIVER, MONTH, Row
 from functions.wallet.tally_table import Goal, StoredBoards
 
 routes = Blueprint(__name__)
@@ -107,6 +107,27 @@ class Months(Struct, frozen=True):
     items: list[Month]
 
 
+class DaysQuery(Struct, frozen=True):
+    """Which month (UTC)."""
+
+    month: Annotated[str, Meta(pattern=r"^20\d\d-(0[1-9]|1[0-2])$")]
+
+
+class Day(Struct, frozen=True):
+    """A creator's day (UTC): gifts, the coins they cost, diamonds earned."""
+
+    day: str
+    gifts: int
+    coins: int
+    diamonds: int
+
+
+class Days(Struct, frozen=True):
+    """Days of a month on which something was earned, oldest first."""
+
+    items: list[Day]
+
+
 @routes.route("/streams/{stream_id}/leaderboard", methods=["GET"])
 def stream_leaderboard(stream_id: str) -> Leaderboard:
     """Who gave most in a stream; open to whom its ticket would be."""
@@ -164,6 +185,18 @@ def read_months() -> Months:
     _caught_up(who.account)
     rows = StoredBoards().rows(who.account, MONTH)
     return Months([_month(each) for each in reversed(rows)])
+
+
+@routes.route("/wallet/days", methods=["GET"], authorizer=security.cognito)
+def read_days() -> Days:
+    """One's own days as a creator, within a month."""
+    who = parse.identity(routes.current_request)
+    asked = parse.query(routes.current_request, DaysQuery)
+    _caught_up(who.account)
+    rows = StoredBoards().rows(who.account, f"{DAY}{asked.month}-")
+    return Days(
+        [Day(each.name.removeprefix(DAY), each.sums.gifts, each.sums.coins, each.sums.diamonds) for each in rows]
+    )
 
 
 def _month(row: Row) -> Month:

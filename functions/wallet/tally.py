@@ -24,6 +24,7 @@ WRITERS: Final = 8
 GIVER: Final = "giver#"
 GIFT: Final = "gift#"
 MONTH: Final = "month#"
+DAY: Final = "day#"
 
 
 class Sums(Struct, frozen=True):
@@ -96,6 +97,11 @@ def month_of(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m}"
 
 
+def day_of(at_ms: int) -> str:
+    """``2026-11-25``, in UTC."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"
+
+
 def folded(creator: str, transfers: list[Transfer]) -> list[Row]:
     """The rows that these entries of a creator's chain add up to, in a fixed order."""
     sums: dict[tuple[str, str], Sums] = defaultdict(Sums)
@@ -106,7 +112,8 @@ def folded(creator: str, transfers: list[Transfer]) -> list[Row]:
     for each in transfers:
         details, month = each.details, MONTH + month_of(each.at)
         if isinstance(details, SettlementDetails):
-            count(creator, month, Sums(details.gifts, details.coins, each.amount))
+            for name in (month, DAY + day_of(each.at)):
+                count(creator, name, Sums(details.gifts, details.coins, each.amount))
             for given in details.given:
                 more = Sums(given.count, given.coins)
                 stream = stream_board(creator, given.stream)

@@ -28,7 +28,7 @@ TOLD: dict[str, set[str]] = {
     "api.app": {
         *RINGS, "ACCOUNTS_TABLE", "STREAMS_TABLE", "LEDGER_TABLE", "SOCKET_URL", "SOCKET_CALLBACK_URL", "USER_POOL_ID",
         "USER_POOL_CLIENT_ID", "JWKS_URL", "TOKEN_ISSUER", "SIGNING_SECRET_ARN", "PLAYBACK_SECRET_ARN", "RELAY_URL",
-        "PLAYBACK_URL", "RTMP_URL", "WEB_URL", "SANDBOX_PURCHASES", "PAYOUTS_QUEUE_URL", "TAX_KEY_ARN",
+        "PLAYBACK_URL", "RTMP_URL", "WEB_URL", "SANDBOX_PURCHASES", "PAYOUTS_QUEUE_URL", "TAX_KEY_ARN", "AUDIT_BUCKET",
     },
     "rooms.authorize": {"SIGNING_SECRET_ARN"},
     "rooms.join": RINGS,
@@ -50,6 +50,7 @@ TOLD: dict[str, set[str]] = {
     "rooms.ring_later": {*LIMITS, "RING_QUEUE_URL"},
     "wallet.settle": SETTLES,
     "wallet.ring_unsettled": {*SETTLES, "PAYOUTS_QUEUE_URL"},
+    "wallet.prove": {"LEDGER_TABLE", "AUDIT_BUCKET"},
     "wallet.pay_out": {"LEDGER_TABLE", "ACCOUNTS_TABLE", "SANDBOX_PURCHASES"},
     "streams.media": {*RINGS, "STREAMS_TABLE"},
     "accounts.reconcile": {"ACCOUNTS_TABLE"},

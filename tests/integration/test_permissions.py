@@ -23,7 +23,7 @@ from local.faults import Faults, FunctionFault, PostFault
 from local.runtime import SeenCall
 from local.stack import Stack, forget_containers
 from local.testing import Onair, wait_until
-from tests.integration.payout_moments import earn, exercise_payouts
+from tests.integration.payout_moments import earn, exercise_audit, exercise_payouts
 from tests.integration.room_moments import spend_an_evening
 
 # Calls that carry their own proof (a password, a token) and take no permission of the caller.
@@ -110,6 +110,8 @@ def _needed(onair: Onair, call: SeenCall) -> Right | None:
         return Right(f"sqs:{call.operation.removesuffix('Batch')}", f"arn:aws:sqs:{base}:{queue}")
     if call.service == "secretsmanager":
         return Right(f"secretsmanager:{call.operation}", call.resource)
+    if call.service == "s3":
+        return Right(f"s3:{call.operation}", f"arn:aws:s3:::{call.resource}")
     if call.service == "kms":
         return Right(f"kms:{call.operation}", call.resource)
     if call.service == "lambda":
@@ -153,6 +155,7 @@ def _exercise(onair: Onair) -> None:
         viewer.call("GET", path)
     viewer.call("GET", f"/streams/{stream['id']}/frames")
     earn(onair, viewer, host, stream["id"])
+    exercise_audit(onair, viewer)
     _ballots(onair, host, viewer, stream["id"])
     _moderation(onair, host, stream["id"])
     _big_room(onair, stream["id"])
