@@ -12,6 +12,8 @@ import { watchKeyboard } from "./viewport.js";
 import "./feed.js";
 import "./live.js";
 import "./me.js";
+import "./operator_payouts.js";
+import "./payouts.js";
 import "./sheet.js";
 import "./sign_in.js";
 import "./watch.js";
@@ -219,6 +221,8 @@ export class OnairApp extends LitElement {
         return html`<onair-watch .streamId=${id}></onair-watch>`;
       case "live":
         return html`<onair-live></onair-live>`;
+      case "earnings":
+        return html`<onair-payouts></onair-payouts>`;
       case "me":
         return html`<onair-me></onair-me>`;
       default:

@@ -3,10 +3,10 @@ import { LitElement, css, html } from "lit";
 import { api } from "./api.js";
 import { icon } from "./icons.js";
 import { needAccount } from "./need_account.js";
+import { follow } from "./router.js";
 import { SessionController, session } from "./session.js";
 import { avatar, sheet } from "./style.js";
 import { exact, moment, short, t } from "./strings.js";
-import "./earnings.js";
 
 const PAGE = 30;
 
@@ -64,6 +64,21 @@ export class OnairMe extends LitElement {
         grid-template-columns: 1fr 1fr;
         gap: 10px;
         margin: 24px 0 30px;
+      }
+      .earnings {
+        display: flex;
+        align-items: center;
+        gap: 12px;
+        min-height: 58px;
+        margin: -16px 0 30px;
+        padding: 0 18px;
+        border-radius: 22px;
+        background: var(--surface);
+        font-weight: 650;
+        text-decoration: none;
+      }
+      .earnings span {
+        flex: 1;
       }
       .wallet div {
         display: grid;
@@ -236,7 +251,9 @@ export class OnairMe extends LitElement {
         <div><span>${t("me.coins")}</span><b>${icon("coin")}${wallet ? exact(wallet.coins) : "…"}</b></div>
         <div><span>${t("me.diamonds")}</span><b>${icon("diamond")}${wallet ? exact(wallet.diamonds) : "…"}</b></div>
       </section>
-      <onair-earnings></onair-earnings>
+      <a class="earnings" href="/earnings" @click=${follow}
+        >${icon("diamond")}<span>${t("earnings.open")}</span>${icon("chevron")}</a
+      >
       <section>
         <h2>${t("me.statement")}</h2>
         ${this.#statement()}

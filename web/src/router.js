@@ -7,6 +7,7 @@ const routes = [
   [/^\/watch\/(?<id>[^/]+)$/, "watch"],
   [/^\/go-live$/, "live"],
   [/^\/me$/, "me"],
+  [/^\/earnings$/, "earnings"],
 ];
 
 /** @returns {{ screen: string, id?: string }} */
