@@ -40,8 +40,9 @@ def operator(onair: Onair, handle: str) -> Any:
 
 
 def minute(onair: Onair) -> None:
-    """The minute's schedule comes round."""
+    """The minute's schedule comes round (called here: after a test that moved the clock it would be late)."""
     onair.advance(61)
+    _call(onair, "ring_unsettled")
 
 
 def step(host: Any, payout_id: str) -> str:
@@ -69,6 +70,7 @@ def exercise_payouts(onair: Onair, host: Any) -> None:
     (waiting,) = by.call("GET", "/operator/payouts")["items"]
     assert waiting["why"] == "standing"
     assert by.call("GET", "/operator/ledger")["report"]["differences"] == []
+    assert "Every coin is proved." in by.call("GET", "/operator/ledger/page")
     place = f"/operator/payouts/{waiting['account']}/{asked['id']}"
     by.call("PUT", place, {"decision": "approve", "reason": "Looked at."})
     wait_until(lambda: step(host, asked["id"]) == "paid", "the approved payout to be paid", 20)
@@ -77,9 +79,12 @@ def exercise_payouts(onair: Onair, host: Any) -> None:
 
 def prove(onair: Onair) -> Any:
     """The daily audit, now; what the function answers."""
-    (name,) = [
-        name for name, function in onair.stack.declared.functions.items() if function.handler.endswith("prove.handle")
-    ]
+    return _call(onair, "prove")
+
+
+def _call(onair: Onair, handler: str) -> Any:
+    functions = onair.stack.declared.functions.items()
+    (name,) = [name for name, function in functions if function.handler.endswith(f".{handler}.handle")]
     outcome = onair.stack.runtime.call_and_wait(name, {})
     assert not outcome.failed, outcome.message
     return outcome.payload
