@@ -114,7 +114,9 @@ def _named(problem: str) -> OnairError:
     return OnairError("invalid_request", f"`{field}`: {sentence}.", field=field)
 
 
-def route(kind: type[M], *, visitors: bool = False) -> Callable[[Callable[[Caller, M], Struct | None]], Handler]:
+def route(
+    kind: type[M], *, visitors: bool = False, relays: bool = False
+) -> Callable[[Callable[[Caller, M], Struct | None]], Handler]:
     """Make a Lambda handler of a route: parse, act, answer; errors become the protocol's, each once, here.
 
     Parameters
@@ -123,6 +125,8 @@ def route(kind: type[M], *, visitors: bool = False) -> Callable[[Callable[[Calle
         What the message is parsed as.
     visitors : bool
         Whether someone without an account may do this; where not, they are asked to sign in.
+    relays : bool
+        Whether the relay may, which only reads.
     """
 
     def decorate(act: Callable[[Caller, M], Struct | None]) -> Handler:
@@ -135,6 +139,8 @@ def route(kind: type[M], *, visitors: bool = False) -> Callable[[Callable[[Calle
                 message = parse(body, kind)
                 if who.role == "visitor" and not visitors:
                     raise OnairError("unauthenticated")
+                if who.role == "relay" and not relays:
+                    raise OnairError("forbidden")
                 return answered(act(who, message))
             except OnairError as error:
                 return refused(error, body)

@@ -22,7 +22,17 @@ from functions.rooms.messages import (
     RoomEvent,
 )
 from functions.rooms.milestones import reached
-from functions.rooms.model import InboxEntry, Limits, RoomState, StoredFrame, Totals, react_sample, tick_ms
+from functions.rooms.model import (
+    InboxEntry,
+    Limits,
+    RoomState,
+    StoredFrame,
+    Totals,
+    Transport,
+    is_stadium,
+    react_sample,
+    tick_ms,
+)
 from functions.rooms.removal import redacted, removed_by
 from functions.rooms.voting import Question, Told, news
 
@@ -51,6 +61,7 @@ def fold(
     *,
     questions: Sequence[Question] = (),
     viewers: int,
+    by_media: bool = False,
     read_ms: int,
     now_ms: int,
     limits: Limits,
@@ -59,13 +70,18 @@ def fold(
 
     ``inbox`` must hold nothing that the head frame holds. Entries are taken in order of their time, removals first;
     those beyond 24 KB wait for the next frame. ``questions`` are those whose upvotes rose (`voting.raised`).
+    ``by_media`` tells whether frames can travel in the media, should this be a stadium (`model.media_serves`).
     """
     room = state.room
     # By the time of the reading, not of now: a slow run must not call a poll's result what it read before the end.
     votes = news(room.poll, state.votes, questions, head.told if head else Told(), read_ms)
+    before = (head.stadium, head.transport) if head else (False, "socket")
+    stadium = is_stadium(viewers, before[0], limits)
+    transport: Transport = "media" if stadium and by_media and room.media == "flowing" and room.live else "socket"
     quiet = (
         not inbox
         and not votes.events
+        and (stadium, transport) == before
         and (
             (viewers, state.reactions, room.media) == (head.viewers, head.reactions, head.media)
             if head
@@ -105,6 +121,7 @@ def fold(
         reactions=state.reactions,
         media=room.media,
         react_sample=react_sample(viewers, limits),
+        transport=transport,
         events=(*merged(taken), *told, *moments),
     )
     less = replace(frame, events=display.events, skipped=display.skipped) if display.skipped else None
@@ -124,6 +141,9 @@ def fold(
             ended=any(isinstance(event, EndedEvent) for event in taken),
             told=replace(votes.told, milestones=milestones),
             lines_ms=display.lines_ms,
+            stadium=stadium,
+            transport=transport,
+            switched=transport != before[1],
         ),
         waiting=len(events) - len(taken) + votes.more,
         shown=None if less is None else msgspec.json.encode(less).decode(),

@@ -13,6 +13,7 @@
 | room#{stream}          | held#{event}           | a comment that waits for a moderator |
 | room#{stream}          | frame#{seq}            | a frame |
 | room#{stream}#shard#{n}| connection#{id}        | an open socket, found by its room |
+| room#{stream}#shard#-1 | connection#{id}        | a relay; the sockets that a stadium posts to as well |
 | account#{account}      | connection#{id}        | the same, found by its account |
 | nonce#{nonce}          | nonce                  | a ticket that was used |
 
@@ -28,7 +29,7 @@ import msgspec
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
 
 from functions.rooms.messages import ChatEvent, RoomEvent, RoomSettings, Sender
-from functions.rooms.model import REACTIONS, Connection, Member, Room, StoredFrame, Totals
+from functions.rooms.model import KEPT_SHARD, REACTIONS, Connection, Member, Room, StoredFrame, Totals
 from functions.rooms.voting import Poll, Question, Told
 from functions.storage import StoredItem
 
@@ -121,6 +122,7 @@ class ViewersItem(RoomsItem):
     viewers = NumberAttribute()
     at_ms = NumberAttribute(default=0)
     seq = NumberAttribute(null=True)
+    looks = NumberAttribute(default=0)
 
 
 class ReactionsItem(RoomsItem):
@@ -238,6 +240,9 @@ class FrameItem(RoomsItem):
     ended = BooleanAttribute(default=False)
     told = UnicodeAttribute(default="{}")
     lines_ms = NumberAttribute(default=0)
+    stadium = BooleanAttribute(default=False)
+    transport = UnicodeAttribute(default="socket")
+    switched = BooleanAttribute(default=False)
 
     @staticmethod
     def of(stream_id: str, frame: StoredFrame) -> FrameItem:
@@ -257,11 +262,16 @@ class FrameItem(RoomsItem):
             ended=frame.ended,
             told=msgspec.json.encode(frame.told).decode(),
             lines_ms=frame.lines_ms,
+            stadium=frame.stadium,
+            transport=frame.transport,
+            switched=frame.switched,
         )
 
     def to_frame(self) -> StoredFrame:
         media = self.media
         assert media in ("waiting", "flowing", "lost"), f"media {media} is not one of the stream's states"
+        transport = self.transport
+        assert transport in ("socket", "media"), f"transport {transport} is none"
         return StoredFrame(
             seq=int(self.sk.removeprefix(FRAME_PREFIX)),
             epoch=self.epoch,
@@ -277,11 +287,15 @@ class FrameItem(RoomsItem):
             ended=self.ended,
             told=msgspec.json.decode(self.told, type=Told),
             lines_ms=float(self.lines_ms),
+            stadium=self.stadium,
+            transport=transport,
+            switched=self.switched,
         )
 
 
 class ConnectionItem(RoomsItem):
-    """An open socket; kept twice, under its room's shard and under its account. ``reacted_ms`` spaces out reactions."""
+    """An open socket; kept twice, under its room's shard and under its account, and a third time for stadiums where
+    it is one of those that they post to. ``reacted_ms`` spaces out reactions."""
 
     stream = UnicodeAttribute()
     account = UnicodeAttribute()
@@ -290,11 +304,16 @@ class ConnectionItem(RoomsItem):
     reacted_ms = NumberAttribute(null=True)
     closing = UnicodeAttribute(null=True)
     sent_all = BooleanAttribute(null=True)
+    by_socket = BooleanAttribute(null=True)
     expires_at = NumberAttribute()
 
     @staticmethod
     def of_shard(stream_id: str, one: Connection) -> ConnectionItem:
         return _connection_item(shard_key(stream_id, one.shard), stream_id, one)
+
+    @staticmethod
+    def of_kept(stream_id: str, one: Connection) -> ConnectionItem:
+        return _connection_item(shard_key(stream_id, KEPT_SHARD), stream_id, one)
 
     @staticmethod
     def of_account(stream_id: str, one: Connection) -> ConnectionItem:
@@ -309,6 +328,7 @@ class ConnectionItem(RoomsItem):
             joined_ms=int(self.joined_ms),
             closing=self.closing,
             sent_all=bool(self.sent_all),
+            by_socket=bool(self.by_socket),
         )
 
 
@@ -322,6 +342,7 @@ def _connection_item(key: str, stream_id: str, one: Connection) -> ConnectionIte
         joined_ms=one.joined_ms,
         closing=one.closing,
         sent_all=one.sent_all or None,
+        by_socket=one.by_socket or None,
         expires_at=one.expires_s,
     )
 

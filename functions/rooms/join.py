@@ -17,7 +17,9 @@ from functions.rooms.limits import limits
 from functions.rooms.messages import Joined, JoinEvent, JoinMessage, Me, PollEvent, QuestionEvent, RoomSnapshot
 from functions.rooms.model import (
     JOIN_EVENTS_VIEWERS_MAX,
+    KEPT_SHARD,
     REACTIONS,
+    RELAY_TTL_S,
     Connection,
     Limits,
     Member,
@@ -53,20 +55,25 @@ def join(rooms: Rooms, who: Caller, message: JoinMessage, limits: Limits) -> Joi
     OnairError
         ``not_found``, ``not_live``, ``banned``, ``unauthenticated`` (the ticket was used by another socket).
     """
-    visitor = who.role == "visitor"
+    nobody = who.role in ("visitor", "relay")
     connections: list[tuple[str, Connection]]
     member: Member | None
     head: StoredFrame | None
     connections, member, head = rooms.together(
         lambda: rooms.account_connections(who.account),
-        lambda: None if visitor else rooms.member(who.stream_id, who.account),
+        lambda: None if nobody else rooms.member(who.stream_id, who.account),
         lambda: rooms.head(who.stream_id),
     )
     if member is not None and member.banned:
         raise OnairError("banned")
     known = _Known(connections, member, head.viewers if head else 0)
-    if not any(one.id == who.connection_id and stream == who.stream_id for stream, one in connections):
-        _register(rooms, who, known, limits)
+    mine = [one for stream, one in connections if one.id == who.connection_id and stream == who.stream_id]
+    by_socket = message.frames == "socket"
+    if not mine:
+        _register(rooms, who, known, limits, by_socket)
+    elif mine[0].by_socket != by_socket and not mine[0].relay:
+        # Also before frames are read: from here on they come by the other way, and what came before is in storage.
+        rooms.choose_frames(who.stream_id, replace(mine[0], by_socket=by_socket))
     state = rooms.state(who.stream_id)
     if state is None:
         raise OnairError("not_found")
@@ -99,7 +106,7 @@ def join(rooms: Rooms, who: Caller, message: JoinMessage, limits: Limits) -> Joi
             showing=_showing(state),
         ),
         me=Me(
-            member.role(who.role) if member is not None else who.role,
+            member.role(who.role) if member is not None else "visitor" if who.role == "relay" else who.role,
             clock.rfc3339(muted_ms) if muted_ms > now_ms else None,
         ),
         frames=frames.frames,
@@ -122,8 +129,11 @@ def _showing(state: RoomState) -> QuestionEvent | None:
     return question_event(shown, state.votes.get(upvote_key(shown.id), shown.upvotes), shown.id, shown.at_ms)
 
 
-def _register(rooms: Rooms, who: Caller, known: _Known, limits: Limits) -> None:
+def _register(rooms: Rooms, who: Caller, known: _Known, limits: Limits, by_socket: bool) -> None:
     now_ms = clock.now_ms()
+    if who.role == "relay":
+        _register_relay(rooms, who, known, now_ms)
+        return
     visitor = who.role == "visitor"
     first_time = known.member is None
     room = rooms.count_join(who.stream_id, unique=first_time)
@@ -137,6 +147,7 @@ def _register(rooms: Rooms, who: Caller, known: _Known, limits: Limits) -> None:
         expires_s=now_ms // 1000 + limits.connection_ttl_s,
         joined_ms=now_ms,
         sent_all=who.role == "host" or (known.member is not None and known.member.moderator),
+        by_socket=by_socket,
     )
     others = {one.id: stream for stream, one in known.connections}
     going = evicted([one for _, one in known.connections], now_ms // 1000)
@@ -168,6 +179,31 @@ def _register(rooms: Rooms, who: Caller, known: _Known, limits: Limits) -> None:
     rooms.ring(who.stream_id)
 
 
-@route(JoinMessage, visitors=True)
+def _register_relay(rooms: Rooms, who: Caller, known: _Known, now_ms: int) -> None:
+    # It is no member and no viewer; the sequencer looks for it in its own place once the room is a stadium. Of one that
+    # died nothing is left after a minute, and of three the oldest goes.
+    connection = Connection(
+        id=who.connection_id,
+        account=who.account,
+        shard=KEPT_SHARD,
+        expires_s=now_ms // 1000 + RELAY_TTL_S,
+        joined_ms=now_ms,
+    )
+    going = evicted([one for _, one in known.connections], now_ms // 1000)
+    registration = Registration(
+        stream_id=who.stream_id,
+        nonce=who.nonce,
+        nonce_expires_s=now_ms // 1000 + NONCE_S,
+        connection=connection,
+        evicted=tuple((who.stream_id, replace(one, closing=EVICTED_CODE)) for one in going),
+        new_member=None,
+        event=None,
+    )
+    if rooms.register(registration) is not None:
+        raise OnairError("unauthenticated", "This ticket was used before.")
+    rooms.ring(who.stream_id)
+
+
+@route(JoinMessage, visitors=True, relays=True)
 def handle(who: Caller, message: JoinMessage) -> Joined:
     return join(StoredRooms(), who, message, limits())

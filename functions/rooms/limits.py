@@ -18,5 +18,6 @@ def limits() -> Limits:
         ping_s=settings.integer("PING_S", default.ping_s),
         display_lines_s=settings.integer("DISPLAY_LINES_S", default.display_lines_s),
         reacts_budget=settings.integer("REACTS_BUDGET", default.reacts_budget),
+        stadium_viewers=settings.integer("STADIUM_VIEWERS", default.stadium_viewers),
         shard_size=settings.integer("SHARD_SIZE", default.shard_size),
     )

@@ -21,7 +21,10 @@ POLL_S_MAX: Final = 600
 ClientId = Annotated[str, Meta(min_length=1, max_length=CLIENT_ID_MAX, pattern=r"^[\x21-\x7e]+$")]
 OpaqueId = Annotated[str, Meta(min_length=1, max_length=CLIENT_ID_MAX, pattern=r"^[\x21-\x7e]+$")]
 TypedText = Annotated[str, Meta(max_length=TEXT_TYPED_MAX)]
-Role = Literal["host", "moderator", "viewer", "visitor"]
+MemberRole = Literal["host", "moderator", "viewer", "visitor"]
+# The relay is nobody: it reads a stadium's frames to write them into the media, and may do nothing else.
+Role = MemberRole | Literal["relay"]
+Transport = Literal["socket", "media"]
 Media = Literal["waiting", "flowing", "lost"]
 QuestionState = Literal["open", "showing", "answered", "dismissed"]
 # What becomes of a viewer's comment of a kind: shown, held until a moderator decides, or refused.
@@ -34,7 +37,10 @@ PollState = Literal["open", "closed"]
 
 
 class JoinMessage(Struct, frozen=True):
-    """Enter the room, or ask for what was missed: ``after`` is the last frame seen in ``epoch``."""
+    """Enter the room, or ask for what was missed: ``after`` is the last frame seen in ``epoch``.
+
+    ``frames`` keeps them on the socket where others read them out of the media; without it, the last choice ends.
+    """
 
     epoch: Annotated[str, Meta(max_length=64)] | None = None
     after: Annotated[int, Meta(ge=0, le=2**53)] | None = None
@@ -278,7 +284,10 @@ RoomEvent = (
 
 
 class Frame(Struct, frozen=True, kw_only=True, tag_field="type", tag="frame"):
-    """A numbered batch of events with the newest counts; ``reactions`` are totals since the start."""
+    """A numbered batch of events with the newest counts; ``reactions`` are totals since the start.
+
+    ``transport`` tells where the next one comes: by the socket, or in the media (ID3 at its time in the picture).
+    """
 
     epoch: str
     seq: int
@@ -288,7 +297,7 @@ class Frame(Struct, frozen=True, kw_only=True, tag_field="type", tag="frame"):
     react_sample: float = 1.0
     reactions: dict[str, int] = field(default_factory=dict[str, int])
     skipped: int = 0
-    transport: Literal["socket", "media"] = "socket"
+    transport: Transport = "socket"
     media: Media = "waiting"
     events: tuple[RoomEvent, ...] = ()
 
@@ -311,14 +320,14 @@ class RoomSnapshot(Struct, frozen=True, omit_defaults=True):
 class Me(Struct, frozen=True, omit_defaults=True):
     """The one who joined."""
 
-    role: Role
+    role: MemberRole
     muted_until: str | None = None
 
 
 class MeChanged(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="me"):
     """One's rights changed while the socket was open."""
 
-    role: Role
+    role: MemberRole
     muted_until: str | None = None
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from functions.errors import OnairError
-from functions.rooms.messages import ChatEvent, GiftMessage, Media, Role, RoomSettings, Sender
+from functions.rooms.messages import ChatEvent, GiftMessage, Media, MemberRole, Role, RoomSettings, Sender, Transport
 from functions.rooms.voting import Poll, Question, Told
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Sender",
     "StoredFrame",
     "Totals",
+    "Transport",
 ]
 
 # Emoji → attribute of the counter shards. A kind may be added; a name never changes its emoji.
@@ -65,6 +66,12 @@ RECENT_FRAMES_MAX: Final = 30
 DISPLAY_BURST_MS: Final = 2_000
 # The sequencer waits out the tick within its own time limit; rooms that would need longer are the stadium's.
 TICK_MS_MAX: Final = 2_000
+# The shard of those whom the sequencer looks at in a stadium too; no viewer is counted here. The relay has its place in
+# it, others a second item beside the one in their own shard.
+KEPT_SHARD: Final = -1
+# A relay pings every 20 s: one that died without a word is missed after this long.
+RELAY_TTL_S: Final = 70
+EMPTY_LOOKS: Final = 2
 
 _RECENT_BYTES: Final = 12
 _VARIATION: Final = "\ufe0f"
@@ -93,6 +100,8 @@ class Limits(Struct, frozen=True):
     # Someone who was counted into a shard may register there seconds later, when it is the newest no more: an empty one
     # is left alone only when two of the schedule's rings found it so.
     empty_shard_ms: int = 150_000
+    # From here on frames travel in the media, for those who do not ask for the socket.
+    stadium_viewers: int = 5_000
     # Joins between reading a room and posting its frame: 500 a second (the account's quota) for a slot.
     joins_a_slot: int = 100
 
@@ -100,6 +109,12 @@ class Limits(Struct, frozen=True):
     def connection_ttl_s(self) -> int:
         """A connection that missed two pings is gone."""
         return 2 * self.ping_s + 60
+
+    @property
+    def stadium_back_viewers(self) -> int:
+        """A stadium with so few viewers, or fewer, is none any more: a fifth below, so that a crowd that comes and goes
+        around the threshold does not change the way of its frames each time."""
+        return self.stadium_viewers * 4 // 5
 
 
 class Room(Struct, frozen=True, kw_only=True):
@@ -152,7 +167,7 @@ class Member(Struct, frozen=True, kw_only=True):
     banned: bool = False
     moderator: bool = False
 
-    def role(self, ticket: Role) -> Role:
+    def role(self, ticket: Role) -> MemberRole:
         """The role now: a ticket tells hosts and visitors; who is a moderator changes while sockets are open."""
         if ticket in ("host", "visitor"):
             return ticket
@@ -161,7 +176,7 @@ class Member(Struct, frozen=True, kw_only=True):
 
 class Connection(Struct, frozen=True):
     """One open socket. ``closing`` is the code of the `bye` that it is to be sent, when it is to go; ``sent_all`` tells
-    that no comment is left out of its frames (hosts and moderators)."""
+    that no comment is left out of its frames (hosts and moderators), ``by_socket`` that it asked for the socket."""
 
     id: str
     account: str
@@ -170,6 +185,17 @@ class Connection(Struct, frozen=True):
     joined_ms: int = 0
     closing: str | None = None
     sent_all: bool = False
+    by_socket: bool = False
+
+    @property
+    def relay(self) -> bool:
+        """Whether this is the relay's."""
+        return self.shard == KEPT_SHARD
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is sent frames by the socket in a stadium too."""
+        return self.sent_all or self.by_socket or self.relay
 
 
 class InboxEntry(Struct, frozen=True):
@@ -210,13 +236,25 @@ class StoredFrame(Struct, frozen=True, kw_only=True):
     ended: bool = False
     told: Told = Told()
     lines_ms: float = 0
+    stadium: bool = False
+    transport: Transport = "socket"
+    # The first frame of its transport: it goes both ways, so that everyone hears of the change.
+    switched: bool = False
 
 
 class ShardCount(Struct, frozen=True):
-    """Viewers in a shard, and since when that is so."""
+    """Viewers in a shard, and since when that is so; ``looks`` is how often a stadium found it empty, a while apart."""
 
     viewers: int
     at_ms: int
+    looks: int = 0
+
+    def empty(self, since_ms: int, stadium: bool) -> bool:
+        """Whether nobody will be found here any more: it was empty by then, and looked at since.
+
+        A room that posts to its shards looks at each once a minute; a stadium does when their turn comes.
+        """
+        return self.viewers == 0 and (self.looks >= EMPTY_LOOKS if stadium else self.at_ms < since_ms)
 
 
 class RoomState(Struct, frozen=True):
@@ -361,6 +399,21 @@ def tick_ms(viewers: int, limits: Limits) -> int:
     grown = round((viewers - 200) / 800 * (1000 - limits.slot_ms))
     eased = limits.slot_ms + max(0, min(grown, 1000 - limits.slot_ms))
     return min(max(eased, viewers * 1000 // limits.posts_budget), TICK_MS_MAX)
+
+
+def is_stadium(viewers: int, before: bool, limits: Limits) -> bool:
+    """Whether a room is a stadium now, with hysteresis: it becomes one at one number and stops being one at a lower."""
+    return viewers >= limits.stadium_viewers or (before and viewers > limits.stadium_back_viewers)
+
+
+def media_serves(kept: list[Connection], viewers: int, now_s: int) -> bool:
+    """Whether frames can travel in the media: a relay is there, and at most half of the room asked for the socket.
+
+    Who cannot play the picture asks; where most do, the picture is what is broken, and posting to all in shards is
+    cheaper than to each one that asked.
+    """
+    live = [one for one in kept if one.expires_s > now_s and one.closing is None]
+    return any(one.relay for one in live) and 2 * sum(one.by_socket for one in live) <= viewers
 
 
 def react_sample(viewers: int, limits: Limits) -> float:

@@ -37,9 +37,9 @@ from functions.rooms.items import (
     shard_key,
 )
 from functions.rooms.messages import ChatEvent, Event, Frame, QuestionEvent, RemovedEvent, RoomEvent
-from functions.rooms.model import Connection, Member, Room
+from functions.rooms.model import KEPT_SHARD, Connection, Member, Room
 from functions.rooms.removal import redacted_body, tombstone
-from functions.rooms.stored import CONDITION_FAILED, StoredRooms, batch_get, unchanged
+from functions.rooms.stored import CONDITION_FAILED, StoredRooms, batch_get, leave, unchanged
 from functions.rooms.voting import Question
 
 # Frames looked through in one call; a megabyte ends it sooner.
@@ -91,13 +91,19 @@ def write_member(
             if event is not None:
                 write.save(inbox_item(stream_id, event))
             for one in leaving:
-                write.save(ConnectionItem.of_shard(stream_id, msgspec.structs.replace(one, closing="banned")))
+                leave(write, stream_id, msgspec.structs.replace(one, closing="banned"))
             for one in staying:
-                write.update(
-                    ConnectionItem(shard_key(stream_id, one.shard), f"{CONNECTION_PREFIX}{one.id}"),
-                    actions=[ConnectionItem.sent_all.set(after.moderator)],
-                    condition=ConnectionItem.pk.exists(),
-                )
+                for home in (shard_key(stream_id, one.shard), account_key(one.account)):
+                    write.update(
+                        ConnectionItem(home, f"{CONNECTION_PREFIX}{one.id}"),
+                        actions=[ConnectionItem.sent_all.set(after.moderator)],
+                        condition=ConnectionItem.pk.exists(),
+                    )
+                changed = msgspec.structs.replace(one, sent_all=after.moderator)
+                if changed.kept:
+                    write.save(ConnectionItem.of_kept(stream_id, changed))
+                else:
+                    write.delete(ConnectionItem(shard_key(stream_id, KEPT_SHARD), f"{CONNECTION_PREFIX}{one.id}"))
             write.update(
                 MemberItem(room_key(stream_id), f"{MEMBER_PREFIX}{after.account}"),
                 actions=[

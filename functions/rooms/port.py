@@ -56,6 +56,14 @@ class Rooms(Protocol):
         """A shard's connections, or those that began to join at ``since_ms`` or later."""
         ...
 
+    def choose_frames(self, stream_id: str, one: Connection) -> bool:
+        """Write down whether a connection is ``by_socket``, wherever it stands; False when it is gone."""
+        ...
+
+    def tell_stadium(self, stream_id: str, stadium: bool) -> None:
+        """Tell the relay, by the stream's item, whether its frames are to travel in the media."""
+        ...
+
     def count_connections(self, stream_id: str, shard: int, now_s: int) -> int: ...
     def put_frame(self, stream_id: str, frame: StoredFrame) -> bool: ...
     def rewrite_frame(self, stream_id: str, seq: int, before: str, after: str) -> bool: ...
@@ -117,6 +125,8 @@ class Sockets(Protocol):
         told: int | None,
         closing: str | None,
         whole: str | None = None,
+        part: int = 0,
+        parts: int = 1,
     ) -> None:
         """Have another function post to one shard, without waiting for it (deliver.py names the parameters)."""
         ...

@@ -96,10 +96,20 @@ class ApiSockets:
         told: int | None,
         closing: str | None,
         whole: str | None = None,
+        part: int = 0,
+        parts: int = 1,
     ) -> None:
-        payload = {"room": stream_id, "shard": shard, "bodies": list(bodies), "told": told, "closing": closing}
+        payload: dict[str, Any] = {
+            "room": stream_id,
+            "shard": shard,
+            "bodies": list(bodies),
+            "told": told,
+            "closing": closing,
+        }
         if whole is not None:
             payload["whole"] = whole
+        if parts > 1:
+            payload |= {"part": part, "parts": parts}
         aws.client("lambda").invoke(
             FunctionName=settings.required("DELIVER_FUNCTION"), InvocationType="Event", Payload=json.dumps(payload)
         )

@@ -17,12 +17,15 @@ from msgspec.structs import replace
 from functions import clock
 from functions.rooms.fold import Folded, fold
 from functions.rooms.model import (
+    EMPTY_LOOKS,
+    KEPT_SHARD,
     Connection,
     InboxEntry,
     Limits,
     RoomState,
     ShardCount,
     StoredFrame,
+    media_serves,
     slot_over_ms,
 )
 from functions.rooms.port import Rooms, Sockets
@@ -34,6 +37,8 @@ POST_MS_MIN: Final = 500
 ATTEMPTS_MAX: Final = 5
 # From a join's own time to its registration: the route's time limit of 10 s, the longest frame, and clocks.
 JOIN_MS_MAX: Final = 20_000
+# A stadium counts one shard a frame, each in its turn; all of them only where nothing else happened for so long.
+STADIUM_QUIET_MS: Final = 10_000
 
 
 class Outcome(Struct, frozen=True):
@@ -46,12 +51,13 @@ class Outcome(Struct, frozen=True):
 
 class Audience(Struct, frozen=True):
     """Who is there: the shards that may hold someone (the ``newest`` takes people in, those beyond it may soon), how
-    many viewers in all, and, of a single shard, its connections."""
+    many viewers in all, and, of a single shard, its connections. Of a stadium, also whom it posts to itself."""
 
     shards: tuple[int, ...]
     newest: int
     viewers: int
     connections: list[Connection] | None
+    kept: list[Connection] = []
 
 
 def sequence(
@@ -113,16 +119,20 @@ class _Step:
         read_ms = clock.now_ms()
         inbox: list[InboxEntry]
         state: RoomState | None
-        first_shard: list[Connection]
-        inbox, state, first_shard = rooms.together(
+        looked_at: list[Connection]
+        stadium = head is not None and head.stadium
+        inbox, state, looked_at = rooms.together(
             lambda: rooms.inbox(stream_id, self.limits.inbox_read_max),
             lambda: rooms.state(stream_id),
-            lambda: rooms.connections(stream_id, 0),
+            lambda: rooms.connections(stream_id, KEPT_SHARD if stadium else 0),
         )
         if state is None:
             return None
         full = len(inbox) >= self.limits.inbox_read_max
-        audience = self._audience(state, first_shard)
+        if head is not None and stadium:
+            audience = self._stadium(state, head, looked_at)
+        else:
+            audience = self._audience(state, looked_at)
         head = self._without_removed(head, inbox)
         if head is not None:
             held = set(head.event_ids)
@@ -144,13 +154,14 @@ class _Step:
                 inbox,
                 questions=questions,
                 viewers=viewers,
+                by_media=media_serves(audience.kept, viewers, read_ms // 1000),
                 read_ms=read_ms,
                 now_ms=clock.now_ms(),
                 limits=self.limits,
             )
 
         made = folded(audience.viewers)
-        if made is None:
+        if made is None and not (stadium and head is not None and read_ms - head.at_ms < STADIUM_QUIET_MS):
             audience = self._recount(state, audience)
             made = folded(audience.viewers)
         if made is None:
@@ -162,8 +173,14 @@ class _Step:
         if more:
             # A ring for what was left behind must not take this frame as its answer.
             frame = replace(frame, read_ms=0)
+        if stadium and not frame.stadium:
+            # Before the frame, or a run that dies in between would leave the relay in the room for ever.
+            rooms.tell_stadium(stream_id, False)
         if not rooms.put_frame(stream_id, frame):
             return None, True
+        if frame.stadium and not any(one.relay for one in self._live(audience.kept)):
+            # With each frame until it is there: it may have been told and have died since.
+            rooms.tell_stadium(stream_id, True)
         self._post(frame, state, audience, made.shown)
         if frame.event_ids:
             rooms.delete_inbox(stream_id, frame.event_ids)
@@ -186,20 +203,45 @@ class _Step:
         now_s = clock.now_ms() // 1000
         return [one for one in connections if one.expires_s > now_s and one.closing is None]
 
-    def _audience(self, state: RoomState, first_shard: list[Connection]) -> Audience:
+    def _audience(self, state: RoomState, first_shard: list[Connection] | None, stadium: bool = False) -> Audience:
         size = self.limits.shard_size
         # Who is counted in while this frame is made may open a shard that the room did not have when it was read.
         newest, coming = state.room.shard(size), state.room.shard(size, self.limits.joins_a_slot)
         if coming == 0:
+            if first_shard is None:
+                first_shard = self.rooms.connections(self.stream_id, 0)
             return Audience((0,), 0, len(self._live(first_shard)), first_shard)
         # A shard that was empty for long stays so, since only the newest takes anyone in. The others' numbers come from
         # those who post to them; the newest is counted, or nobody who comes in would ever be noticed.
         told = {n: one.viewers for n, one in state.shards.items()}
         empty_ms = clock.now_ms() - self.limits.empty_shard_ms
-        empty = {n for n, one in state.shards.items() if one.viewers == 0 and one.at_ms < empty_ms and n < newest}
+        empty = {n for n, one in state.shards.items() if n < newest and one.empty(empty_ms, stadium)}
         shards = tuple(n for n in range(coming + 1) if n not in empty)
         counted = self._count([n for n in shards if n >= newest or n not in told])
         return Audience(shards, newest, sum(counted.get(n, told.get(n, 0)) for n in shards), None)
+
+    def _stadium(self, state: RoomState, head: StoredFrame, kept: list[Connection]) -> Audience:
+        """The same of a stadium, where nobody posts to the shards and tells their numbers: one a frame is counted, each
+        in its turn, so that what a frame costs does not grow with the room."""
+        audience = self._audience(state, None, stadium=True)
+        if audience.connections is not None:
+            return replace(audience, kept=kept)
+        told = [n for n in audience.shards if n < audience.newest and n in state.shards]
+        untold = [n for n in audience.shards if n < audience.newest and n not in state.shards]
+        turn = [told[head.seq % len(told)]] if told else []
+        counted = self._count([*turn, *untold])
+        viewers = audience.viewers
+        now_ms = clock.now_ms()
+        for shard, now in counted.items():
+            before = state.shards.get(shard)
+            if before is None or before.viewers != now:
+                self.rooms.tell_shard(self.stream_id, shard, ShardCount(now, now_ms, looks=int(now == 0)))
+            elif now == 0 and before.looks == 0:
+                self.rooms.tell_shard(self.stream_id, shard, ShardCount(0, now_ms, looks=1))
+            elif now == 0 and before.looks < EMPTY_LOOKS and before.at_ms < now_ms - self.limits.empty_shard_ms:
+                self.rooms.tell_shard(self.stream_id, shard, replace(before, looks=EMPTY_LOOKS))
+            viewers += now - before.viewers if before is not None else 0
+        return replace(audience, viewers=viewers, kept=kept)
 
     def _recount(self, state: RoomState, audience: Audience) -> Audience:
         """The same, with every shard counted: nothing else changed, so someone left one of them, or nobody did."""
@@ -211,7 +253,7 @@ class _Step:
             # That the newest is empty is said anew each time: it counts as empty from when it was the newest no more.
             if told is None or told.viewers != viewers or shard >= audience.newest:
                 self.rooms.tell_shard(self.stream_id, shard, ShardCount(viewers, clock.now_ms()))
-        return Audience(audience.shards, audience.newest, sum(counted.values()), None)
+        return replace(audience, viewers=sum(counted.values()))
 
     def _count(self, shards: list[int]) -> dict[int, int]:
         now_s = clock.now_ms() // 1000
@@ -230,6 +272,14 @@ class _Step:
 
     def _post(self, frame: StoredFrame, state: RoomState, audience: Audience, shown: str | None = None) -> None:
         closing = "not_live" if frame.ended else None
+        if frame.transport == "media" and not frame.switched:
+            self._post_kept(frame, shown)
+            return
+        if audience.kept:
+            # Everyone is sent this one where they are counted, and the relay here.
+            relays = [one for one in audience.kept if one.relay]
+            gone = post_frame(self.sockets, frame.body, shown, self._live(relays), max(POST_MS_MIN, frame.tick_ms))
+            self._dismiss([*relays, *self._going(audience.kept)], gone, closing)
         if audience.connections is None:
             for shard in audience.shards:
                 self._deliver(shard, [shown or frame.body], state, audience, closing, frame.body if shown else None)
@@ -250,6 +300,23 @@ class _Step:
             gone = gone + post_frame(self.sockets, frame.body, shown, self._live(late), within_ms)
         self._dismiss([*audience.connections, *late], gone, closing)
 
+    def _post_kept(self, frame: StoredFrame, shown: str | None) -> None:
+        """Post to those who do not read frames out of the media: relays, hosts, moderators, and who asked."""
+        # Read after the put: who registers later reads the frame.
+        kept = self.rooms.connections(self.stream_id, KEPT_SHARD)
+        parts = -(-len(kept) // self.limits.shard_size)
+        if parts > 1:
+            for part in range(parts):
+                bodies, whole = [shown or frame.body], frame.body if shown else None
+                self.sockets.deliver(self.stream_id, KEPT_SHARD, bodies, None, None, whole, part, parts)
+            return
+        gone = post_frame(self.sockets, frame.body, shown, self._live(kept), max(POST_MS_MIN, frame.tick_ms))
+        self._dismiss(kept, gone, None)
+
+    @staticmethod
+    def _going(kept: list[Connection]) -> list[Connection]:
+        return [one for one in kept if one.closing is not None and not one.relay]
+
     def _deliver(
         self,
         shard: int,
@@ -265,6 +332,8 @@ class _Step:
     def _send_away(self, state: RoomState, audience: Audience) -> None:
         # A room that ended while its last run died still has people in it.
         closing = None if state.room.live else "not_live"
+        if audience.kept:
+            self._dismiss([*(one for one in audience.kept if one.relay), *self._going(audience.kept)], [], closing)
         if audience.connections is not None:
             self._dismiss(audience.connections, [], closing)
         elif closing is not None and audience.viewers:

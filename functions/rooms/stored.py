@@ -50,6 +50,7 @@ from functions.rooms.items import (
 )
 from functions.rooms.messages import ChatEvent, RoomEvent
 from functions.rooms.model import (
+    KEPT_SHARD,
     REACTIONS,
     Connection,
     InboxEntry,
@@ -61,6 +62,7 @@ from functions.rooms.model import (
 )
 from functions.rooms.port import Desk, Refused, Registration
 from functions.rooms.voting import Question
+from functions.streams import table as streams
 
 JOIN_ATTEMPTS_MAX: Final = 5
 CONDITION_FAILED: Final = "ConditionalCheckFailedException"
@@ -124,7 +126,7 @@ class StoredRooms:
             else:
                 shard = int(key.removeprefix(f"{VIEWERS}#"))
                 told = ViewersItem.from_raw_data(row)
-                shards[shard] = ShardCount(int(told.viewers), int(told.at_ms))
+                shards[shard] = ShardCount(int(told.viewers), int(told.at_ms), int(told.looks))
         return None if room is None else RoomState(room, reactions, viewers, shards, votes)
 
     def questions(self, stream_id: str, question_ids: Sequence[str]) -> list[Question]:
@@ -137,16 +139,17 @@ class StoredRooms:
             shard_key(stream_id, shard),
             None,
             filter_condition=ConnectionItem.joined_ms >= since_ms if since_ms else None,
-            only=["sk", "account", "expires_at", "closing", "sent_all"],
+            only=["sk", "account", "shard", "expires_at", "closing", "sent_all", "by_socket"],
         )
         return [
             Connection(
                 id=str(row["sk"]["S"]).removeprefix(CONNECTION_PREFIX),
                 account=str(row["account"]["S"]),
-                shard=shard,
+                shard=int(row["shard"]["N"]),
                 expires_s=int(row["expires_at"]["N"]),
                 closing=raw_text(row, "closing"),
                 sent_all=bool(row.get("sent_all", {}).get("BOOL")),
+                by_socket=bool(row.get("by_socket", {}).get("BOOL")),
             )
             for row in rows
         ]
@@ -199,13 +202,39 @@ class StoredRooms:
                 raise
 
     def tell_shard(self, stream_id: str, shard: int, count: ShardCount) -> None:
-        ViewersItem(room_key(stream_id), f"{VIEWERS}#{shard}", viewers=count.viewers, at_ms=count.at_ms).save()
+        key = f"{VIEWERS}#{shard}"
+        ViewersItem(room_key(stream_id), key, viewers=count.viewers, at_ms=count.at_ms, looks=count.looks).save()
 
     def forget_connections(self, stream_id: str, gone: Sequence[Connection]) -> None:
         with ConnectionItem.batch_write() as batch:
             for one in gone:
                 batch.delete(ConnectionItem(shard_key(stream_id, one.shard), f"{CONNECTION_PREFIX}{one.id}"))
                 batch.delete(ConnectionItem(account_key(one.account), f"{CONNECTION_PREFIX}{one.id}"))
+                if (one.kept or one.closing) and not one.relay:
+                    batch.delete(ConnectionItem(shard_key(stream_id, KEPT_SHARD), f"{CONNECTION_PREFIX}{one.id}"))
+
+    def choose_frames(self, stream_id: str, one: Connection) -> bool:
+        key = f"{CONNECTION_PREFIX}{one.id}"
+        chosen = ConnectionItem.by_socket.set(True) if one.by_socket else ConnectionItem.by_socket.remove()
+        there: Condition = ConnectionItem.pk.exists()
+
+        def write_all() -> None:
+            with TransactWrite(connection=storage.connection()) as write:
+                if not one.kept:
+                    write.delete(ConnectionItem(shard_key(stream_id, KEPT_SHARD), key))
+                for home in (shard_key(stream_id, one.shard), account_key(one.account)):
+                    write.update(ConnectionItem(home, key), actions=[chosen], condition=there)
+                if one.kept:
+                    write.save(ConnectionItem.of_kept(stream_id, one))
+
+        try:
+            transaction.commit(write_all)
+        except transaction.ConditionError:
+            return False
+        return True
+
+    def tell_stadium(self, stream_id: str, stadium: bool) -> None:
+        streams.tell_stadium(stream_id, stadium)
 
     # --- commenting, reacting
 
@@ -343,8 +372,10 @@ class StoredRooms:
                     )
                 write.save(ConnectionItem.of_shard(stream_id, one))
                 write.save(ConnectionItem.of_account(stream_id, one))
+                if one.kept and not one.relay:
+                    write.save(ConnectionItem.of_kept(stream_id, one))
                 for stream, old in registration.evicted:
-                    write.save(ConnectionItem.of_shard(stream, old))
+                    leave(write, stream, old)
                 if registration.event is not None:
                     write.save(inbox_item(stream_id, registration.event))
 
@@ -377,14 +408,15 @@ class StoredRooms:
         return [one.result() for one in waiting]
 
     def refresh(self, account: str, connection_id: str, expires_s: int) -> Connection | None:
-        """Keep a connection alive until then, in both places (two calls); None when it is not in a room."""
+        """Keep a connection alive until then, wherever it stands (two calls, or three); None when it is in no room."""
         mine = ConnectionItem(account_key(account), f"{CONNECTION_PREFIX}{connection_id}")
         try:
             mine.update([ConnectionItem.expires_at.set(expires_s)], ConnectionItem.stream.exists())
             found = mine.to_connection()
-            ConnectionItem(shard_key(mine.stream, found.shard), mine.sk).update(
-                [ConnectionItem.expires_at.set(expires_s)], ConnectionItem.stream.exists()
-            )
+            for shard in {found.shard, KEPT_SHARD} if found.kept else {found.shard}:
+                ConnectionItem(shard_key(mine.stream, shard), mine.sk).update(
+                    [ConnectionItem.expires_at.set(expires_s)], ConnectionItem.stream.exists()
+                )
         except UpdateError as error:
             if error.cause_response_code == CONDITION_FAILED:
                 return None
@@ -396,6 +428,13 @@ def unchanged(before: Member) -> Condition:
     """That nobody wrote this member since it was read."""
     same: Condition = MemberItem.version == before.version
     return MemberItem.version.does_not_exist() | same if before.version == 0 else same
+
+
+def leave(write: TransactWrite, stream_id: str, one: Connection) -> None:
+    """Mark a connection as ``closing`` in its shard, and where a stadium finds it too: there nobody reads shards."""
+    write.save(ConnectionItem.of_shard(stream_id, one))
+    if not one.relay:
+        write.save(ConnectionItem.of_kept(stream_id, one))
 
 
 def act(write: TransactWrite, stream_id: str, before: Member, after: Member, event: RoomEvent) -> None:

@@ -56,7 +56,7 @@ class HostIndex(GlobalSecondaryIndex[Any]):
 
 
 class StreamItem(storage.StoredItem):
-    """``stream#{id}`` / ``stream``. The relay reads ``state``, ``key_generation``, ``media`` and ``media_at``."""
+    """``stream#{id}`` / ``stream``. The relay reads ``state``, ``key_generation``, ``stadium`` and who may watch."""
 
     class Meta(storage.StoredItem.Meta):
         table_name = "named-by-setting"
@@ -97,6 +97,7 @@ class StreamItem(storage.StoredItem):
     media_generation = NumberAttribute(default=0)
     flowed = BooleanAttribute(default=False)
     preview = BooleanAttribute(default=False)
+    stadium = BooleanAttribute(null=True)
     followers_at_start = NumberAttribute(default=0)
     followers_at_end = NumberAttribute(null=True)
     summary = JSONAttribute(null=True)
@@ -329,6 +330,15 @@ def iterate_feed(key: FeedKey, before: str | None = None) -> list[str]:
     """Ids of all streams under one key of the index `feed`, oldest first, those that started before a time if given."""
     condition = StreamItem.started_at < before if before is not None else None
     return [item.pk.removeprefix("stream#") for item in StreamItem.feed_index.query(key, condition, page_size=500)]
+
+
+def tell_stadium(stream_id: str, stadium: bool) -> None:
+    """Tell the relay whether the room's frames are to travel in the media; nothing for a stream that is gone."""
+    try:
+        StreamItem(_pk(stream_id), STREAM).update([StreamItem.stadium.set(stadium)], StreamItem.pk.exists())
+    except UpdateError as error:
+        if error.cause_response_code != REFUSED:
+            raise
 
 
 def _update(stream_id: str, actions: list[Action], condition: Condition) -> Stream:

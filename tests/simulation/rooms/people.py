@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from functions import clock
 from functions.errors import OnairError
@@ -15,6 +16,7 @@ from functions.rooms.answer import Caller
 from functions.rooms.chat import comment
 from functions.rooms.join import join
 from functions.rooms.messages import ChatEvent, ChatMessage, Frame, JoinMessage, MutedEvent, ReactMessage, Sender
+from functions.rooms.model import KEPT_SHARD, RELAY_TTL_S
 from functions.rooms.react import react
 from functions.rooms.removal import removal
 from functions.rooms.resume import page
@@ -22,6 +24,8 @@ from functions.rooms.voting import check_vote, option_key
 from tests.simulation.rooms.world import EPOCH, STREAM, CrashError, World
 
 GAP_MS = 2_000
+# What comes in the media is seconds behind the socket, and not missing for that.
+MEDIA_GAP_MS = 6_000
 PING_MS = 3_000
 PAGE_BYTES = 4_000
 
@@ -42,6 +46,11 @@ class Client:
     events: list[str] = field(default_factory=list[str])
     # Times that something was missing for so long that the client asked for it.
     healed: int = 0
+    # Where the frame after the last one comes, and whether this client asked for the socket whatever it is.
+    transport: str = "socket"
+    by_socket: bool = False
+    looked_ms: float = 0
+    by_media: set[int] = field(default_factory=set[int])
 
     @property
     def caller(self) -> Caller:
@@ -74,7 +83,9 @@ class Client:
     def join(self) -> bool:
         """Join on the open socket; False when no answer came."""
         self.waiting = True
+        self.choose()
         resume = JoinMessage() if self.seq is None else JoinMessage(EPOCH, self.seq)
+        resume = replace(resume, frames="socket") if self.by_socket else resume
         try:
             answer = json.loads(msgspec.json.encode(join(self.world.rooms, self.caller, resume, self.world.limits)))
             frames, seq, more = answer["frames"], answer["seq"], answer.get("more", False)
@@ -100,11 +111,13 @@ class Client:
                 continue
             assert frame["seq"] == self.seq + 1, f"{self.name} has {self.seq} and storage skipped to {frame['seq']}"
             self.seq = frame["seq"]
+            self.transport = frame["transport"]
             self.applied.append(frame["seq"])
             self.events += [event["id"] for event in frame["events"]]
 
     def take(self) -> bool:
         """Apply what came; True when there is a gap before what is kept."""
+        self.look()
         mailbox = self.world.sockets.mailboxes.get(self.connection, [])
         while mailbox:
             frame = json.loads(mailbox.pop(0))
@@ -116,6 +129,27 @@ class Client:
             self.apply([self.kept.pop(self.seq + 1)])
         self.kept = {seq: frame for seq, frame in self.kept.items() if seq > self.seq}
         return bool(self.kept)
+
+    def choose(self) -> None:
+        """Some cannot play the picture for a while, and ask for the socket."""
+        self.by_socket = not self.world.kind and self.world.rng.random() < 0.2
+
+    def look(self) -> None:
+        """See what the picture brought since the last look, to who plays it."""
+        after_ms, self.looked_ms = self.looked_ms, self.world.now
+        if self.by_socket or not after_ms:
+            return
+        for body in self.world.media.between(after_ms, self.world.now):
+            frame = json.loads(body)
+            if self.seq is None or (frame["seq"] > self.seq and frame["seq"] not in self.kept):
+                self.by_media.add(frame["seq"])
+            self.kept.setdefault(frame["seq"], frame)
+
+    @property
+    def patience_ms(self) -> float:
+        """How long a frame may be missing: the next one of those that come in the media is merely not shown yet."""
+        flowing = self.world.rooms.room.media == "flowing"
+        return MEDIA_GAP_MS if self.transport == "media" and flowing and not self.by_socket else GAP_MS
 
     def run(self) -> None:
         rng = self.world.rng
@@ -131,7 +165,7 @@ class Client:
 
     def still_behind(self, seq: int) -> bool:
         """True when that frame is not here after a while either: it may just be on its way."""
-        until_ms = self.world.now + GAP_MS
+        until_ms = self.world.now + self.patience_ms
         while self.world.now < until_ms and self.connection in self.world.sockets.mailboxes:
             self.world.sleep_ms(50)
             self.take()
@@ -148,12 +182,13 @@ class Client:
         while self.connection in self.world.sockets.mailboxes:
             self.world.sleep_ms(20 + rng.random() * 60)
             gap_ms = (gap_ms or self.world.now) if self.take() else None
-            if gap_ms is not None and self.world.now - gap_ms > GAP_MS:
+            if gap_ms is not None and self.world.now - gap_ms > self.patience_ms:
                 self.healed += 1
                 return
             if self.world.now > ping_ms:
                 ping_ms += PING_MS
                 try:
+                    self.ping()
                     head = self.world.rooms.head(STREAM)
                 except CrashError:
                     continue
@@ -161,8 +196,75 @@ class Client:
                 if head is not None and head.seq > self.seq and self.still_behind(head.seq):
                     self.healed += 1
                     return
-            if self.world.now > leave_ms and not self.world.kind:
+            if self.leaves(leave_ms):
+                self.take()
                 self.disconnect()
+
+    def ping(self) -> None:
+        """A viewer's right to be here outlasts any run."""
+
+    def leaves(self, leave_ms: float) -> bool:
+        return self.world.now > leave_ms and not self.world.kind
+
+
+@dataclass
+class Relay(Client):
+    """The relay as a member: joins where the room is a stadium, writes its frames into the media, dies at times.
+
+    What it has not seen it asks for at once: others wait for it.
+    """
+
+    @property
+    def caller(self) -> Caller:
+        return replace(super().caller, role="relay")
+
+    @property
+    def patience_ms(self) -> float:
+        return 500
+
+    def choose(self) -> None:
+        """It reads no picture."""
+
+    def look(self) -> None:
+        """Nor does it look at one."""
+
+    def apply(self, frames: list[dict[str, Any]]) -> None:
+        before = self.seq
+        super().apply(frames)
+        for frame in sorted(frames, key=lambda frame: frame["seq"]):
+            if frame["transport"] == "media" and before is not None and frame["seq"] > before:
+                self.world.media.write(json.dumps(frame))
+
+    def run(self) -> None:
+        rng = self.world.rng
+        while True:
+            if not self.world.media.wanted:
+                self.take()
+                self.disconnect()
+                self.world.sleep_ms(200 + rng.random() * 800)
+                continue
+            if self.connection not in self.world.sockets.mailboxes:
+                # Another task: it knows nothing of what the one before it read.
+                self.seq = self.first = None
+                self.kept.clear()
+                self.connect()
+            if not self.join():
+                self.disconnect()
+                self.world.sleep_ms(rng.random() * 500)
+                continue
+            self.stay()
+
+    def ping(self) -> None:
+        rooms, place = self.world.rooms, (KEPT_SHARD, self.connection)
+
+        def refresh() -> None:
+            if place in rooms.by_shard:
+                rooms.by_shard[place] = replace(rooms.by_shard[place], expires_s=clock.now_ms() // 1000 + RELAY_TTL_S)
+
+        self.world.call("refresh", refresh)
+
+    def leaves(self, leave_ms: float) -> bool:
+        return not self.world.media.wanted or (super().leaves(leave_ms) and not self.world.plan.healthy)
 
 
 @dataclass

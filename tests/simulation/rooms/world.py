@@ -19,6 +19,7 @@ from functions.rooms.deliver import Delivery, deliver
 from functions.rooms.items import inbox_item
 from functions.rooms.messages import RemovedEvent, RoomEvent, Sender
 from functions.rooms.model import (
+    KEPT_SHARD,
     Connection,
     InboxEntry,
     Limits,
@@ -57,11 +58,15 @@ class Plan:
     two_at_once: float
     shard_size: int
     inbox_read_max: int
+    # From so many viewers on frames travel in the media, where each of them may miss some.
+    stadium_viewers: int
+    media_lost: float
 
     @property
     def healthy(self) -> bool:
         """Nothing dies, nothing is lost and nothing is slow; others may still come between any two calls."""
-        return self.crash_before == self.crash_after == self.post_lost == 0 and self.call_ms_max <= 8
+        dead = self.crash_before + self.crash_after + self.post_lost + self.media_lost
+        return dead == 0 and self.call_ms_max <= 8
 
     @staticmethod
     def drawn(rng: random.Random) -> Plan:
@@ -76,6 +81,8 @@ class Plan:
             two_at_once=rng.choice([0.0, 0.3]),
             shard_size=rng.choice([400, 3]),
             inbox_read_max=rng.choice([500, 500, 4]),
+            stadium_viewers=rng.choice([5_000, 2, 3, 4]),
+            media_lost=0.0 if healthy else rng.choice([0.0, 0.1]),
         )
 
 
@@ -107,6 +114,7 @@ class World:
             inbox_read_max=self.plan.inbox_read_max,
             empty_shard_ms=35_000,
             joins_a_slot=8,
+            stadium_viewers=self.plan.stadium_viewers,
             # What is not shown is not lost: here every client must hold every event.
             display_lines_s=10_000,
         )
@@ -116,6 +124,8 @@ class World:
         self.kind = False
         self.rooms = FakeRooms(self)
         self.sockets = FakeSockets(self)
+        self.media = FakeMedia(self)
+        self.people: list[Any] = []
         self.queue: list[Message] = []
         self.slots_seen: set[int] = set()
         self.in_flight: list[Message] = []
@@ -271,6 +281,27 @@ class FakeRooms:
 
         return self.world.call("count", read)
 
+    def choose_frames(self, stream_id: str, one: Connection) -> bool:
+        def choose() -> bool:
+            home, mine = (one.shard, one.id), (one.account, one.id)
+            if home not in self.by_shard or mine not in self.by_account:
+                return False
+            self.by_shard[home] = replace(self.by_shard[home], by_socket=one.by_socket)
+            self.by_account[mine] = replace(self.by_account[mine], by_socket=one.by_socket)
+            if one.kept:
+                self.by_shard[KEPT_SHARD, one.id] = one
+            else:
+                self.by_shard.pop((KEPT_SHARD, one.id), None)
+            return True
+
+        return self.world.call("choose frames", choose)
+
+    def tell_stadium(self, stream_id: str, stadium: bool) -> None:
+        def tell() -> None:
+            self.world.media.wanted = stadium
+
+        self.world.call(f"tell stadium {stadium}", tell)
+
     def put_frame(self, stream_id: str, frame: StoredFrame) -> bool:
         def put() -> bool:
             if any(one.seq == frame.seq for one in self.frames):
@@ -311,6 +342,8 @@ class FakeRooms:
         for one in gone:
             self.world.call("forget", lambda one=one: self.by_shard.pop((one.shard, one.id), None))
             self.world.call("forget", lambda one=one: self.by_account.pop((one.account, one.id), None))
+            if (one.kept or one.closing) and not one.relay:
+                self.world.call("forget", lambda one=one: self.by_shard.pop((KEPT_SHARD, one.id), None))
 
     def desk(self, stream_id: str, account: str, connection_id: str) -> Desk:
         def read() -> Desk:
@@ -425,8 +458,11 @@ class FakeRooms:
             self.nonces[registration.nonce] = one.id
             self.by_shard[one.shard, one.id] = one
             self.by_account[one.account, one.id] = one
+            if one.kept:
+                self.by_shard[KEPT_SHARD, one.id] = one
             for _, old in registration.evicted:
                 self.by_shard[old.shard, old.id] = old
+                self.by_shard[KEPT_SHARD, old.id] = old
                 self.by_account.pop((old.account, old.id), None)
             if new is not None:
                 self.members[new.account] = new
@@ -494,8 +530,10 @@ class FakeSockets:
         told: int | None,
         closing: str | None,
         whole: str | None = None,
+        part: int = 0,
+        parts: int = 1,
     ) -> None:
-        delivery = Delivery(stream_id, shard, list(bodies), told, closing, whole)
+        delivery = Delivery(stream_id, shard, list(bodies), told, closing, whole, part, parts)
         self.world.call("deliver", lambda: self.world.start(lambda: self._deliver(delivery)))
 
     def _deliver(self, delivery: Delivery) -> None:
@@ -503,3 +541,24 @@ class FakeSockets:
             deliver(self.world.rooms, self, delivery, self.world.limits)
         except CrashError:
             return
+
+
+@dataclass
+class FakeMedia:
+    """The picture with the frames that the relay wrote into it: each is shown seconds later, at one time to all who
+    plays. While the host's media is lost, nothing comes of what is written."""
+
+    world: World
+    wanted: bool = False
+    shown: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
+    latency_ms: float = 1_500
+
+    def write(self, frame: str) -> None:
+        if self.world.rooms.room.media == "flowing":
+            self.shown.append((self.world.now + self.latency_ms, frame))
+
+    def between(self, after_ms: float, until_ms: float) -> list[str]:
+        """What is shown to a player that looks again, without what it missed."""
+        lost = 0.0 if self.world.kind else self.world.plan.media_lost
+        due = [frame for at_ms, frame in self.shown if after_ms < at_ms <= until_ms]
+        return [frame for frame in due if self.world.rng.random() >= lost]
