@@ -21,6 +21,7 @@ from functions.errors import CODES
 from infra import rules
 from infra.handler import House
 from infra.interfaces import interface
+from infra.rooms import Rooms
 from infra.settings import ROOT
 from infra.streams import Streams
 from infra.web import Web
@@ -53,6 +54,7 @@ class Relay(Construct):
         *,
         house: House,
         streams: Streams,
+        rooms: Rooms,
         web: Web,
         signing: secretsmanager.Secret,
         playback: secretsmanager.Secret,
@@ -96,7 +98,7 @@ class Relay(Construct):
             "Flow logs of media would cost more than they tell: each publisher and each pull is a flow.",
         )
         self._open_ports()
-        self._run(streams, web, signing, playback, origin)
+        self._run(streams, rooms, web, signing, playback, origin)
         self._balance_http(origin)
         self._balance_rtmp()
         self._deliver(web, playback, origin)
@@ -144,6 +146,7 @@ class Relay(Construct):
     def _run(
         self,
         streams: Streams,
+        rooms: Rooms,
         web: Web,
         signing: secretsmanager.Secret,
         playback: secretsmanager.Secret,
@@ -176,6 +179,8 @@ class Relay(Construct):
                 "ALLOWED_ORIGIN": web.url,
                 "STREAMS_TABLE": streams.table.table_name,
                 "MEDIA_QUEUE_URL": streams.media.queue.queue_url,
+                # A stadium's room, which the relay enters with a ticket of its own.
+                "SOCKET_URL": rooms.stage.url,
                 "MEDIA_BUCKET": self.bucket.bucket_name,
                 "PART_MS": str(settings.relay_part_ms),
                 "SEGMENT_S": str(settings.relay_segment_s),

@@ -67,7 +67,7 @@ class Rooms(Construct):
         self.authorize.may(["secretsmanager:GetSecretValue"], on=[signing.secret_arn])
         self._add_routes(accounts, wallet)
         self._add_api()
-        self._add_sequencer()
+        self._add_sequencer(streams)
         self._add_insights(accounts)
         self._add_ring_live(streams)
         self._add_ring_later()
@@ -245,7 +245,7 @@ class Rooms(Construct):
             integration_response_key="$default",
         )
 
-    def _add_sequencer(self) -> None:
+    def _add_sequencer(self, streams: Streams) -> None:
         callback = {"SOCKET_CALLBACK_URL": self.stage.callback_url}
         self.deliver = Handler(
             self,
@@ -268,7 +268,12 @@ class Rooms(Construct):
             entry="rooms.sequence.handle",
             timeout_s=SEQUENCE_TIMEOUT_S,
             memory_mib=WHOLE_CORE_MIB,
-            environment={**self.writer_environment(), **callback, "DELIVER_FUNCTION": self.deliver.function_name},
+            environment={
+                **self.writer_environment(),
+                **callback,
+                "DELIVER_FUNCTION": self.deliver.function_name,
+                "STREAMS_TABLE": streams.table.table_name,
+            },
         )
         self.sequence.may(
             [
@@ -280,6 +285,7 @@ class Rooms(Construct):
             ],
             on=[self.table.table_arn],
         )
+        self.sequence.may(["dynamodb:UpdateItem"], on=[streams.table.table_arn])  # tells the relay of a stadium
         self.sequence.may(["lambda:InvokeFunction"], on=[self.deliver.function_arn])
         self.let_post(self.sequence)
         self.let_ring(self.sequence)

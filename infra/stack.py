@@ -59,6 +59,7 @@ class OnairStack(cdk.Stack):
             "Relay",
             house=house,
             streams=self.streams,
+            rooms=self.rooms,
             web=self.web,
             signing=signing,
             playback=playback,

@@ -50,6 +50,11 @@ class Addresses:
         return f"{self.web_url.replace('http', 'ws', 1)}/live"
 
     @property
+    def own_socket_url(self) -> str:
+        """The WebSocket API for programs on this machine: by loopback, without TLS."""
+        return f"ws://{LOOPBACK}:{self.ports.edge}/live"
+
+    @property
     def callback_url(self) -> str:
         """Where functions post to connections; they run here, so always by loopback."""
         return f"http://{LOOPBACK}:{self.ports.edge}/live"

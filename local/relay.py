@@ -126,6 +126,7 @@ def relay(declared: Mapping[str, str], addresses: Addresses) -> Supervised:
         # One process: nobody takes its streams over, and nobody reads its load.
         "DRAIN_S": "0",
         "DEPLOYMENT": "",
+        "SOCKET_URL": addresses.own_socket_url,
         **credentials(addresses),
     }
     return Supervised("relay", ["-m", "media.relay"], {**declared, **local})

@@ -35,6 +35,8 @@ class StreamItem(msgspec.Struct, frozen=True):
     key_generation: int
     # Whether anyone may see its picture in a feed: an audience of everyone, of any age.
     for_everyone: bool = False
+    # Whether the room's frames are to travel in the media.
+    stadium: bool = False
 
 
 class MediaState(msgspec.Struct, frozen=True):
@@ -158,7 +160,7 @@ class Control:
                 self._settings.streams_table: {
                     "Keys": keys,
                     "ConsistentRead": True,
-                    "ProjectionExpression": "pk, #state, key_generation, audience, min_age",
+                    "ProjectionExpression": "pk, #state, key_generation, audience, min_age, stadium",
                     "ExpressionAttributeNames": {"#state": "state"},
                 }
             }
@@ -175,4 +177,5 @@ def _item(item: dict[str, Any]) -> StreamItem:
         state=str(item.get("state", {}).get("S", "")),
         key_generation=int(item.get("key_generation", {}).get("N", "0")),
         for_everyone=item.get("audience", {}).get("S") == "everyone" and age == 0,
+        stadium=item.get("stadium", {}).get("BOOL") is True,
     )

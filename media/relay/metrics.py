@@ -43,6 +43,14 @@ class Metrics:
         self.pulled_bytes = Counter("onair_relay_pulled_bytes", "Bytes of media from other tasks", registry=registry)
         self.passed_on = Counter("onair_relay_passed_on", "WHIP and WHEP requests passed on", registry=registry)
         self.protected = Gauge("onair_relay_protected", "Whether ECS lets this task live", registry=registry)
+        self.rooms = Gauge("onair_relay_rooms", "Stadiums' rooms that this task is in", registry=registry)
+        self.room_frames = Counter("onair_relay_room_frames", "Frames of rooms taken for the media", registry=registry)
+        self.room_frames_dropped = Gauge(
+            "onair_relay_room_frames_dropped", "Frames of rooms on air that never reached the media", registry=registry
+        )
+        self.room_reconnects = Counter(
+            "onair_relay_room_reconnects", "Sockets to rooms that were lost", registry=registry
+        )
         self.control_errors = Counter("onair_relay_control_errors", "Failed calls to AWS", registry=registry)
 
     def bytes_sent(self) -> float:

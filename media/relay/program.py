@@ -22,6 +22,7 @@ from media.relay.lease import Beat
 from media.relay.segmenter import CutPart, Segmenter
 from media.relay.settings import Settings
 from media.relay.source import AccessUnit
+from media.relay.timed_metadata import TimedMetadata
 
 MEDIA_PLAYLIST: Final = "media.m3u8"
 # The timeline of a new publisher starts on a tick that is a whole AAC frame in both clocks (1,024 samples of 48 kHz).
@@ -53,7 +54,17 @@ class Formats(msgspec.Struct, frozen=True):
 class HeldSegment:
     """A segment in memory: its parts while it grows, one body with views into it afterwards."""
 
-    __slots__ = ("body", "discontinuity", "init_number", "msn", "parts", "pictures", "program_date_s", "views")
+    __slots__ = (
+        "body",
+        "discontinuity",
+        "events",
+        "init_number",
+        "msn",
+        "parts",
+        "pictures",
+        "program_date_s",
+        "views",
+    )
 
     def __init__(self, msn: int, init_number: int, program_date_s: float, discontinuity: bool) -> None:
         self.msn = msn
@@ -62,6 +73,8 @@ class HeldSegment:
         self.discontinuity = discontinuity
         self.parts: list[playlist.Part] = []
         self.views: list[memoryview] = []
+        # Boxes of the room's frames before each part: for viewers, and no part of what is kept of the broadcast.
+        self.events: list[bytes] = []
         self.body: bytes | None = None
         self.pictures = 0
 
@@ -74,6 +87,16 @@ class HeldSegment:
     def duration_s(self) -> float:
         """Length of its parts."""
         return sum(part.duration_s for part in self.parts)
+
+    def told_part(self, index: int) -> bytes:
+        """A part as viewers get it: the room's frames before the media."""
+        return self.events[index] + self.views[index]
+
+    def told(self) -> bytes | None:
+        """The closed segment as viewers get it; None while it grows."""
+        if self.body is None or not any(self.events):
+            return self.body
+        return b"".join(self.told_part(index) for index in range(len(self.views)))
 
     def close(self) -> None:
         """Join the parts: segment and parts then share one copy of the bytes."""
@@ -140,6 +163,7 @@ class Program:
         self._changed: asyncio.Future[None] | None = None
         self._rendered: dict[bool, bytes] = {}
         self.waiting = 0
+        self._room = TimedMetadata()
 
     # ---- from a source ----
 
@@ -190,6 +214,15 @@ class Program:
         self.media_at_s = time.monotonic()
         base = self._base_ticks * self._audio_rate // VIDEO_TIMESCALE
         self._segmenter.audio(AudioSample(pts=sample.pts + base, duration=sample.duration, data=sample.data), wall_s)
+
+    def room_frame(self, frame: bytes) -> None:
+        """A frame of the stadium's room: goes with the part that is growing."""
+        self._room.offer(frame, self._end_ticks)
+
+    @property
+    def room_frames_dropped(self) -> int:
+        """Frames of the room that no part could take."""
+        return self._room.dropped
 
     def interrupt(self) -> None:
         """Close what is open: media stopped or is about to change. What comes next follows a discontinuity."""
@@ -245,6 +278,7 @@ class Program:
         name = self._part_name(segment.msn, len(segment.parts))
         segment.parts.append(playlist.Part(name, part.duration / VIDEO_TIMESCALE, part.independent))
         segment.views.append(memoryview(part.body))
+        segment.events.append(self._room.take(part.start, part.duration))
         segment.pictures += part.pictures
         self.parts_cut += 1
         if self.state != "flowing":
@@ -337,13 +371,14 @@ class Program:
         msn, part = int(match[3]), None if match[4] is None else int(match[4])
         if part is None:
             segment = self._segment(msn)
-            return None if segment is None or segment.body is None else (segment.body, "video/iso.segment")
+            body = None if segment is None else segment.told()
+            return None if body is None else (body, "video/iso.segment")
         if self._part_name(msn, part) == self._hint():
             await self.wait(lambda: self._part_name(msn, part) != self._hint(), deadline_s)
         segment = self._segment(msn)
         if segment is None or part >= len(segment.views):
             return None
-        return bytes(segment.views[part]), "video/iso.segment"
+        return segment.told_part(part), "video/iso.segment"
 
     async def wait(self, condition: Callable[[], bool], deadline_s: float) -> bool:
         """Wait until ``condition`` holds after a change, at most ``deadline_s``; True when it holds."""

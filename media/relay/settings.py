@@ -33,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     streams_table: str = ""
     media_queue_url: str = ""
+    # The rooms' socket: of a stadium, frames are read here and written into the media. Empty: no stadium.
+    socket_url: str = ""
     signing_secret: str = ""
     playback_secret: str = ""
     # CloudFront adds this in `X-Onair-Origin`; empty means that only playback tokens open playlists.
@@ -101,6 +103,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         deployment=text("DEPLOYMENT"),
         streams_table=text("STREAMS_TABLE"),
         media_queue_url=text("MEDIA_QUEUE_URL"),
+        socket_url=text("SOCKET_URL"),
         signing_secret=text("SIGNING_SECRET"),
         playback_secret=text("PLAYBACK_SECRET"),
         origin_secret=text("ORIGIN_SECRET"),

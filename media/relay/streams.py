@@ -16,6 +16,7 @@ from media.relay.lease import Beat, Leases
 from media.relay.metrics import Metrics
 from media.relay.program import Program
 from media.relay.rights import StreamKey
+from media.relay.room import Rooms
 from media.relay.settings import Settings
 from media.relay.thumbnail import Thumbnailer
 
@@ -72,6 +73,7 @@ class Streams:
         self._after: dict[str, Beat] = {}
         # Told when a stream begins here, so that nobody looks for it elsewhere.
         self.on_begin: Callable[[str], None] = _nowhere
+        self._rooms = Rooms(settings, metrics)
         self._arriving: set[str] = set()
         self._generations: dict[str, int] = {}
         self._for_everyone: dict[str, bool] = {}
@@ -213,6 +215,8 @@ class Streams:
             return
         publisher = self.publishers.get(stream_id)
         program.preview_open = item is not None and item.for_everyone
+        wanted = item is not None and item.state == "live" and item.stadium
+        self._rooms.keep(stream_id, wanted, lambda frame: self._hand_on(stream_id, frame))
         if item is None or item.state != "live":
             program.end()
             if publisher is not None:
@@ -220,6 +224,12 @@ class Streams:
         elif publisher is not None and item.key_generation > publisher.key.generation:
             logger.info("stream key of %s was revoked: disconnecting its publisher", stream_id)
             self._later(self.left(publisher))
+
+    def _hand_on(self, stream_id: str, frame: bytes) -> None:
+        # The program of now: another one may have taken the place of that for which the room was entered.
+        program = self.programs.get(stream_id)
+        if program is not None:
+            program.room_frame(frame)
 
     def _announce(self, program: Program) -> None:
         self._announced_s[program.stream_id] = time.monotonic()
@@ -241,6 +251,7 @@ class Streams:
         self._metrics.streams_flowing.set(sum(program.state == "flowing" for program in programs))
         self._metrics.requests_blocked.set(sum(program.waiting for program in programs))
         self._metrics.media_held_bytes.set(sum(program.held_bytes() for program in programs))
+        self._metrics.room_frames_dropped.set(sum(program.room_frames_dropped for program in programs))
         for program in programs:
             seen = self._parts_seen.get(program.stream_id, 0)
             self._metrics.parts.inc(max(0, program.parts_cut - seen))
@@ -280,6 +291,7 @@ class Streams:
 
     def _forget(self, stream_id: str) -> None:
         self._release(stream_id)
+        self._rooms.leave(stream_id)
         for kept in (self.programs, self._generations, self._for_everyone, self._announced_s, self._parts_seen):
             kept.pop(stream_id, None)
 
@@ -301,6 +313,7 @@ class Streams:
         if closing:
             await asyncio.wait(closing, timeout=deadline_s)
         self.publishers.clear()
+        self._rooms.leave_all()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 

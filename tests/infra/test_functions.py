@@ -43,7 +43,7 @@ TOLD: dict[str, set[str]] = {
     "rooms.ping": ROOM,
     "rooms.disconnect": RINGS,
     "rooms.unknown": {"ROOMS_TABLE"},
-    "rooms.sequence": {*RINGS, "SOCKET_CALLBACK_URL", "DELIVER_FUNCTION"},
+    "rooms.sequence": {*RINGS, "SOCKET_CALLBACK_URL", "DELIVER_FUNCTION", "STREAMS_TABLE"},
     "rooms.deliver": {*ROOM, "SOCKET_CALLBACK_URL"},
     "rooms.insights": {*ROOM, "ACCOUNTS_TABLE", "SOCKET_CALLBACK_URL"},
     "rooms.ring_live": {*LIMITS, "STREAMS_TABLE", "RING_QUEUE_URL"},

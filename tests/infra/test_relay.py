@@ -28,7 +28,8 @@ def test_relay_is_told_addresses_in_the_open_and_secrets_as_secrets(cloud: Cloud
     container = _container(cloud)
     assert {variable["Name"] for variable in container["Environment"]} == {
         "RELAY_HOST", "RELAY_PORT", "RTMP_PORT", "RELAY_PUBLIC_URL", "ALLOWED_ORIGIN", "STREAMS_TABLE",
-        "MEDIA_QUEUE_URL", "MEDIA_BUCKET", "PART_MS", "SEGMENT_S", "DRAIN_S", "DEPLOYMENT", "AWS_DEFAULT_REGION",
+        "MEDIA_QUEUE_URL", "SOCKET_URL", "MEDIA_BUCKET", "PART_MS", "SEGMENT_S", "DRAIN_S", "DEPLOYMENT",
+        "AWS_DEFAULT_REGION",
         "SECRETS_GENERATION",
     }  # fmt: skip
     secrets = {secret["Name"]: secret["ValueFrom"]["Ref"][:-8] for secret in container["Secrets"]}

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+import jwt
 import msgspec
 import pytest
 from moto.cloudformation.models import cloudformation_backends
@@ -159,6 +160,7 @@ def _exercise(onair: Onair) -> None:
     _ballots(onair, host, viewer, stream["id"])
     _moderation(onair, host, stream["id"])
     _big_room(onair, stream["id"])
+    _stadium(onair, host, stream["id"])
     _schedules(onair, viewer, stream["id"], onair.broadcast(silent)["id"])
     host.call("POST", f"/streams/{stream['id']}/publish")
     host.call("POST", f"/streams/{stream['id']}/end")
@@ -306,6 +308,26 @@ def _big_room(onair: Onair, stream_id: str) -> None:
     onair.stack.faults.order(Faults(posts=PostFault(410, 1)))
     assert speaker.chat("to all shards")["type"] == "ack"
     wait_until(lambda: _seen(onair, "deliver", "BatchWriteItem"), "the one who is gone to be forgotten")
+
+
+def _stadium(onair: Onair, host: Any, stream_id: str) -> None:
+    """The threshold is far below the viewers: the relay is told, and enters."""
+    sequence = next(each for each in onair.stack.declared.functions.values() if ".sequence." in each.handler)
+    sequence.environment["STADIUM_VIEWERS"] = "1"
+    on_stage = onair.socket(host, stream_id)
+    on_stage.join()
+    on_stage.chat("so many of you")
+    wait_until(lambda: _seen(onair, "sequence", "UpdateItem"), "the relay to be told of the stadium")
+    told = onair.stack.declared.relay_environment
+    claims = {"sub": "relay", "stream": stream_id, "host": "", "role": "relay", "jti": "once", "aud": "socket"}
+    ticket = jwt.encode({**claims, "exp": clock.now_ms() // 1000 + 60}, told["SIGNING_SECRET"], "HS256")
+    relay = onair.open_socket(f"{told['SOCKET_URL']}?ticket={ticket}")
+    assert relay.join()["me"]["role"] == "visitor"
+    assert relay.chat("may I?")["code"] == "forbidden"
+    on_stage.chat("only to the relay, and to me")
+    relay.wait_for_event("chat", text="only to the relay, and to me")
+    on_stage.join(frames="socket")
+    del sequence.environment["STADIUM_VIEWERS"]
 
 
 def _schedules(onair: Onair, viewer: Any, stream_id: str, silent_id: str) -> None:
