@@ -44,6 +44,15 @@ export class FrameOrder {
     return { reset, behind, frames: this.#catchUp(detached ? [] : frames, seq, behind) };
   }
 
+  /** All that is kept ahead of a gap that nothing will fill any more, in order. */
+  rest() {
+    const kept = [...this.#kept.values()].filter((frame) => frame.epoch === this.epoch && frame.seq > this.seq);
+    this.#kept.clear();
+    kept.sort((a, b) => a.seq - b.seq);
+    if (kept.length > 0) this.seq = kept.at(-1).seq;
+    return kept;
+  }
+
   /** Takes one page of frames from storage, on the way to `seq`. */
   page(frames, seq, more) {
     return this.#catchUp(frames, seq, more);

@@ -2,6 +2,7 @@
 // picture without words: the last picture is kept, dimmed, and `state` says what is going on.
 import { LitElement, css, html } from "lit";
 import { icon } from "./icons.js";
+import { MediaFrames, frameInCue, framesIn } from "./media_frames.js";
 import { sheet } from "./style.js";
 import { t } from "./strings.js";
 
@@ -13,6 +14,8 @@ const RELOAD_MS = 8_000;
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 8_000;
 const WATCH_MS = 400;
+/** How often it is looked whether the picture has reached the next frame of the room. */
+const FRAMES_MS = 50;
 const SOUND_KEY = "onair.sound";
 
 const ownPlayer = () =>
@@ -20,6 +23,7 @@ const ownPlayer = () =>
 
 /**
  * @fires state - whenever `state` or `muted` changes
+ * @fires frame - a frame of the room that came in the media, when the picture is at its place: `detail`
  * @fires refused - the playback address was refused (a new ticket is needed); set `src` again
  */
 export class OnairPlayer extends LitElement {
@@ -102,6 +106,7 @@ export class OnairPlayer extends LitElement {
     this.landscape = false;
     this.blocked = false;
     this.retries = 0;
+    this.frames = new MediaFrames();
   }
 
   get video() {
@@ -131,6 +136,7 @@ export class OnairPlayer extends LitElement {
   connectedCallback() {
     super.connectedCallback();
     this.watch = setInterval(() => this.#look(), WATCH_MS);
+    this.reading = setInterval(() => this.#tell(this.frames.due(this.video?.currentTime ?? 0)), FRAMES_MS);
     addEventListener("online", this.#reloadSoon);
     document.addEventListener("visibilitychange", this.#shown);
   }
@@ -138,6 +144,7 @@ export class OnairPlayer extends LitElement {
   disconnectedCallback() {
     super.disconnectedCallback();
     clearInterval(this.watch);
+    clearInterval(this.reading);
     clearTimeout(this.retry);
     removeEventListener("online", this.#reloadSoon);
     document.removeEventListener("visibilitychange", this.#shown);
@@ -180,6 +187,7 @@ export class OnairPlayer extends LitElement {
     const video = this.video;
     if (ownPlayer()) {
       video.src = source;
+      this.#readCues(video);
       video.onerror = () => this.#failed();
     } else {
       const { default: Hls } = await import("hls.js");
@@ -198,6 +206,8 @@ export class OnairPlayer extends LitElement {
       backBufferLength: 10,
       maxBufferLength: 12,
       enableWorker: true,
+      // The room's frames are read as they are parsed: cues of the same instant would replace one another.
+      enableEmsgMetadataCues: false,
     });
     this.hls = hls;
     hls.on(Hls.Events.ERROR, (_, { fatal, type, response }) => {
@@ -211,12 +221,37 @@ export class OnairPlayer extends LitElement {
         this.#failed();
       }
     });
+    hls.on(Hls.Events.FRAG_PARSING_METADATA, (_, { samples }) => {
+      if (hls !== this.hls) return;
+      for (const { data, pts } of samples) for (const frame of framesIn(data)) this.frames.add(frame, pts);
+    });
     hls.loadSource(source);
     hls.attachMedia(video);
     this.recovered = false;
   }
 
+  /** Safari reads ID3 itself and hands out cues, at their time. */
+  #readCues(video) {
+    video.textTracks.onaddtrack = ({ track }) => {
+      if (track?.kind !== "metadata") return;
+      track.mode = "hidden";
+      const told = new WeakSet();
+      track.oncuechange = () => {
+        for (const cue of track.activeCues ?? []) {
+          if (told.has(cue)) continue;
+          told.add(cue);
+          this.#tell(frameInCue(cue));
+        }
+      };
+    };
+  }
+
+  #tell(frames) {
+    for (const frame of frames) this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
+  }
+
   #unload() {
+    this.#tell(this.frames.flush());
     this.hls?.destroy();
     this.hls = undefined;
     if (this.video) this.video.onerror = null;

@@ -2,13 +2,15 @@
 // reconnects spread in time, renewal before the service's two hours.
 import { FrameOrder } from "./frame_order.js";
 import { roomAfter } from "./room_state.js";
+import { Transport } from "./transport.js";
 
-const GAP_MS = 2_000;
 /** An act without an answer for this long is sent again with the same id, which is safe. */
 const ACK_MS = 8_000;
 /** A socket that has not opened and joined, or not answered a ping, in this time counts as dead. */
 const ANSWER_MS = 10_000;
 const SPREAD_MIN_MS = 3_000;
+/** In a stadium, about how often it is looked whether the picture still brings frames. */
+const PICTURE_MS = 1_000;
 const BACKOFF_MAX_MS = 30_000;
 const RENEW_MIN_MS = 90 * 60_000;
 const RENEW_MAX_MS = 115 * 60_000;
@@ -60,7 +62,7 @@ export class Room extends EventTarget {
   #sampleRate = 1;
   #pace = { ping_s: 300, react_interval_ms: 1_000, reconnect_spread_ms: SPREAD_MIN_MS };
   #attempt = 0;
-  #frames = undefined;
+  #transport = new Transport(Date.now());
 
   /**
    * @param {{ api: import("./api.js").Api, streamId: string, WebSocket?: typeof WebSocket, random?: () => number }} parts
@@ -140,8 +142,22 @@ export class Room extends EventTarget {
 
   /** Asks for what may have been missed, e.g. when the page comes back from the background. */
   check() {
-    if (this.state === "open") this.#ping();
+    if (this.state === "open" && this.#transport.byMedia(this.me?.role)) this.#join(this.#socket);
+    else if (this.state === "open") this.#ping();
     else if (this.#timers.has("reconnect")) this.#set("reconnect", this.random() * 500, () => this.#connect());
+  }
+
+  /** A frame that the player found in the media, at its time: one of those that a stadium does not post. */
+  mediaFrame(frame) {
+    if (this.state === "stopped" || frame.epoch !== this.#order.epoch) return;
+    this.#apply(this.#order.receive(frame), { counts: true });
+    this.#watchGap();
+  }
+
+  /** The screen tells whether its picture moves; a still one brings no frames, and then the socket has to. */
+  picture(moving) {
+    this.#transport.picture(moving, Date.now());
+    this.#watchPicture();
   }
 
   // --- connecting -----------------------------------------------------------------------------------------------
@@ -181,7 +197,9 @@ export class Room extends EventTarget {
     this.#order.waiting = true;
     this.#clear("gap");
     this.#set("answer", ANSWER_MS, () => this.#lost(socket));
-    this.#send({ action: "join", ...this.#order.resume, ...(this.#frames ? { frames: this.#frames } : {}) });
+    this.#clear("behind");
+    const { frames } = this.#transport;
+    this.#send({ action: "join", ...this.#order.resume, ...(frames ? { frames } : {}) });
   }
 
   #lost(socket) {
@@ -240,13 +258,15 @@ export class Room extends EventTarget {
       case "pong":
         this.#set("ping", this.#pace.ping_s * 1000, () => this.#ping());
         this.#clear("answer");
-        if (!this.#order.waiting && message.seq > this.#order.seq) this.#join(socket);
+        this.#behind(socket, message.seq);
         return;
       case "me":
         this.me = { ...this.me, ...message };
         this.dispatchEvent(new Event("me"));
         return;
       case "bye":
+        // What the media was still to bring does not come any more.
+        if (message.reconnect === false) this.#apply(this.#order.rest(), { counts: true });
         if (message.reconnect === false) this.#stopWith(new RoomError(message));
         else this.#lost(socket);
         return;
@@ -268,6 +288,7 @@ export class Room extends EventTarget {
     this.#ownTaps = {};
     this.dispatchEvent(new CustomEvent("snapshot", { detail: { reset } }));
     this.#apply(frames, { counts: false });
+    this.#watchPicture();
     if (behind && !(await this.#catchUp(socket, message.seq))) return;
     this.#attempt = 0;
     this.#setState("open");
@@ -295,21 +316,46 @@ export class Room extends EventTarget {
   }
 
   #frame(frame) {
-    if (frame.transport === "media" && this.#frames === undefined) {
-      // This client does not read frames out of the media: it asks to stay on the socket.
-      this.#frames = "socket";
-      this.#join(this.#socket);
-    }
+    this.#transport.heard(frame);
     const otherEpoch = !this.#order.waiting && frame.epoch !== this.#order.epoch;
     this.#apply(this.#order.receive(frame), { counts: true });
     if (otherEpoch) this.#join(this.#socket);
-    else if (!this.#order.gap) this.#clear("gap");
-    else if (!this.#timers.has("gap")) this.#set("gap", GAP_MS, () => this.#socket && this.#join(this.#socket));
+    else this.#watchGap();
+    this.#watchPicture();
+  }
+
+  #watchGap() {
+    if (!this.#order.gap) this.#clear("gap");
+    else if (!this.#timers.has("gap")) this.#set("gap", this.#patience, () => this.#socket && this.#join(this.#socket));
+  }
+
+  get #patience() {
+    return this.#transport.patience(this.me?.role, Math.max(this.#pace.reconnect_spread_ms, SPREAD_MIN_MS), this.random());
+  }
+
+  /** Is something missing up to `seq`? What comes in the media is merely not shown yet, for a while. */
+  #behind(socket, seq) {
+    if (this.#order.waiting || seq <= this.#order.seq) return;
+    if (!this.#transport.byMedia(this.me?.role)) return this.#join(socket);
+    this.#set("behind", this.#patience, () => {
+      if (socket === this.#socket && !this.#order.waiting && this.#order.seq < seq) this.#join(socket);
+    });
+  }
+
+  #watchPicture() {
+    const { told, frames } = this.#transport;
+    if (told === "socket" && frames === undefined) return this.#clear("picture");
+    if (this.#timers.has("picture")) return;
+    this.#set("picture", PICTURE_MS * (0.5 + this.random()), () => {
+      if (this.state === "open" && this.#transport.reconsider(this.me?.role, Date.now())) this.#join(this.#socket);
+      this.#watchPicture();
+    });
   }
 
   #apply(frames, { counts }) {
     if (frames.length === 0) return;
     for (const frame of frames) {
+      this.#transport.applied(frame);
       for (const event of frame.events ?? []) this.#event(event);
       if (!counts) continue;
       this.viewers = frame.viewers ?? this.viewers;

@@ -105,6 +105,7 @@ export class OnairWatch extends LitElement {
     const room = new Room({ api, streamId: this.streamId });
     this.room = room;
     this.roomState = room.state;
+    room.picture(this.player?.state === "playing");
     room.addEventListener("state", () => this.#roomChanged(room));
     room.addEventListener("ticket", ({ detail }) => this.#ticketed(detail));
     room.addEventListener("snapshot", ({ detail }) => this.#snapshot(detail));
@@ -424,8 +425,10 @@ export class OnairWatch extends LitElement {
           .label=${this.title}
           @state=${() => {
             this.playerState = this.player.state;
+            this.room?.picture(this.playerState === "playing");
             this.requestUpdate();
           }}
+          @frame=${({ detail }) => this.room?.mediaFrame(detail)}
           @refused=${this.#addressRefused}
         ></onair-player>
         <div class="veil" aria-hidden="true"></div>

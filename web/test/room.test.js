@@ -1,90 +1,8 @@
 // The room socket against a server that the test plays: protocol.md's rules, one a test. Time is node's mock clock.
 import assert from "node:assert/strict";
-import { beforeEach, mock, test } from "node:test";
+import { mock, test } from "node:test";
+import { FakeSocket, ME, api, chat, frame, joined, open, settle, sockets, tickets } from "./played_room.js";
 import { Room } from "../src/room.js";
-
-const ME = { role: "viewer" };
-let sockets;
-let tickets;
-
-class FakeSocket {
-  constructor(url) {
-    this.url = url;
-    this.readyState = 0;
-    this.sent = [];
-    sockets.push(this);
-  }
-
-  open() {
-    this.readyState = 1;
-    this.onopen();
-  }
-
-  send(text) {
-    this.sent.push(JSON.parse(text));
-  }
-
-  close() {
-    this.readyState = 3;
-  }
-
-  /** The network closes it. */
-  drop() {
-    this.readyState = 3;
-    this.onclose?.();
-  }
-
-  tell(message) {
-    this.onmessage({ data: JSON.stringify(message) });
-  }
-
-  of(action) {
-    return this.sent.filter((message) => message.action === action);
-  }
-}
-
-const api = {
-  post: async (path) => {
-    tickets += 1;
-    assert.equal(path, "/streams/s1/ticket");
-    if (api.refusal) throw api.refusal;
-    return { socket_url: `ws://room?ticket=${tickets}`, role: "viewer" };
-  },
-  get: async () => assert.fail("nothing to page"),
-};
-
-/** Lets promises that are ready go on; the clock stands still. */
-const settle = async () => {
-  for (let n = 0; n < 12; n += 1) await Promise.resolve();
-};
-
-const joined = (more = {}) => ({
-  type: "joined", epoch: "e", seq: 0, ping_s: 300, react_interval_ms: 1000, reconnect_spread_ms: 2000,
-  reaction_kinds: ["❤️"], room: { viewers: 1, reactions: {} }, me: ME, frames: [], ...more,
-});
-const frame = (seq, more = {}) => ({ type: "frame", epoch: "e", seq, viewers: 1, reactions: {}, events: [], ...more });
-const chat = (id, clientId) => ({ id, type: "chat", text: id, client_id: clientId, from: { id: "a", name: "A" } });
-
-async function open(random = () => 0.5) {
-  const room = new Room({ api, streamId: "s1", WebSocket: FakeSocket, random });
-  const lines = [];
-  room.addEventListener("line", ({ detail }) => lines.push(detail.event.id));
-  room.start();
-  await settle();
-  const [socket] = sockets;
-  socket.open();
-  socket.tell(joined());
-  await settle();
-  return { room, socket, lines };
-}
-
-beforeEach(() => {
-  mock.timers.reset();
-  mock.timers.enable({ apis: ["setTimeout"] });
-  sockets = [];
-  tickets = 0;
-  api.refusal = undefined;
-});
 
 test("ticket, then socket, then join without a place", async () => {
   const { room, socket } = await open();
@@ -185,7 +103,7 @@ test("reconnects wait at random within the spread, doubling to thirty seconds", 
 
 test("an answer that says it is over stops the retries", async () => {
   for (const refusal of [{ status: 403, code: "banned" }, { status: 404, code: "not_found" }, { status: 409, code: "not_live" }]) {
-    sockets = [];
+    sockets.length = 0;
     const { room, socket } = await open();
     const before = tickets;
     api.refusal = refusal;
