@@ -303,5 +303,5 @@ def forget_containers() -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("functions."):
             for value in list(vars(module).values()):
-                if callable(getattr(value, "cache_clear", None)):
+                if not isinstance(value, type) and callable(getattr(value, "cache_clear", None)):
                     value.cache_clear()
