@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from media.relay import delivery, passthrough, whip
+from media.relay import delivery, passthrough, signalling, whep, whip
 from media.relay.control import Control
 from media.relay.errors import RelayError
 from media.relay.lease import Leases
@@ -127,9 +127,10 @@ def make(settings: Settings) -> web.Application:
         await asyncio.gather(streams.drain(_DRAIN_S), control.drain(_DRAIN_S), rtmp.stop(), pull.close())
         await peers.close()
 
-    app = web.Application(middlewares=[errors, elsewhere], client_max_size=whip.SDP_BYTES_MAX)
+    app = web.Application(middlewares=[errors, elsewhere], client_max_size=signalling.SDP_BYTES_MAX)
     app[STREAMS], app[LEASES] = streams, leases
     app.add_routes(whip.Whip(streams, rights, settings, metrics).routes())
+    app.add_routes(whep.Whep(streams, rights, settings).routes())
     app.add_routes(delivery.Delivery(streams.programs, pull, peers, rights, settings, metrics).routes())
     app.add_routes([web.get("/healthz", healthz), web.get("/metrics", prometheus)])
     app.on_response_prepare.append(cors)

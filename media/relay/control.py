@@ -28,6 +28,20 @@ _RETRY_MAX_S: Final = 10.0
 _PENDING_MAX: Final = 1_000
 
 
+class Seat(msgspec.Struct, frozen=True):
+    """A seat that a guest holds; ``muted`` by the host: nobody hears it."""
+
+    seat: str
+    muted: bool = False
+
+
+class StageItem(msgspec.Struct, frozen=True):
+    """Who is on screen with the host, first come first, and how they are arranged (functions/rooms/seats.py)."""
+
+    layout: str = "grid"
+    seats: tuple[Seat, ...] = ()
+
+
 class StreamItem(msgspec.Struct, frozen=True):
     """What the relay reads of a stream."""
 
@@ -37,6 +51,7 @@ class StreamItem(msgspec.Struct, frozen=True):
     for_everyone: bool = False
     # Whether the room's frames are to travel in the media.
     stadium: bool = False
+    stage: StageItem = StageItem()
 
 
 class MediaState(msgspec.Struct, frozen=True):
@@ -74,7 +89,7 @@ class Control:
                 TableName=self._settings.streams_table,
                 Key=_key(stream_id),
                 ConsistentRead=True,
-                ProjectionExpression="#state, key_generation, audience, min_age",
+                ProjectionExpression="#state, key_generation, audience, min_age, stage",
                 ExpressionAttributeNames={"#state": "state"},
             )
         except (BotoCoreError, ClientError) as error:
@@ -160,7 +175,7 @@ class Control:
                 self._settings.streams_table: {
                     "Keys": keys,
                     "ConsistentRead": True,
-                    "ProjectionExpression": "pk, #state, key_generation, audience, min_age, stadium",
+                    "ProjectionExpression": "pk, #state, key_generation, audience, min_age, stadium, stage",
                     "ExpressionAttributeNames": {"#state": "state"},
                 }
             }
@@ -178,4 +193,16 @@ def _item(item: dict[str, Any]) -> StreamItem:
         key_generation=int(item.get("key_generation", {}).get("N", "0")),
         for_everyone=item.get("audience", {}).get("S") == "everyone" and age == 0,
         stadium=item.get("stadium", {}).get("BOOL") is True,
+        stage=_stage(item.get("stage", {}).get("S")),
     )
+
+
+def _stage(text: str | None) -> StageItem:
+    """What is told of seats; a stage that cannot be read has none, so that nobody is let on it by mistake."""
+    if text is None:
+        return StageItem()
+    try:
+        return msgspec.json.decode(text, type=StageItem)
+    except msgspec.DecodeError:
+        logger.warning("a stream's stage cannot be read: %.200s", text)
+        return StageItem()

@@ -13,6 +13,8 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self.publishers = Gauge("onair_relay_publishers", "Publishers connected now", registry=registry)
+        self.guests = Gauge("onair_relay_guests", "Guests who publish into a seat now", registry=registry)
+        self.watchers = Gauge("onair_relay_watchers", "WHEP sessions now", registry=registry)
         self.streams = Gauge("onair_relay_streams", "Programs held now", registry=registry)
         self.streams_flowing = Gauge("onair_relay_streams_flowing", "Programs with media now", registry=registry)
         self.requests_blocked = Gauge("onair_relay_requests_blocked", "Requests waiting for media", registry=registry)

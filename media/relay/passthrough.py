@@ -7,7 +7,8 @@ aiortc decodes what it receives and hides packet timestamps, sender reports and 
 2. ``RTCRtpReceiver.__nack_generator``: removed; ours asks again on a timer.
 3. ``RTCRtpReceiver._handle_rtcp_packet``: wrapped, to see sender reports.
 4. ``RTCRtpReceiver._send_rtcp_nack`` and ``_send_rtcp_pli``: called.
-5. ``aiortc.codecs.CODECS``: Main and High profile are added, which aiortc's decoder list leaves out.
+5. ``RTCRtpSender._handle_rtcp_packet``: wrapped, to hear of key frames that a watcher asks for.
+6. ``aiortc.codecs.CODECS``: Main and High profile are added, which aiortc's decoder list leaves out.
 
 aiortc is pinned exactly and tests/relay/test_passthrough.py fails when one of these changes.
 """
@@ -20,10 +21,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-from aiortc import RTCRtpReceiver
+from aiortc import RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs import CODECS
 from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters
-from aiortc.rtp import RtcpSrPacket
+from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RtcpPsfbPacket, RtcpSrPacket
 
 from media.relay.jitter import Frame, FrameBuffer, Packet
 
@@ -147,6 +148,24 @@ class Inlet:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def on_key_frame_wanted(sender: RTCRtpSender, tell: Callable[[], None]) -> None:
+    """Tell of each PLI or FIR (RFC 4585 6.3.1, RFC 5104 4.3.1) that the receiver of ``sender`` sends.
+
+    aiortc would force its encoder, and what is passed through has none.
+    """
+    touched: Any = sender
+    if not hasattr(touched, "_handle_rtcp_packet"):
+        raise RuntimeError("aiortc has changed: passthrough.py must be held against the new version")
+    handle = touched._handle_rtcp_packet
+
+    async def rtcp(packet: Any) -> None:
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
+            tell()
+        await handle(packet)
+
+    touched._handle_rtcp_packet = rtcp
 
 
 class _Tap:

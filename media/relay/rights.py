@@ -18,10 +18,14 @@ _TOKEN_BYTES_MAX: Final = 2_048
 
 
 class StreamKey(msgspec.Struct, frozen=True):
-    """A verified stream key: the right to publish one stream while its item has this key generation."""
+    """A verified stream key: the right to publish one stream while its item has this key generation.
+
+    With ``seat`` it is a guest's: the right to publish into that seat while the stream's item lists it (stages.py).
+    """
 
     stream_id: str
     generation: int
+    seat: str = ""
 
 
 class Rights:
@@ -34,11 +38,12 @@ class Rights:
         self._verified: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
     def stream_key(self, authorization: str | None, stream_id: str) -> StreamKey:
-        """The key in an ``Authorization`` header (RFC 9725); raises ``unauthenticated`` or ``forbidden``."""
+        """The host's or a guest's key in an ``Authorization`` header (RFC 9725); raises ``unauthenticated`` or
+        ``forbidden``."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise RelayError("unauthenticated", "Send the stream key as a bearer token in the Authorization header.")
-        key = self.read_stream_key(token.strip())
+        key = self._read_seat_key(token.strip()) or self.read_stream_key(token.strip())
         if key.stream_id != stream_id:
             raise RelayError("forbidden", "This stream key belongs to another broadcast.")
         return key
@@ -50,6 +55,14 @@ class Rights:
         if claims is None or not isinstance(generation, int) or isinstance(generation, bool):
             raise RelayError("unauthenticated", "This stream key is not valid. Start the broadcast again to get one.")
         return StreamKey(stream_id=str(claims["sub"]), generation=generation)
+
+    def _read_seat_key(self, token: str) -> StreamKey | None:
+        """A guest's key, if ``token`` was signed as one; its audience is another, so that none passes for a host's."""
+        claims = _claims(token, "seat", self._signing_secret, ["sub", "seat"])
+        seat: Any = claims.get("seat") if claims else None
+        if claims is None or not isinstance(seat, str) or not seat:
+            return None
+        return StreamKey(stream_id=str(claims["sub"]), generation=0, seat=seat)
 
     def check_playback(self, token: str, stream_id: str) -> None:
         """Raises ``unauthenticated`` for a bad or expired playback token, ``forbidden`` for another stream's."""

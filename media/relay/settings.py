@@ -50,6 +50,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     window_segments: int = 12
     # Publishers at once; one 720p30 stream takes about 5 % of a core, so 12 fill half a core with room for viewers.
     publishers_max: int = 12
+    # Guests at once; one that publishes 360p costs about 3 % of a core before anything is composed.
+    guests_max: int = 16
+    # WHEP sessions at once: eight guests and a host who all watch each other are 72. Each takes about 1 % of a core.
+    watchers_max: int = 72
     # No media for this long and the stream is `lost`; a publisher is alive only within it.
     lost_after_s: float = 2.0
     # A publisher that is silent for this long is disconnected (browsers reconnect their network within ~10 s).

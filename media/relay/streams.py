@@ -18,6 +18,7 @@ from media.relay.program import Program
 from media.relay.rights import StreamKey
 from media.relay.room import Rooms
 from media.relay.settings import Settings
+from media.relay.stages import Stage, Stages
 from media.relay.thumbnail import Thumbnailer
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Streams:
     def __init__(self, settings: Settings, control: Control, metrics: Metrics, leases: Leases | None = None) -> None:
         self.programs: dict[str, Program] = {}
         self.publishers: dict[str, Publisher] = {}
+        self.stages = Stages(settings, metrics)
         self.draining = False
         self._settings = settings
         self._control = control
@@ -111,6 +113,43 @@ class Streams:
         if after is not None:
             self._after[key.stream_id] = after
         self._for_everyone[key.stream_id] = for_everyone
+
+    async def stage(self, key: StreamKey) -> Stage:
+        """The stage on which a guest may publish with this key, by the stream's item as it is now.
+
+        Raises
+        ------
+        RelayError
+            ``not_found`` (the host is not on air here), ``forbidden`` (the seat was taken away), ``unavailable``.
+        """
+        if self.draining:
+            raise RelayError("unavailable", "This relay is being replaced. Connect again in a moment.")
+        await self._look(key.stream_id)
+        return self.stages.admit(key)
+
+    async def watched(self, key: StreamKey, seat: str) -> Stage:
+        """The stage on which ``seat`` may be watched with this key, by the stream's item as it is now.
+
+        Raises
+        ------
+        RelayError
+            As `stage`, and ``not_found`` where nobody holds the seat.
+        """
+        if self.draining:
+            raise RelayError("unavailable", "This relay is being replaced. Connect again in a moment.")
+        item = await self._look(key.stream_id)
+        if not key.seat and key.generation != item.key_generation:
+            raise RelayError("forbidden", "This stream key was replaced by a newer one.")
+        return self.stages.admit_watcher(key, seat)
+
+    async def _look(self, stream_id: str) -> StreamItem:
+        """The item of a stream that is on air here, obeyed."""
+        program = self.programs.get(stream_id)
+        item = await self._control.read(stream_id)
+        if program is None or program.ended or item is None or item.state != "live":
+            raise RelayError("not_found", "The host is not on air. Try again in a moment.")
+        self._obey(stream_id, item)
+        return item
 
     def gave_up(self, key: StreamKey) -> None:
         """The publisher that was admitted did not come."""
@@ -183,6 +222,7 @@ class Streams:
             self._metrics.loop_lateness_s.set(max(0.0, now - before - _TICK_S))
             for program in list(self.programs.values()):
                 self._watch(program, now)
+            self.stages.watch(now)
             self._measure()
             if now - polled_s >= self._settings.poll_s and self.programs:
                 polled_s = now
@@ -219,9 +259,13 @@ class Streams:
         self._rooms.keep(stream_id, wanted, lambda frame: self._hand_on(stream_id, frame))
         if item is None or item.state != "live":
             program.end()
+            self.stages.forget(stream_id)
             if publisher is not None:
                 self._later(self.left(publisher))
-        elif publisher is not None and item.key_generation > publisher.key.generation:
+            return
+        self.stages.obey(stream_id, item.stage)
+        self.stages.host_changed(stream_id, item.key_generation)
+        if publisher is not None and item.key_generation > publisher.key.generation:
             logger.info("stream key of %s was revoked: disconnecting its publisher", stream_id)
             self._later(self.left(publisher))
 
@@ -292,6 +336,7 @@ class Streams:
     def _forget(self, stream_id: str) -> None:
         self._release(stream_id)
         self._rooms.leave(stream_id)
+        self.stages.forget(stream_id)
         for kept in (self.programs, self._generations, self._for_everyone, self._announced_s, self._parts_seen):
             kept.pop(stream_id, None)
 
@@ -310,8 +355,7 @@ class Streams:
             for program in self.programs.values():
                 program.end()
         closing = [asyncio.ensure_future(publisher.close()) for publisher in self.publishers.values()]
-        if closing:
-            await asyncio.wait(closing, timeout=deadline_s)
+        await asyncio.wait([*closing, asyncio.ensure_future(self.stages.close(deadline_s))], timeout=deadline_s)
         self.publishers.clear()
         self._rooms.leave_all()
         self._executor.shutdown(wait=False, cancel_futures=True)

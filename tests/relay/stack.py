@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,11 @@ def until(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
 def stream_key(stream_id: str, generation: int = 1, secret: str = SIGNING_SECRET) -> str:
     """A stream key as functions/tokens.py signs it."""
     return jwt.encode({"sub": stream_id, "gen": generation, "aud": "publish"}, secret, "HS256")
+
+
+def seat_key(stream_id: str, seat: str, secret: str = SIGNING_SECRET) -> str:
+    """A guest's key as functions/tokens.py signs it."""
+    return jwt.encode({"sub": stream_id, "seat": seat, "aud": "seat"}, secret, "HS256")
 
 
 def playback_token(stream_id: str, lifetime_s: int = 3600, secret: str = PLAYBACK_SECRET) -> str:
@@ -170,15 +175,29 @@ class Stack:
 
     def start_source(self, stream_id: str, generation: int = 1, *options: str) -> subprocess.Popen[bytes]:
         """Publish the test picture from a process of its own."""
+        return self._start_source(stream_id, stream_key(stream_id, generation), *options)
+
+    def start_guest(self, stream_id: str, seat: str, *options: str) -> subprocess.Popen[bytes]:
+        """Publish the test picture into a seat, from a process of its own."""
+        return self._start_source(stream_id, seat_key(stream_id, seat), *options)
+
+    def _start_source(self, stream_id: str, key: str, *options: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return self._start(
-            "media.test_source", environment, self.whip_url(stream_id), stream_key(stream_id, generation), *options
-        )
+        return self._start("media.test_source", environment, self.whip_url(stream_id), key, *options)
 
     def put_stream(
-        self, stream_id: str, state: str = "live", generation: int = 1, audience: str = "everyone", min_age: int = 0
+        self,
+        stream_id: str,
+        state: str = "live",
+        generation: int = 1,
+        audience: str = "everyone",
+        min_age: int = 0,
+        seats: Sequence[str] = (),
+        muted: Sequence[str] = (),
+        layout: str = "grid",
     ) -> None:
-        """Write the stream's item as functions/streams does."""
+        """Write the stream's item as functions/streams and functions/rooms/seating.py do."""
+        stage = {"layout": layout, "seats": [{"seat": seat, "muted": seat in muted} for seat in seats]}
         item = {
             "pk": {"S": f"stream#{stream_id}"},
             "sk": {"S": "stream"},
@@ -186,6 +205,7 @@ class Stack:
             "key_generation": {"N": str(generation)},
             "audience": {"S": audience},
             "min_age": {"N": str(min_age)},
+            "stage": {"S": json.dumps(stage)},
         }
         self._dynamodb.put_item(TableName="Streams", Item=item)
 

@@ -1,0 +1,240 @@
+"""The stages of this task's streams: which guests are on screen with a host, their publishers, who watches whom.
+
+A stage is what the stream's item says (`StageItem`): a seat that is not listed there publishes and watches nothing, and
+one that is taken away is closed at the next look at the item.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Final, Protocol
+
+from media.relay.cmaf import AudioFormat, AudioSample, VideoFormat
+from media.relay.control import StageItem
+from media.relay.errors import RelayError
+from media.relay.metrics import Metrics
+from media.relay.outlet import Outlet
+from media.relay.rights import StreamKey
+from media.relay.settings import Settings
+from media.relay.source import AccessUnit
+
+logger = logging.getLogger(__name__)
+
+# The host's place among the seats: `/whep/{stream}/host`.
+HOST: Final = "host"
+
+
+class Guest(Protocol):
+    """Someone who publishes into a seat (a WHIP session)."""
+
+    key: StreamKey
+    muted: bool
+
+    @property
+    def media_at_s(self) -> float:
+        """When its media came last, by the monotonic clock."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect; safe to call again."""
+        ...
+
+
+class Watcher(Protocol):
+    """Someone who watches a seat (a WHEP session)."""
+
+    id: str
+    key: StreamKey
+    watched: str
+
+    async def close(self) -> None:
+        """Disconnect; safe to call again."""
+        ...
+
+
+class Stage:
+    """One stream's seats on this task."""
+
+    def __init__(self, stream_id: str) -> None:
+        self.stream_id = stream_id
+        self.told = StageItem()
+        self.guests: dict[str, Guest] = {}
+        self.watchers: dict[str, Watcher] = {}
+        self._outlets: dict[str, Outlet] = {}
+
+    def outlet(self, seat: str) -> Outlet:
+        """The outlet of a seat, made on first use."""
+        return self._outlets.setdefault(seat, Outlet())
+
+    def lists(self, seat: str) -> bool:
+        """Whether a guest holds this seat."""
+        return any(one.seat == seat for one in self.told.seats)
+
+    def is_muted(self, seat: str) -> bool:
+        """Whether the host muted this seat."""
+        return any(one.seat == seat and one.muted for one in self.told.seats)
+
+
+class Stages:
+    """Stages by stream id.
+
+    Parameters
+    ----------
+    settings : Settings
+        Bounds.
+    metrics : Metrics
+        Counts guests and watchers.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._stages: dict[str, Stage] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def of(self, stream_id: str) -> Stage:
+        """The stage of a stream that is on air here, made on first use."""
+        return self._stages.setdefault(stream_id, Stage(stream_id))
+
+    def find(self, stream_id: str) -> Stage | None:
+        """The stage of a stream, if anybody asked for it here."""
+        return self._stages.get(stream_id)
+
+    # ---- guests ----
+
+    def admit(self, key: StreamKey) -> Stage:
+        """The stage on which this guest may publish; raises ``forbidden`` or ``unavailable``."""
+        stage = self.of(key.stream_id)
+        if not stage.lists(key.seat):
+            raise RelayError("forbidden", "This seat is not yours any longer. Ask the host for a new one.")
+        others = sum(len(one.guests) for one in self._stages.values()) - (key.seat in stage.guests)
+        if others >= self._settings.guests_max:
+            raise RelayError("unavailable", "This relay has no room for another guest. Try again in a moment.")
+        return stage
+
+    async def arrived(self, stage: Stage, guest: Guest) -> None:
+        """The guest is connected; the same person's connection before makes way."""
+        seat = guest.key.seat
+        if not stage.lists(seat):
+            await guest.close()
+            raise RelayError("forbidden", "This seat is not yours any longer. Ask the host for a new one.")
+        before = stage.guests.pop(seat, None)
+        stage.guests[seat] = guest
+        guest.muted = stage.is_muted(seat)
+        if before is not None:
+            await before.close()
+
+    async def left(self, stage: Stage, guest: Guest) -> None:
+        """The guest is gone, or another connection took its place before."""
+        if stage.guests.get(guest.key.seat) is guest:
+            del stage.guests[guest.key.seat]
+        await guest.close()
+
+    # ---- watchers ----
+
+    def admit_watcher(self, key: StreamKey, seat: str) -> Stage:
+        """The stage on which this key's holder may watch ``seat``.
+
+        Raises
+        ------
+        RelayError
+            ``forbidden`` (the seat of the key is gone, or is the one asked for), ``not_found`` (nobody holds it),
+            ``unavailable`` (no room).
+        """
+        stage = self.of(key.stream_id)
+        if key.seat and not stage.lists(key.seat):
+            raise RelayError("forbidden", "This seat is not yours any longer. Ask the host for a new one.")
+        if seat != HOST and not stage.lists(seat):
+            raise RelayError("not_found", "Nobody holds this seat.")
+        if seat == (key.seat or HOST):
+            raise RelayError("forbidden", "This is your own picture.")
+        if sum(len(one.watchers) for one in self._stages.values()) >= self._settings.watchers_max:
+            raise RelayError("unavailable", "This relay has no room for another watcher. Try again in a moment.")
+        return stage
+
+    def watches(self, stage: Stage, watcher: Watcher) -> None:
+        """The watcher is connected; another one of the same key for the same seat makes way."""
+        for other in list(stage.watchers.values()):
+            if (other.key.seat, other.watched) == (watcher.key.seat, watcher.watched):
+                self.stopped(stage, other)
+        stage.watchers[watcher.id] = watcher
+
+    def stopped(self, stage: Stage, watcher: Watcher) -> None:
+        """The watcher is gone, or has to go."""
+        if stage.watchers.get(watcher.id) is watcher:
+            del stage.watchers[watcher.id]
+        self._later(watcher.close())
+
+    # ---- what is told ----
+
+    def obey(self, stream_id: str, told: StageItem) -> None:
+        """What the stream's item says now: seats that are gone are closed, muted ones fall silent."""
+        stage = self._stages.get(stream_id)
+        if stage is None:
+            if not told.seats:
+                return
+            stage = self.of(stream_id)
+        stage.told = told
+        for seat, guest in list(stage.guests.items()):
+            if not stage.lists(seat):
+                logger.info("seat %s of %s was taken away: disconnecting its guest", seat, stream_id)
+                self._later(self.left(stage, guest))
+            else:
+                guest.muted = stage.is_muted(seat)
+        for watcher in list(stage.watchers.values()):
+            gone = watcher.watched != HOST and not stage.lists(watcher.watched)
+            if gone or (watcher.key.seat and not stage.lists(watcher.key.seat)):
+                self.stopped(stage, watcher)
+
+    def host_changed(self, stream_id: str, generation: int) -> None:
+        """The host's key has this generation now: who watches by an older one is disconnected."""
+        stage = self._stages.get(stream_id)
+        for watcher in list(stage.watchers.values()) if stage else []:
+            if not watcher.key.seat and watcher.key.generation < generation:
+                self.stopped(stage or Stage(stream_id), watcher)
+
+    def watch(self, now: float) -> None:
+        """Disconnect guests that are silent."""
+        for stage in list(self._stages.values()):
+            for guest in list(stage.guests.values()):
+                if now - guest.media_at_s > self._settings.silent_publisher_s:
+                    logger.info("guest %s of %s is silent: disconnecting", guest.key.seat, stage.stream_id)
+                    self._later(self.left(stage, guest))
+        self._metrics.guests.set(sum(len(stage.guests) for stage in self._stages.values()))
+        self._metrics.watchers.set(sum(len(stage.watchers) for stage in self._stages.values()))
+
+    def forget(self, stream_id: str) -> None:
+        """The stream is over, or another task's."""
+        stage = self._stages.pop(stream_id, None)
+        if stage is not None:
+            for guest in list(stage.guests.values()):
+                self._later(self.left(stage, guest))
+            for watcher in list(stage.watchers.values()):
+                self.stopped(stage, watcher)
+
+    async def close(self, deadline_s: float) -> None:
+        """Disconnect everyone; returns within ``deadline_s``."""
+        for stream_id in list(self._stages):
+            self.forget(stream_id)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=deadline_s)
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+class Unseen:
+    """Where a guest's media goes besides its watchers while nothing composes it: nowhere."""
+
+    def configure(self, video: VideoFormat | None, audio: AudioFormat | None) -> None:
+        """Formats of what follows."""
+
+    def video(self, unit: AccessUnit) -> None:
+        """An access unit."""
+
+    def audio(self, sample: AudioSample, wall_s: float) -> None:
+        """An AAC frame."""

@@ -1,0 +1,161 @@
+"""Guests on screen, against a relay process: who may publish into a seat, who may watch whom, and when it is over."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from aiortc import RTCPeerConnection
+
+from tests.relay.stack import Stack, fetch, seat_key, stream_key, until
+from tests.relay.watching import Watching
+
+_SDP = {"Content-Type": "application/sdp"}
+
+
+async def _offer(direction: str) -> bytes:
+    peer = RTCPeerConnection()
+    for kind in ("video", "audio"):
+        peer.addTransceiver(kind, direction=direction)
+    await peer.setLocalDescription(await peer.createOffer())
+    sdp: str = peer.localDescription.sdp
+    await peer.close()
+    return sdp.encode()
+
+
+def _whep(stack: Stack, stream_id: str, seat: str) -> str:
+    return f"{stack.relay_url}/whep/{stream_id}/{seat}"
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {**_SDP, "Authorization": f"Bearer {key}"}
+
+
+def _metric(stack: Stack, name: str) -> float:
+    lines = fetch(f"{stack.relay_url}/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+
+def _stop(*sources: subprocess.Popen[bytes]) -> None:
+    """End encoders that are no longer needed: each takes a good part of a core."""
+    for source in sources:
+        source.terminate()
+        source.wait(timeout=5)
+
+
+@pytest.fixture(scope="module")
+def party(stack: Stack) -> Iterator[str]:
+    """A stream on air with a guest in seat `blue` who publishes, and seat `red` that nobody took yet."""
+    stack.put_stream("party", seats=("blue", "red"))
+    host = stack.start_source("party")
+    until(lambda: fetch(stack.live_url("party")).status == 200, 20, "the host is on air")
+    guest = stack.start_guest("party", "blue", "--bit-rate", "800000")
+    until(lambda: _metric(stack, "onair_relay_guests") == 1, 20, "the guest publishes")
+    yield "party"
+    _stop(host, guest)
+
+
+async def test_a_seat_is_refused_without_the_right(stack: Stack, party: str) -> None:
+    stack.put_stream("quiet", seats=("blue",))
+    offer = await _offer("sendonly")
+    for stream_id, key, status, code in [
+        # A seat that the host gave to nobody, another stream's, one whose host is not on air, one signed by others.
+        (party, seat_key(party, "green"), 403, "forbidden"),
+        (party, seat_key("other", "blue"), 403, "forbidden"),
+        ("quiet", seat_key("quiet", "blue"), 404, "not_found"),
+        (party, seat_key(party, "blue", "x" * 64), 401, "unauthenticated"),
+    ]:
+        answer = fetch(stack.whip_url(stream_id), "POST", _bearer(key), offer)
+        assert (answer.status, answer.code) == (status, code), key
+
+
+async def test_watching_is_refused_without_the_right(stack: Stack, party: str) -> None:
+    offer = await _offer("recvonly")
+    blue, host = seat_key(party, "blue"), stream_key(party)
+    for seat, headers, status, code in [
+        ("host", _SDP, 401, "unauthenticated"),
+        ("host", _bearer(seat_key(party, "green")), 403, "forbidden"),
+        ("blue", _bearer(stream_key(party, 2)), 403, "forbidden"),
+        ("green", _bearer(host), 404, "not_found"),
+        ("blue", _bearer(blue), 403, "forbidden"),
+        ("host", _bearer(host), 403, "forbidden"),
+        ("host", {**_bearer(blue), "Content-Type": "text/plain"}, 415, "invalid_request"),
+    ]:
+        answer = fetch(_whep(stack, party, seat), "POST", headers, offer)
+        assert (answer.status, answer.code) == (status, code), (seat, headers)
+    answer = fetch(_whep(stack, party, "host"), "POST", _bearer(blue), await _offer("sendonly"))
+    assert (answer.status, answer.code) == (400, "invalid_request")
+    vp8 = offer.replace(b"H264/90000", b"VP9/90000")
+    assert fetch(_whep(stack, party, "host"), "POST", _bearer(blue), vp8).status == 406
+
+
+async def test_host_and_guest_watch_each_other_within_300_ms(stack: Stack, party: str) -> None:
+    async with Watching(_whep(stack, party, "blue"), stream_key(party)) as guest:
+        async with Watching(_whep(stack, party, "host"), seat_key(party, "blue")) as host:
+            for one in (guest, host):
+                await one.until(lambda one=one: one.pictures > 90 and one.loudness > 1_000, 20, "picture and sound")
+    for one in (guest, host):
+        assert one.first_picture_s < 2
+        # The first pictures are decoded late, while the decoder starts.
+        assert statistics.median(one.ages_ms[30:]) < 300
+
+
+async def test_a_session_is_trickled_to_and_deleted_by_its_owner_alone(stack: Stack, party: str) -> None:
+    created = fetch(_whep(stack, party, "host"), "POST", _bearer(seat_key(party, "blue")), await _offer("recvonly"))
+    assert created.status == 201
+    resource = created.headers["location"]
+    fragment = b"a=mid:0\r\na=candidate:1 1 udp 2130706431 127.0.0.1 50000 typ host\r\na=end-of-candidates\r\n"
+    trickle = {
+        **_bearer(seat_key(party, "blue")),
+        "Content-Type": "application/trickle-ice-sdpfrag",
+        "If-Match": created.headers["etag"],
+    }
+    assert fetch(resource, "PATCH", trickle, fragment).status == 204
+    assert fetch(resource, "DELETE", _bearer(stream_key(party))).status == 403
+    assert fetch(resource, "DELETE", _bearer(seat_key(party, "blue"))).status == 200
+    assert fetch(resource, "DELETE", _bearer(seat_key(party, "blue"))).status == 404
+
+
+async def test_a_seat_that_is_taken_away_closes_its_guest_and_who_watches_it(stack: Stack) -> None:
+    stack.put_stream("leave", seats=("one",))
+    host = stack.start_source("leave")
+    until(lambda: fetch(stack.live_url("leave")).status == 200, 20, "the host is on air")
+    before = _metric(stack, "onair_relay_guests")
+    source = stack.start_guest("leave", "one", "--bit-rate", "500000")
+    until(lambda: _metric(stack, "onair_relay_guests") == before + 1, 20, "the guest publishes")
+    async with Watching(_whep(stack, "leave", "one"), stream_key("leave")) as guest:
+        await guest.until(lambda: guest.pictures > 0, 10, "the host sees the guest")
+        stack.put_stream("leave", seats=())
+        await guest.until(lambda: guest.peer.connectionState == "closed", 5, "the picture of the guest ends")
+    until(lambda: _metric(stack, "onair_relay_guests") == before, 3, "the guest is gone")
+    answer = fetch(stack.whip_url("leave"), "POST", _bearer(seat_key("leave", "one")), await _offer("sendonly"))
+    assert (answer.status, answer.code) == (403, "forbidden")
+    _stop(host, source)
+
+
+async def test_nobody_hears_a_guest_whom_the_host_muted(stack: Stack) -> None:
+    stack.put_stream("hush", seats=("loud",), muted=("loud",))
+    host = stack.start_source("hush")
+    until(lambda: fetch(stack.live_url("hush")).status == 200, 20, "the host is on air")
+    source = stack.start_guest("hush", "loud", "--bit-rate", "500000")
+    async with Watching(_whep(stack, "hush", "loud"), stream_key("hush")) as guest:
+        # Two beeps' time of pictures, and not a sound.
+        await guest.until(lambda: guest.pictures > 60, 20, "the host sees the guest")
+        assert guest.sounds == 0
+        stack.put_stream("hush", seats=("loud",))
+        await guest.until(lambda: guest.loudness > 1_000, 10, "the host hears the guest again")
+    _stop(host, source)
+
+
+async def test_the_end_of_the_broadcast_disconnects_guests(stack: Stack) -> None:
+    stack.put_stream("last", seats=("one",))
+    host = stack.start_source("last")
+    until(lambda: fetch(stack.live_url("last")).status == 200, 20, "the host is on air")
+    before = _metric(stack, "onair_relay_guests")
+    source = stack.start_guest("last", "one", "--bit-rate", "500000")
+    until(lambda: _metric(stack, "onair_relay_guests") == before + 1, 20, "the guest publishes")
+    stack.put_stream("last", state="ended", seats=("one",))
+    until(lambda: _metric(stack, "onair_relay_guests") == before, 5, "the guest is gone")
+    _stop(host, source)
