@@ -44,6 +44,7 @@ OWN = ("not_found", "forbidden")
 OPERATING = ("invalid_request", "forbidden")
 GRAPH = Operation(status=204, refusals=("invalid_request", "not_found"))
 LISTED = Operation(accounts.Profiles, query=Page, refusals=("invalid_request", "not_found", "blocked", "forbidden"))
+SEATED = ("not_found", "not_live", *WATCHING[1:])
 FEED = Operation(streams.Streams, query=Page, refusals=("invalid_request",))
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -140,6 +141,23 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /streams/{stream_id}/questions": Operation(
         rooms.Questions, refusals=("not_found", *WATCHING), optional_token=True
     ),
+    "GET /streams/{stream_id}/seats": Operation(rooms.Seats, refusals=SEATED),
+    "POST /streams/{stream_id}/seats": Operation(
+        rooms.SeatGrant,
+        201,
+        rooms.SeatRequest,
+        refusals=("invalid_request", "forbidden", "not_eligible", "conflict", "rate_limited", "too_large", *SEATED),
+        repeatable=True,
+    ),
+    "PATCH /streams/{stream_id}/seats": Operation(
+        rooms.Seats, body=rooms.StageChange, refusals=("invalid_request", "forbidden", "too_large", *SEATED)
+    ),
+    "PATCH /streams/{stream_id}/seats/{seat_id}": Operation(
+        rooms.SeatGrant,
+        body=rooms.SeatChange,
+        refusals=("invalid_request", "forbidden", "not_eligible", "conflict", "too_large", *SEATED),
+    ),
+    "DELETE /streams/{stream_id}/seats/{seat_id}": Operation(status=204, refusals=("forbidden", *SEATED)),
     "GET /feed/for-you": FEED,
     "GET /feed/following": FEED,
     "GET /feed/upcoming": FEED,

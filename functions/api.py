@@ -22,6 +22,7 @@ from functions.accounts.operator_routes import routes as operators
 from functions.accounts.routes import routes as accounts
 from functions.errors import OnairError
 from functions.rooms.routes import routes as rooms
+from functions.rooms.seat_routes import routes as seats
 from functions.streams.routes import routes as streams
 from functions.wallet.audit_routes import routes as audits
 from functions.wallet.board_routes import routes as boards
@@ -164,7 +165,10 @@ def _ours(response: Response) -> bool:
 app = Api("onair", configure_logs=False)
 app.api.cors = CORS
 app.register_middleware(_in_our_shape, "http")
-for _blueprint in (accounts, graph, operators, streams, rooms, wallet, boards, exports, payouts, payout_review, audits):
+_BLUEPRINTS: Final = (
+    accounts, graph, operators, streams, rooms, seats, wallet, boards, exports, payouts, payout_review, audits,
+)  # fmt: skip
+for _blueprint in _BLUEPRINTS:
     app.register_blueprint(_blueprint)
 for _methods in app.routes.values():
     for _entry in _methods.values():

@@ -53,6 +53,14 @@ def stream_key(stream_id: str, generation: int) -> str:
     return jwt.encode(body, _secret(settings.required("SIGNING_SECRET_ARN")), ALGORITHM)
 
 
+def seat_key(stream_id: str, seat: str) -> str:
+    """A guest's key to publish into ``seat`` and to watch the others; good while the stream's item lists the seat."""
+    import jwt
+
+    body = {"sub": stream_id, "seat": seat, "aud": "seat"}
+    return jwt.encode(body, _secret(settings.required("SIGNING_SECRET_ARN")), ALGORITHM)
+
+
 def playback_token(stream_id: str) -> tuple[str, int]:
     """The right to watch ``stream_id``; returns the token and its expiry in ms since the Unix epoch."""
     import jwt

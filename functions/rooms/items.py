@@ -5,6 +5,7 @@
 | room#{stream}          | room                   | the room itself |
 | room#{stream}          | viewers, viewers#{n}   | viewers told last: of all, of shard n |
 | room#{stream}          | reactions#{n}          | counters of shard n |
+| room#{stream}          | stage                  | seats: who is on screen, invited or waiting |
 | room#{stream}          | tally#{n}              | votes and upvotes counted in shard n |
 | room#{stream}          | vote#{target}#{account}| that this account voted, and what |
 | room#{stream}          | question#{id}          | a question, or a comment shown like one |
@@ -17,8 +18,8 @@
 | account#{account}      | connection#{id}        | the same, found by its account |
 | nonce#{nonce}          | nonce                  | a ticket that was used |
 
-`reactions#`, `room`, `tally#` and `viewers` stand side by side in the key's order: one query reads a room with its
-counts.
+`reactions#`, `room`, `stage`, `tally#` and `viewers` stand side by side in the key's order: one query reads a room with
+its counts and seats.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribu
 
 from functions.rooms.messages import ChatEvent, RoomEvent, RoomSettings, Sender
 from functions.rooms.model import KEPT_SHARD, REACTIONS, Connection, Member, Room, StoredFrame, Totals
+from functions.rooms.seats import Stage
 from functions.rooms.voting import Poll, Question, Told
 from functions.storage import StoredItem
 
 ROOM: Final = "room"
+STAGE: Final = "stage"
 VIEWERS: Final = "viewers"
 REACTIONS_PREFIX: Final = "reactions#"
 INBOX_PREFIX: Final = "inbox#"
@@ -114,6 +117,20 @@ class RoomItem(RoomsItem):
             poll=msgspec.json.decode(self.poll, type=Poll) if self.poll else None,
             version=int(self.version),
         )
+
+
+class StageItem(RoomsItem):
+    """The room's seats; ``version`` stands outside the JSON for conditions."""
+
+    version = NumberAttribute()
+    stage = UnicodeAttribute()
+
+    @classmethod
+    def of(cls, stream_id: str, stage: Stage) -> StageItem:
+        return cls(room_key(stream_id), STAGE, version=stage.version, stage=msgspec.json.encode(stage).decode())
+
+    def to_stage(self) -> Stage:
+        return msgspec.json.decode(self.stage, type=Stage)
 
 
 class ViewersItem(RoomsItem):

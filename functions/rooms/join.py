@@ -100,10 +100,11 @@ def join(rooms: Rooms, who: Caller, message: JoinMessage, limits: Limits) -> Joi
             viewers=max(state.viewers or 0, known.viewers, 1),
             reactions=state.reactions,
             pinned=room.pinned,
-            seats=(),
+            seats=tuple(one.view() for one in state.stage.seats if one.state != "asked"),
             media=room.media,
             poll=_poll(state, now_ms),
             showing=_showing(state),
+            layout=state.stage.layout,
         ),
         me=Me(
             member.role(who.role) if member is not None else "visitor" if who.role == "relay" else who.role,

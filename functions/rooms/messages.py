@@ -31,6 +31,9 @@ QuestionState = Literal["open", "showing", "answered", "dismissed"]
 Rule = Literal["allowed", "held", "refused"]
 MilestoneKind = Literal["viewers", "likes", "gifts"]
 PollState = Literal["open", "closed"]
+SeatState = Literal["asked", "invited", "accepted", "declined"]
+SeatEventState = Literal["asked", "invited", "accepted", "declined", "left", "removed", "muted", "unmuted", "layout"]
+Layout = Literal["grid", "spotlight", "side_by_side"]
 
 
 # --- what clients send -------------------------------------------------------------------------------------------
@@ -257,6 +260,16 @@ class MilestoneEvent(Event, frozen=True, tag="milestone"):
     value: int
 
 
+class SeatEvent(Event, frozen=True, tag="seat"):
+    """Someone (``from``) asked to come on screen, was invited, came, went, or was muted by the host; or the host chose
+    another layout (no ``seat``). Never left out."""
+
+    state: SeatEventState
+    seat: str | None = None
+    muted: bool = False
+    layout: Layout = "grid"
+
+
 class EndedEvent(Event, frozen=True, tag="ended"):
     """The broadcast is over; ``reason`` as the stream's ``end_reason``."""
 
@@ -276,6 +289,7 @@ RoomEvent = (
     | RemovedEvent
     | SettingsEvent
     | MilestoneEvent
+    | SeatEvent
     | EndedEvent
 )
 
@@ -302,6 +316,15 @@ class Frame(Struct, frozen=True, kw_only=True, tag_field="type", tag="frame"):
     events: tuple[RoomEvent, ...] = ()
 
 
+class SeatView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A seat as everyone sees it."""
+
+    seat: str
+    state: SeatState
+    guest: Sender = field(name="from")
+    muted: bool = False
+
+
 class RoomSnapshot(Struct, frozen=True, omit_defaults=True):
     """The room as it stands for someone who comes in."""
 
@@ -311,10 +334,11 @@ class RoomSnapshot(Struct, frozen=True, omit_defaults=True):
     viewers: int
     reactions: dict[str, int]
     pinned: ChatEvent | None
-    seats: tuple[str, ...]
+    seats: tuple[SeatView, ...]
     media: Media
     poll: PollEvent | None = None
     showing: QuestionEvent | None = None
+    layout: Layout = "grid"
 
 
 class Me(Struct, frozen=True, omit_defaults=True):

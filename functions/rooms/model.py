@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from functions.errors import OnairError
 from functions.rooms.messages import ChatEvent, GiftMessage, Media, MemberRole, Role, RoomSettings, Sender, Transport
+from functions.rooms.seats import Stage
 from functions.rooms.voting import Poll, Question, Told
 
 __all__ = [
@@ -266,6 +267,7 @@ class RoomState(Struct, frozen=True):
     viewers: int | None = None
     shards: dict[int, ShardCount] = field(default_factory=dict[int, ShardCount])
     votes: dict[str, int] = field(default_factory=dict[str, int])
+    stage: Stage = Stage()
 
 
 class RoomSummary(Struct, frozen=True):

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from functions import clock, ids, parse
 from functions.accounts import table as accounts
 from functions.errors import OnairError
-from functions.rooms import holding, moderating, moderation, views, voting
+from functions.rooms import holding, moderating, moderation, seating, views, voting
 from functions.rooms.balloting import open_questions
 from functions.rooms.messages import (
     ChatEvent,
@@ -154,6 +154,8 @@ def change_member(stream_id: str, handle: str) -> views.MemberView:
         break
     else:
         raise OnairError("unavailable")
+    if before.banned:
+        seating.vacate(stream_id, account)
     return views.MemberView(handle, before.banned, before.moderator, _until(before, clock.now_ms()))
 
 

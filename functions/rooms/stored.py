@@ -27,6 +27,7 @@ from functions.rooms.items import (
     QUESTION_PREFIX,
     REACTIONS_PREFIX,
     ROOM,
+    STAGE,
     TALLY_PREFIX,
     VIEWERS,
     ConnectionItem,
@@ -39,6 +40,7 @@ from functions.rooms.items import (
     ReactionsItem,
     RoomItem,
     RoomsItem,
+    StageItem,
     TallyItem,
     ViewersItem,
     account_key,
@@ -61,6 +63,7 @@ from functions.rooms.model import (
     StoredFrame,
 )
 from functions.rooms.port import Desk, Refused, Registration
+from functions.rooms.seats import Stage
 from functions.rooms.voting import Question
 from functions.streams import table as streams
 
@@ -111,10 +114,13 @@ class StoredRooms:
         viewers: int | None = None
         shards = dict[int, ShardCount]()
         votes = dict[str, int]()
+        stage = Stage()
         for row in rows:
             key = str(row["sk"]["S"])
             if key == ROOM:
                 room = RoomItem.from_raw_data(row).to_room()
+            elif key == STAGE:
+                stage = StageItem.from_raw_data(row).to_stage()
             elif key == VIEWERS:
                 viewers = int(ViewersItem.from_raw_data(row).viewers)
             elif key.startswith(REACTIONS_PREFIX):
@@ -127,7 +133,7 @@ class StoredRooms:
                 shard = int(key.removeprefix(f"{VIEWERS}#"))
                 told = ViewersItem.from_raw_data(row)
                 shards[shard] = ShardCount(int(told.viewers), int(told.at_ms), int(told.looks))
-        return None if room is None else RoomState(room, reactions, viewers, shards, votes)
+        return None if room is None else RoomState(room, reactions, viewers, shards, votes, stage)
 
     def questions(self, stream_id: str, question_ids: Sequence[str]) -> list[Question]:
         rows = batch_get([(room_key(stream_id), f"{QUESTION_PREFIX}{one}") for one in question_ids])

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from functions.rooms.messages import CLIENT_ID_MAX, TEXT_TYPED_MAX, ChatEvent, QuestionEvent, RoomSettings, Rule
+from functions.rooms.messages import (
+    CLIENT_ID_MAX,
+    TEXT_TYPED_MAX,
+    ChatEvent,
+    Layout,
+    QuestionEvent,
+    RoomSettings,
+    Rule,
+    SeatState,
+    SeatView,
+    Sender,
+)
 
 # A week: longer is what banning is for.
 MUTE_S_MAX = 7 * 24 * 3600
@@ -90,3 +101,57 @@ class Questions(Struct, frozen=True):
     """Questions that wait or are shown: most upvotes first, then the oldest."""
 
     items: list[QuestionEvent]
+
+
+class SeatRequest(Struct, frozen=True):
+    """Ask for a seat; as host, invite ``handle``."""
+
+    handle: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+
+
+class SeatChange(Struct, frozen=True):
+    """What becomes of a seat; ``muted`` by host and moderators."""
+
+    state: Literal["accepted", "declined"] | None = None
+    muted: bool | UnsetType = UNSET
+
+
+class StageChange(Struct, frozen=True):
+    """How the pictures are arranged."""
+
+    layout: Layout
+
+
+class SeatPublish(Struct, frozen=True):
+    """Where and with what a guest publishes; the same key opens what is watched."""
+
+    whip_url: str
+    stream_key: str
+
+
+class SeatWatch(Struct, frozen=True):
+    """Whom to watch by WHEP, with one's own stream key as bearer; ``host`` is the host's seat."""
+
+    seat: str
+    guest: Sender = field(name="from")
+    whep_url: str
+
+
+class SeatGrant(Struct, frozen=True, kw_only=True):
+    """A seat; for who holds it also where to publish and whom to watch."""
+
+    seat: str
+    state: SeatState
+    guest: Sender = field(name="from")
+    muted: bool = False
+    publish: SeatPublish | UnsetType = UNSET
+    watch: tuple[SeatWatch, ...] | UnsetType = UNSET
+
+
+class Seats(Struct, frozen=True, kw_only=True):
+    """A room's stage: those on screen, invited and waiting; ``mine`` is one's own seat, ``watch`` is for the host."""
+
+    layout: Layout
+    items: tuple[SeatView, ...]
+    mine: SeatGrant | UnsetType = UNSET
+    watch: tuple[SeatWatch, ...] | UnsetType = UNSET

@@ -102,6 +102,13 @@ class StreamItem(storage.StoredItem):
     followers_at_end = NumberAttribute(null=True)
     summary = JSONAttribute(null=True)
     feed_key = UnicodeAttribute(null=True)
+    # Who is on screen, as the relay reads it; written by rooms/seating.py.
+    stage = UnicodeAttribute(null=True)
+
+
+def stream_key(stream_id: str) -> str:
+    """The partition of a stream."""
+    return _pk(stream_id)
 
 
 def read(stream_id: str) -> Stream | None:

@@ -158,6 +158,7 @@ def _exercise(onair: Onair) -> None:
     earn(onair, viewer, host, stream["id"])
     exercise_audit(onair, viewer)
     _ballots(onair, host, viewer, stream["id"])
+    _seats(host, viewer, stream["id"])
     _moderation(onair, host, stream["id"])
     _big_room(onair, stream["id"])
     _stadium(onair, host, stream["id"])
@@ -272,6 +273,13 @@ def _moderation(onair: Onair, host: Any, stream_id: str) -> None:
     opened.wait_for(lambda message: message.get("type") == "me", "the new role")
     host.call("PUT", f"/streams/{stream_id}/members/right_loud", {"banned": True})
     opened.wait_closed()
+
+
+def _seats(host: Any, guest: Any, stream_id: str) -> None:
+    seat = guest.call("POST", f"/streams/{stream_id}/seats", {})["seat"]
+    host.call("PATCH", f"/streams/{stream_id}/seats/{seat}", {"state": "accepted"})
+    assert "publish" in guest.call("GET", f"/streams/{stream_id}/seats")["mine"]
+    host.call("DELETE", f"/streams/{stream_id}/seats/{seat}")
 
 
 def _seen(onair: Onair, handler: str, operation: str) -> bool:
