@@ -14,6 +14,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         self.publishers = Gauge("onair_relay_publishers", "Publishers connected now", registry=registry)
         self.guests = Gauge("onair_relay_guests", "Guests who publish into a seat now", registry=registry)
+        self.compositions = Gauge("onair_relay_compositions", "Streams whose guests are composed", registry=registry)
         self.watchers = Gauge("onair_relay_watchers", "WHEP sessions now", registry=registry)
         self.streams = Gauge("onair_relay_streams", "Programs held now", registry=registry)
         self.streams_flowing = Gauge("onair_relay_streams_flowing", "Programs with media now", registry=registry)

@@ -242,7 +242,7 @@ class RtmpConnection(asyncio.Protocol):
                 return
             self._deadline.cancel()
             self.key = key
-            self.source = EncoderSource(self._streams.program(key.stream_id))
+            self.source = EncoderSource(self._streams.sink(key.stream_id))
             self._reader.message_bytes_max = _MESSAGE_BYTES_MAX
             self._publishing = True
             await self._streams.arrived(self)

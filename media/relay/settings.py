@@ -54,6 +54,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     guests_max: int = 16
     # WHEP sessions at once: eight guests and a host who all watch each other are 72. Each takes about 1 % of a core.
     watchers_max: int = 72
+    # Streams whose guests are composed into the picture at once, each by a worker process that takes about a core.
+    # With 0 nobody is let on screen: a task of one processor needs it for viewers.
+    compose_max: int = 1
+    # Short side of a composed picture, and its bit rate: x264's time grows with the number of pixels.
+    compose_px: int = 720
+    compose_bit_rate: int = 2_500_000
     # No media for this long and the stream is `lost`; a publisher is alive only within it.
     lost_after_s: float = 2.0
     # A publisher that is silent for this long is disconnected (browsers reconnect their network within ~10 s).
@@ -116,4 +122,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         segment_s=number("SEGMENT_S", 2, 1, 10),
         window_segments=number("WINDOW_SEGMENTS", 12, 6, 600),
         publishers_max=number("PUBLISHERS_MAX", 12, 1, 1000),
+        compose_max=number("COMPOSE_MAX", 1, 0, 64),
+        compose_px=number("COMPOSE_PX", 720, 180, 1080) // 2 * 2,
+        compose_bit_rate=1000 * number("COMPOSE_KBPS", 2500, 100, 20_000),
     )

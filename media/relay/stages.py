@@ -9,21 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Final, Protocol
+from typing import Protocol
 
-from media.relay.cmaf import AudioFormat, AudioSample, VideoFormat
+from media.relay.composition import HOST, Composition, Track
 from media.relay.control import StageItem
 from media.relay.errors import RelayError
 from media.relay.metrics import Metrics
 from media.relay.outlet import Outlet
+from media.relay.program import Program
 from media.relay.rights import StreamKey
 from media.relay.settings import Settings
-from media.relay.source import AccessUnit
 
 logger = logging.getLogger(__name__)
-
-# The host's place among the seats: `/whep/{stream}/host`.
-HOST: Final = "host"
 
 
 class Guest(Protocol):
@@ -62,6 +59,7 @@ class Stage:
         self.told = StageItem()
         self.guests: dict[str, Guest] = {}
         self.watchers: dict[str, Watcher] = {}
+        self.composition: Composition | None = None
         self._outlets: dict[str, Outlet] = {}
 
     def outlet(self, seat: str) -> Outlet:
@@ -102,13 +100,50 @@ class Stages:
         """The stage of a stream, if anybody asked for it here."""
         return self._stages.get(stream_id)
 
+    # ---- the program ----
+
+    def composition(self, program: Program) -> Composition:
+        """What feeds a stream's program, made for each run of it."""
+        stage = self.of(program.stream_id)
+        before = stage.composition
+        if before is not None and before.program is program:
+            return before
+        made = stage.composition = Composition(program, self._settings, self._may_compose)
+        if before is not None:
+            self._later(before.close())
+        return made
+
+    def host_left(self, stream_id: str) -> None:
+        """The host's publisher is gone: guests alone are no program."""
+        stage = self._stages.get(stream_id)
+        if stage is not None and stage.composition is not None:
+            stage.composition.host.leave()
+            stage.composition.stop()
+
+    def _may_compose(self) -> bool:
+        return self._composing() < self._settings.compose_max
+
+    def _composing(self) -> int:
+        return sum(one.composition is not None and one.composition.composing for one in self._stages.values())
+
     # ---- guests ----
+
+    def track(self, stage: Stage, seat: str) -> Track:
+        """Where a guest's media goes to be composed."""
+        if stage.composition is None:
+            raise RelayError("not_found", "The host is not on air. Try again in a moment.")
+        return stage.composition.track(seat)
 
     def admit(self, key: StreamKey) -> Stage:
         """The stage on which this guest may publish; raises ``forbidden`` or ``unavailable``."""
         stage = self.of(key.stream_id)
         if not stage.lists(key.seat):
             raise RelayError("forbidden", "This seat is not yours any longer. Ask the host for a new one.")
+        mine = stage.composition is not None and stage.composition.composing
+        if not mine and not self._may_compose():
+            raise RelayError(
+                "unavailable", "This relay has no processor to spare for guests on screen. Try again in a moment."
+            )
         others = sum(len(one.guests) for one in self._stages.values()) - (key.seat in stage.guests)
         if others >= self._settings.guests_max:
             raise RelayError("unavailable", "This relay has no room for another guest. Try again in a moment.")
@@ -198,11 +233,14 @@ class Stages:
     def watch(self, now: float) -> None:
         """Disconnect guests that are silent."""
         for stage in list(self._stages.values()):
+            if stage.composition is not None:
+                stage.composition.watch(stage.told.layout, [one.seat for one in stage.told.seats], now)
             for guest in list(stage.guests.values()):
                 if now - guest.media_at_s > self._settings.silent_publisher_s:
                     logger.info("guest %s of %s is silent: disconnecting", guest.key.seat, stage.stream_id)
                     self._later(self.left(stage, guest))
         self._metrics.guests.set(sum(len(stage.guests) for stage in self._stages.values()))
+        self._metrics.compositions.set(self._composing())
         self._metrics.watchers.set(sum(len(stage.watchers) for stage in self._stages.values()))
 
     def forget(self, stream_id: str) -> None:
@@ -213,6 +251,8 @@ class Stages:
                 self._later(self.left(stage, guest))
             for watcher in list(stage.watchers.values()):
                 self.stopped(stage, watcher)
+            if stage.composition is not None:
+                self._later(stage.composition.close())
 
     async def close(self, deadline_s: float) -> None:
         """Disconnect everyone; returns within ``deadline_s``."""
@@ -225,16 +265,3 @@ class Stages:
         task = asyncio.create_task(work)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-
-class Unseen:
-    """Where a guest's media goes besides its watchers while nothing composes it: nowhere."""
-
-    def configure(self, video: VideoFormat | None, audio: AudioFormat | None) -> None:
-        """Formats of what follows."""
-
-    def video(self, unit: AccessUnit) -> None:
-        """An access unit."""
-
-    def audio(self, sample: AudioSample, wall_s: float) -> None:
-        """An AAC frame."""

@@ -18,6 +18,7 @@ from media.relay.program import Program
 from media.relay.rights import StreamKey
 from media.relay.room import Rooms
 from media.relay.settings import Settings
+from media.relay.source import Program as Sink
 from media.relay.stages import Stage, Stages
 from media.relay.thumbnail import Thumbnailer
 
@@ -168,6 +169,10 @@ class Streams:
         present.preview_open = self._for_everyone.get(stream_id, False)
         return present
 
+    def sink(self, stream_id: str) -> Sink:
+        """What the stream's publisher feeds: the program, or its place in what is composed."""
+        return self.stages.composition(self.program(stream_id)).host
+
     async def arrived(self, publisher: Publisher) -> None:
         """The admitted publisher is connected: it replaces the one before, and its media feeds the program.
 
@@ -191,7 +196,7 @@ class Streams:
         # Nothing of the one before reaches the program from here on: closing silences its inlets at once.
         closing = None if before is None else asyncio.ensure_future(before.close())
         await asyncio.sleep(0)
-        program.begin_source(publisher.request_key_frame)
+        self.stages.composition(program).host.begin(publisher.request_key_frame)
         if closing is not None:
             await closing
 
@@ -201,6 +206,7 @@ class Streams:
         self._metrics.frames_dropped.inc(publisher.source.frames_dropped)
         if self.publishers.get(stream_id) is publisher:
             del self.publishers[stream_id]
+            self.stages.host_left(stream_id)
             program = self.programs.get(stream_id)
             if program is not None:
                 program.lose()

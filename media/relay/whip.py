@@ -14,6 +14,7 @@ from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from media.relay import signalling
+from media.relay.composition import HOST, Track
 from media.relay.errors import RelayError
 from media.relay.jitter import Frame
 from media.relay.metrics import Metrics
@@ -22,7 +23,7 @@ from media.relay.passthrough import Inlet
 from media.relay.rights import Rights, StreamKey
 from media.relay.settings import Settings
 from media.relay.source import Program, Source
-from media.relay.stages import HOST, Stage, Unseen
+from media.relay.stages import Stage
 from media.relay.streams import Streams
 
 logger = logging.getLogger(__name__)
@@ -180,8 +181,8 @@ class HostPlace:
         self._key = key
 
     def sink(self) -> Program:
-        """The stream's program."""
-        return self._streams.program(self._key.stream_id)
+        """The stream's program, or its place in what is composed."""
+        return self._streams.sink(self._key.stream_id)
 
     def outlet(self) -> Outlet:
         """What guests watch."""
@@ -208,10 +209,12 @@ class GuestPlace:
         self._stages = streams.stages
         self._stage = stage
         self._key = key
+        self._track: Track | None = None
 
     def sink(self) -> Program:
-        """Nobody's, unless guests are composed into the program."""
-        return Unseen()
+        """The guest's place in what is composed."""
+        self._track = self._stages.track(self._stage, self._key.seat)
+        return self._track
 
     def outlet(self) -> Outlet:
         """What the host and the other guests watch."""
@@ -220,6 +223,8 @@ class GuestPlace:
     async def arrived(self, session: WhipSession) -> None:
         """The guest is on screen."""
         await self._stages.arrived(self._stage, session)
+        if self._track is not None:
+            self._track.request_key_frame = session.request_key_frame
         self.outlet().begin(session.request_key_frame)
 
     async def left(self, session: WhipSession) -> None:

@@ -1,0 +1,84 @@
+"""The port of a worker process: what a program is fed with (source.py), by track, across a pipe in both directions.
+
+Each message is its length in 4 bytes and MessagePack. Access units go in, access units come out; what a worker makes of
+them is its own affair (compositor.py). Pure.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import msgspec
+
+from media.relay.cmaf import AudioFormat, AudioSample, VideoFormat
+from media.relay.source import AccessUnit
+
+LENGTH: Final = struct.Struct(">I")
+# An access unit is at most 4 MiB (source.py).
+MESSAGE_BYTES_MAX: Final = 5 << 20
+
+
+class Configure(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Formats of what follows on a track."""
+
+    track: str
+    video: VideoFormat | None
+    audio: AudioFormat | None
+
+
+class Picture(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """An access unit of a track."""
+
+    track: str
+    unit: AccessUnit
+
+
+class Sound(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """An AAC frame of a track; ``wall_s`` is when it came."""
+
+    track: str
+    sample: AudioSample
+    wall_s: float
+
+
+class Gone(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """A track is over, or begins anew on another timeline."""
+
+    track: str
+
+
+class Arrange(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """To a compositor: which tracks are shown, in order, and in which layout."""
+
+    layout: str
+    tracks: tuple[str, ...]
+
+
+class KeyFrame(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """To a worker: its next picture shall be a key frame."""
+
+
+Message = Configure | Picture | Sound | Gone | Arrange | KeyFrame
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Message)
+
+
+def encoded(message: Message) -> bytes:
+    """The message with its length."""
+    body = _encoder.encode(message)
+    return LENGTH.pack(len(body)) + body
+
+
+def decoded(body: bytes) -> Message:
+    """The message in ``body`` (without its length); raises ``msgspec.DecodeError``."""
+    return _decoder.decode(body)
+
+
+def length(header: bytes) -> int:
+    """The length that ``header`` tells; raises ``ValueError`` beyond the bound."""
+    (size,) = LENGTH.unpack(header)
+    if size > MESSAGE_BYTES_MAX:
+        raise ValueError(f"a message of {size} bytes")
+    return int(size)
