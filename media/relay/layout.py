@@ -61,7 +61,7 @@ def _columns(count: int, aspect: float) -> int:
 
     def unlike(columns: int) -> float:
         rows = math.ceil(count / columns)
-        return abs(math.log(aspect * rows / columns)) + 0.1 * (columns * rows - count)
+        return abs(math.log(aspect * rows / columns)) + 0.25 * (columns * rows - count)
 
     return min(range(1, count + 1), key=unlike)
 
