@@ -9,7 +9,7 @@ from chalice.app import Blueprint, Response
 from msgspec import UNSET
 
 from functions import clock, ids, messages, parse, settings, tokens
-from functions.accounts import eligibility, views
+from functions.accounts import blocks, eligibility, views
 from functions.accounts import table as accounts
 from functions.accounts.model import Account, Devices
 from functions.errors import OnairError
@@ -55,7 +55,7 @@ def request_seat(stream_id: str) -> Response:
         if role == "host":
             raise OnairError("invalid_request", "Whom do you invite? Name a `handle`.", field="handle")
         account = accounts.required(me.account)
-        _check_guest(account)
+        _check_guest(account, seating.read(stream.id))
         guest = _sender(account)
         stage = seating.change(
             stream.id, lambda before: _about(seats.ask(before, guest, ids.new(), clock.now_ms()), "asked", guest)
@@ -88,16 +88,17 @@ def change_seat(stream_id: str, seat_id: str) -> SeatGrant:
     me = parse.identity(request)
     given = parse.body(request, SeatChange)
     stream, room, role = _present(stream_id, me)
-    found = seating.read(stream.id).seat(seat_id)
+    before = seating.read(stream.id)
+    found = before.seat(seat_id)
     if given.state == "accepted":
         # What was right when they asked may not be so any longer.
-        _check_guest(accounts.required(found.guest.id))
+        _check_guest(accounts.required(found.guest.id), before)
         stage = seating.change(stream.id, lambda before: _accepted(before, seat_id, me.account, role))
     elif given.state == "declined":
         stage = seating.change(stream.id, lambda before: _gone(before, seat_id, me.account, role, "declined"))
         return SeatGrant(seat=seat_id, guest=found.guest, state="declined", muted=False)
     else:
-        stage = seating.read(stream.id)
+        stage = before
     if given.muted is not UNSET:
         muted = given.muted
         stage = seating.change(stream.id, lambda before: _muted(before, seat_id, muted, role))
@@ -136,14 +137,18 @@ def _present(stream_id: str, me: Identity) -> tuple[Stream, Room, Role]:
     return stream, room, moderation.role_of(room, me.account, member)
 
 
-def _check_guest(account: Account) -> None:
-    """Raises ``not_eligible`` for who may not be on screen, with what is missing in ``details``."""
+def _check_guest(account: Account, stage: Stage) -> None:
+    """Raises ``not_eligible`` with what is missing in ``details``, and ``blocked`` where someone on screen is blocked."""
     request = routes.current_request
     found = eligibility.requirements(account, Devices(camera=True, microphone=True))
     unmet = [one for one in found if one.code in GUEST_REQUIREMENTS and not one.met]
     if unmet:
         language = messages.language(request.headers.get("accept-language"))
         raise OnairError("not_eligible", details=msgspec.to_builtins(views.requirement_views(unmet, language)))
+    if account.has_blocks and stage.on_screen:
+        hidden = blocks.hidden_from(account.id)
+        if any(one.guest.id in hidden for one in stage.on_screen):
+            raise OnairError("blocked")
 
 
 def _invited(stream: Stream, role: Role, handle: str) -> Sender:
@@ -160,7 +165,7 @@ def _invited(stream: Stream, role: Role, handle: str) -> Sender:
         raise OnairError("conflict", "This person is banned from your room. Let them in first.", field="handle")
     account = accounts.required(account_id)
     tickets.admit(stream, Identity(account.id, account.handle))
-    _check_guest(account)
+    _check_guest(account, seating.read(stream.id))
     return _sender(account)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from functions.errors import OnairError
-from functions.rooms import moderating
+from functions.rooms import moderating, seating
 from functions.rooms.model import Member
 from functions.rooms.ring import ring
 from functions.rooms.stored import StoredRooms
@@ -16,8 +16,12 @@ ATTEMPTS_MAX: Final = 8
 
 
 def shut_out(stream_id: str, account: str) -> None:
-    """Ban an account from a room without a word to the others in it; doing so again changes nothing."""
+    """Ban an account from a room without a word to the others in it; doing so again changes nothing.
+
+    Only who is on screen is seen to leave it.
+    """
     _set_banned(stream_id, account, banned=True)
+    seating.vacate(stream_id, account)
 
 
 def let_in(stream_id: str, account: str) -> None:

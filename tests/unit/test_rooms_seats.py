@@ -187,6 +187,18 @@ def test_who_is_banned_from_the_room_gets_no_seat_and_loses_the_one_they_have(ro
     assert room.call("POST", "/seats", {"handle": "bob"}).code == "conflict"
 
 
+def test_blocks_keep_people_from_being_on_screen_together(room: ModeratedRoom) -> None:
+    _on_screen(room, "bob")
+    cyd, dan = room.person("cyd"), room.person("dan")
+    assert room.client.call("PUT", "/accounts/bob/block", who=cyd).status == 204
+    assert room.client.call("PUT", f"/accounts/{dan.handle}/block", who=room.host).status == 204
+    assert _ask(room, cyd).code == _ask(room, dan).code == "blocked"
+    assert room.call("POST", "/seats", {"handle": "cyd"}).code == "blocked"
+    # The host blocks who is on screen already.
+    assert room.client.call("PUT", "/accounts/bob/block", who=room.host).status == 204
+    assert _relay_reads(room)["seats"] == []
+
+
 def test_a_broadcast_that_is_over_has_no_seats(room: ModeratedRoom) -> None:
     bob, seat = _on_screen(room, "bob")
     assert room.client.call("POST", f"/streams/{room.stream}/end", who=room.host).status == 200
