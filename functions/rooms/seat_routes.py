@@ -138,7 +138,7 @@ def _present(stream_id: str, me: Identity) -> tuple[Stream, Room, Role]:
 
 
 def _check_guest(account: Account, stage: Stage) -> None:
-    """Raises ``not_eligible`` with what is missing in ``details``, and ``blocked`` where someone on screen is blocked."""
+    """Raises ``not_eligible`` with what is missing in ``details``, and ``blocked`` where someone there is blocked."""
     request = routes.current_request
     found = eligibility.requirements(account, Devices(camera=True, microphone=True))
     unmet = [one for one in found if one.code in GUEST_REQUIREMENTS and not one.met]

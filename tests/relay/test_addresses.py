@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from media.relay.listen import listening
-from media.relay.whip import reachable
+from media.relay.signalling import reachable
 
 _ANSWER = (
     "v=0\r\n"
