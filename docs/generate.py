@@ -69,6 +69,8 @@ def _operation(path: str, entry: Any, row: Operation) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "Done" if row.answer is None else row.answer.__name__}
     if row.answer is not None:
         answer["content"] = _json(row.answer)
+    if row.page:
+        answer = {"description": "A page", "content": {"text/html": {"schema": {"type": "string"}}}}
     made["responses"] = {str(row.status): answer, **_refusals(entry, row)}
     if entry.authorizer is not None:
         made["security"] = [{"access_token": []}]

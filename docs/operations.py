@@ -14,6 +14,7 @@ from functions.accounts import views as accounts
 from functions.parse import Page
 from functions.rooms import views as rooms
 from functions.rooms.messages import FramesPage
+from functions.streams import share_routes, shares
 from functions.streams import views as streams
 from functions.streams.model import Summary
 from functions.wallet import board_routes as boards
@@ -26,7 +27,8 @@ from functions.wallet import routes as wallet
 class Operation:
     """One route: types of body, query and answer; its codes beyond those that every route may answer.
 
-    ``optional_token``: open, and a token that is sent must be good. ``repeatable``: takes ``Idempotency-Key``.
+    ``page``: answers HTML, for people. ``optional_token``: open, and a token that is sent must be good.
+    ``repeatable``: takes ``Idempotency-Key``.
     """
 
     answer: type | None = None
@@ -36,6 +38,7 @@ class Operation:
     refusals: tuple[str, ...] = ()
     optional_token: bool = False
     repeatable: bool = False
+    page: bool = False
 
 
 WATCHING = ("unauthenticated", "suspended", "banned", "blocked", "age_restricted", "followers_only")
@@ -106,9 +109,21 @@ OPERATIONS: Mapping[str, Operation] = {
         streams.Publish, refusals=("invalid_request", "not_live", "conflict", *OWN), repeatable=True
     ),
     "POST /streams/{stream_id}/end": Operation(Summary, refusals=("not_live", *OWN)),
+    "POST /streams/{stream_id}/share": Operation(
+        share_routes.ShareLink,
+        body=share_routes.NewShare,
+        refusals=("invalid_request", "too_large", "not_found", *WATCHING),
+    ),
+    "GET /streams/{stream_id}/shares": Operation(shares.ShareCounts, refusals=OWN),
+    "GET /s/{code}": Operation(page=True, refusals=("not_found",)),
+    "GET /streams/{stream_id}/viewers": Operation(
+        rooms.Viewers, query=rooms.ViewersQuery, refusals=("invalid_request", "not_found", "not_live", *WATCHING)
+    ),
     "POST /streams/{stream_id}/ticket": Operation(
         streams.Ticket,
+        query=streams.TicketQuery,
         refusals=(
+            "invalid_request",
             "not_found",
             "not_live",
             *WATCHING,

@@ -24,6 +24,7 @@ from functions.errors import OnairError
 from functions.rooms.routes import routes as rooms
 from functions.rooms.seat_routes import routes as seats
 from functions.streams.routes import routes as streams
+from functions.streams.share_routes import routes as sharing
 from functions.wallet.audit_routes import routes as audits
 from functions.wallet.board_routes import routes as boards
 from functions.wallet.export import routes as exports
@@ -159,14 +160,15 @@ def _in_our_shape(request: Request | None, proceed: Callable[[Any], Response]) -
 
 
 def _ours(response: Response) -> bool:
-    return isinstance(response.body, str) and response.body.startswith('{"error":')
+    # Ours are refusals in our shape and, for people who follow a link, pages.
+    return isinstance(response.body, str) and response.body.startswith(('{"error":', "<!doctype html>"))
 
 
 app = Api("onair", configure_logs=False)
 app.api.cors = CORS
 app.register_middleware(_in_our_shape, "http")
 _BLUEPRINTS: Final = (
-    accounts, graph, operators, streams, rooms, seats, wallet, boards, exports, payouts, payout_review, audits,
+    accounts, graph, operators, streams, sharing, rooms, seats, wallet, boards, exports, payouts, payout_review, audits,
 )  # fmt: skip
 for _blueprint in _BLUEPRINTS:
     app.register_blueprint(_blueprint)

@@ -134,7 +134,9 @@ class Api(Construct):
             },
         )
         self._let(accounts, streams, rooms, wallet, signing, playback)
+        self._called = self.handler.called_by_clients()
         self._make(accounts)
+        web.lead_shared_links_to(self.api.rest_api_id, STAGE)
 
     @property
     def url(self) -> str:
@@ -190,6 +192,7 @@ class Api(Construct):
             cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,  # one per account: others may log through it
             deploy_options=gateway.StageOptions(
                 stage_name=STAGE,
+                variables={"function": self._called.function_name},
                 throttling_rate_limit=settings.api_rate,
                 throttling_burst_limit=settings.api_burst,
                 tracing_enabled=True,
@@ -227,12 +230,11 @@ class Api(Construct):
 
     def _definition(self, accounts: Accounts) -> dict[str, Any]:
         """The API as an OpenAPI document with API Gateway's extensions: one resource for all routes."""
-        self._called = self.handler.called_by_clients()
         stack = cdk.Stack.of(self)
-        uri = (
-            f"arn:{stack.partition}:apigateway:{stack.region}:lambda:path/2015-03-31/functions/"
-            f"{self._called.function_arn}/invocations"
-        )
+        # The function's name is the stage's, not the API's: the function knows CloudFront's address, and CloudFront
+        # leads shared links to the API; named here, each of the three would wait for the next.
+        function = f"arn:{stack.partition}:lambda:{stack.region}:{stack.account}:function:${{stageVariables.function}}"
+        uri = f"arn:{stack.partition}:apigateway:{stack.region}:lambda:path/2015-03-31/functions/{function}/invocations"
         paths: dict[str, dict[str, Any]] = {}
         for route in declared_routes():
             path = paths.setdefault(route.path, {"options": _preflight(route.path)})

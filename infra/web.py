@@ -30,6 +30,18 @@ FRESH: Final = ("index.html", "config.json")
 ERRORS_NOT_CACHED: Final = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
 
 
+# What has no dot in its last part is no file but a screen.
+SCREENS: Final = """\
+function handler(event) {
+    var request = event.request;
+    if (request.uri.split('/').pop().indexOf('.') === -1) {
+        request.uri = '/index.html';
+    }
+    return request;
+}
+"""
+
+
 class PageMissingError(RuntimeError):
     """There is no page to deploy, or it could not be built."""
 
@@ -125,6 +137,11 @@ class Web(Construct):
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
                 cache_policy=cloudfront.CachePolicy.CACHING_OPTIMIZED,
                 response_headers_policy=cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
+                function_associations=[
+                    cloudfront.FunctionAssociation(
+                        function=self._screens(), event_type=cloudfront.FunctionEventType.VIEWER_REQUEST
+                    )
+                ],
             ),
             # CloudFront keeps errors 10 s by default: a part that is asked for a moment early would then stay missing.
             error_responses=[
@@ -138,6 +155,30 @@ class Web(Construct):
     def url(self) -> str:
         """The page's address, without a trailing slash."""
         return f"https://{self.distribution.distribution_domain_name}"
+
+    def lead_shared_links_to(self, rest_api_id: str, stage: str) -> None:
+        """Have ``/s/{code}`` answered by the REST API: the page behind a shared link."""
+        stack = cdk.Stack.of(self)
+        self.distribution.add_behavior(
+            "/s/*",
+            origins.HttpOrigin(
+                f"{rest_api_id}.execute-api.{stack.region}.{stack.url_suffix}",
+                origin_path=f"/{stage}",
+                protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
+            ),
+            # As long as the page itself says: a link that spreads is fetched by many at once.
+            cache_policy=cloudfront.CachePolicy.CACHING_OPTIMIZED,
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+        )
+
+    def _screens(self) -> cloudfront.Function:
+        """A screen's address is no file: the page itself finds its way (web/src/router.js), as local/edge.py has it."""
+        return cloudfront.Function(
+            self,
+            "Screens",
+            runtime=cloudfront.FunctionRuntime.JS_2_0,
+            code=cloudfront.FunctionCode.from_inline(SCREENS),
+        )
 
     def publish(self, config: Mapping[str, Any]) -> None:
         """Put the page and its ``config.json`` into the bucket.

@@ -27,6 +27,8 @@ REGION: Final = "us-east-1"
 STACK: Final = "Onair"
 _FUNCTION_IN_URI: Final = re.compile(r"functions/(arn:[^/]+)/invocations")
 
+_STAGE_VARIABLE: Final = re.compile(r"\$\{stageVariables\.(\w+)\}")
+
 Resource = tuple[str, dict[str, Any]]
 
 
@@ -197,7 +199,7 @@ class _Reader:
             api_id=self._physical(logical),
             stage=str(stages[0][1]["StageName"]),
             methods=tuple(
-                self._rest_method(str(path), str(method), found, guards)
+                self._rest_method(str(path), str(method), found, guards, stages[0][1].get("Variables", {}))
                 for path, methods in body["paths"].items()
                 for method, found in methods.items()
             ),
@@ -206,7 +208,12 @@ class _Reader:
         )
 
     def _rest_method(
-        self, path: str, method: str, found: dict[str, Any], guards: Mapping[str, declared.Guard]
+        self,
+        path: str,
+        method: str,
+        found: dict[str, Any],
+        guards: Mapping[str, declared.Guard],
+        variables: Mapping[str, Any],
     ) -> declared.RestMethod:
         integration: dict[str, Any] = found["x-amazon-apigateway-integration"]
         guard = None
@@ -217,7 +224,7 @@ class _Reader:
             method=method.upper(),
             path=path,
             resource_id=hashlib.sha256(path.encode()).hexdigest()[:6],  # the service makes them up, of this length
-            function=None if mock else self._function_of(str(integration["uri"])),
+            function=None if mock else self._function_of(_with_variables(str(integration["uri"]), variables)),
             mock=_mock_answer(integration) if mock else None,
             guard=guard,
             timeout_ms=int(integration.get("timeoutInMillis", 29_000)),
@@ -367,3 +374,8 @@ def _mock_answer(integration: Mapping[str, Any]) -> declared.MockAnswer:
     templates: dict[str, str] = response.get("responseTemplates", {})
     body = templates.get("application/json", "")
     return declared.MockAnswer(int(response["statusCode"]), headers, "" if "#" in body or "$" in body else body)
+
+
+def _with_variables(text: str, variables: Mapping[str, Any]) -> str:
+    """As API Gateway reads a stage's variables, when a request comes; one that is not set is left empty."""
+    return _STAGE_VARIABLE.sub(lambda found: str(variables.get(found[1], "")), text)

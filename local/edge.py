@@ -37,6 +37,7 @@ class Edge:
         self._addresses = addresses
         self._rest = rest
         rest_stage, socket_stage = stages
+        self._rest_stage = rest_stage
         app = web.Application(client_max_size=BODY_BYTES_MAX)
         route = app.router.add_route
         route("GET", "/config.json", self._config)
@@ -45,6 +46,8 @@ class Edge:
             route(method, f"/{socket_stage}/@connections/{{id}}", sockets.connections_api)
         route("*", f"/{rest_stage}", rest.serve)
         route("*", f"/{rest_stage}/{{path:.*}}", rest.serve)
+        # As CloudFront leads them on (infra/web.py): a shared link has the page's address.
+        route("GET", "/s/{code}", self._shared)
         control.add_routes(app)
         if addresses.public_host:
             route("*", "/relay/{path:.*}", self._relay)
@@ -73,6 +76,9 @@ class Edge:
 
     async def _config(self, _: web.Request) -> web.Response:
         return web.json_response(self._addresses.config(), headers={"Cache-Control": "no-cache", **_ANY_ORIGIN})
+
+    async def _shared(self, request: web.Request) -> web.StreamResponse:
+        return await self._rest.serve(request.clone(rel_url=f"/{self._rest_stage}{request.rel_url.raw_path}"))
 
     async def _authority(self, _: web.Request) -> web.Response:
         # The type that makes phones offer to install it.

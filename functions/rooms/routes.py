@@ -33,6 +33,7 @@ from functions.rooms.resume import page
 from functions.rooms.ring import ring
 from functions.rooms.stored import StoredRooms
 from functions.rooms.table import read_room
+from functions.rooms.viewers import list_viewers
 from functions.rooms.views import FramesQuery
 from functions.security import cognito
 from functions.streams import table as streams
@@ -258,3 +259,20 @@ def questions(stream_id: str) -> views.Questions:
     found = [(state.votes.get(voting.upvote_key(one.id), one.upvotes), one) for one in open_questions(stream_id)]
     found.sort(key=lambda pair: (-pair[0], pair[1].at_ms, pair[1].id))
     return views.Questions([voting.question_event(one, count, one.id, one.at_ms) for count, one in found])
+
+
+@routes.route("/streams/{stream_id}/viewers", methods=["GET"], authorizer=cognito)
+def viewers(stream_id: str) -> views.Viewers:
+    """Who is in a live room: everybody for those who moderate, for others whom they follow."""
+    request = routes.current_request
+    me = parse.identity(request)
+    asked = parse.query(request, views.ViewersQuery)
+    tickets.admit(streams.required(stream_id), me)
+    room, member = read_room(stream_id), StoredRooms().member(stream_id, me.account)
+    if room is None:
+        raise OnairError("not_found")
+    if not room.live:
+        raise OnairError("not_live")
+    if member is not None and member.banned:
+        raise OnairError("banned")
+    return list_viewers(room, me.account, moderation.role_of(room, me.account, member), asked.limit)

@@ -12,6 +12,7 @@ from functions.rooms.messages import (
     ChatEvent,
     Layout,
     QuestionEvent,
+    Role,
     RoomSettings,
     Rule,
     SeatState,
@@ -155,3 +156,29 @@ class Seats(Struct, frozen=True, kw_only=True):
     items: tuple[SeatView, ...]
     mine: SeatGrant | UnsetType = UNSET
     watch: tuple[SeatWatch, ...] | UnsetType = UNSET
+
+
+class ViewersQuery(Struct, frozen=True):
+    """How many at most."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+
+
+class ViewerView(Struct, frozen=True):
+    """Someone who is in the room, as what, and whether whoever asks follows them."""
+
+    id: str
+    handle: str
+    display_name: str
+    avatar_url: str | None
+    badges: tuple[str, ...]
+    role: Role
+    followed: bool
+
+
+class Viewers(Struct, frozen=True):
+    """Who is here and may be seen by whoever asks; ``viewers`` counts all, ``more`` tells that some are left out."""
+
+    viewers: int
+    items: list[ViewerView]
+    more: bool

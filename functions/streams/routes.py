@@ -15,7 +15,7 @@ from functions.errors import OnairError
 from functions.parse import Identity, Page
 from functions.rooms import table as rooms
 from functions.security import cognito
-from functions.streams import feed, life, model, table, tickets, views
+from functions.streams import feed, life, model, shares, table, tickets, views
 from functions.streams.model import ENDED_BY_HOST, Stream, Summary, feed_key
 
 routes = Blueprint(__name__)
@@ -185,8 +185,13 @@ def end_stream(stream_id: str) -> Summary:
 
 @routes.route("/streams/{stream_id}/ticket", methods=["POST"])
 def create_ticket(stream_id: str) -> views.Ticket:
-    """The right to open the room's socket and to play its media."""
-    return tickets.issue(stream_id, parse.optional_identity(routes.current_request))
+    """The right to open the room's socket and to play its media; ``via`` is the shared link that led here."""
+    request = routes.current_request
+    asked, identity = parse.query(request, views.TicketQuery), parse.optional_identity(request)
+    ticket = tickets.issue(stream_id, identity)
+    if asked.via is not None and identity is not None:
+        shares.arrive(asked.via, stream_id, identity.account)
+    return ticket
 
 
 @routes.route("/feed/for-you", methods=["GET"], authorizer=cognito)

@@ -105,6 +105,12 @@ class Streams(msgspec.Struct, frozen=True):
     cursor: str | UnsetType = UNSET
 
 
+class TicketQuery(msgspec.Struct, frozen=True):
+    """``via``: the code of the shared link by which someone came."""
+
+    via: Annotated[str, Meta(max_length=64)] | None = None
+
+
 class Ticket(msgspec.Struct, frozen=True):
     """The right to open a room's socket until ``expires_at``, and to play its media until ``playback_expires_at``.
 

@@ -56,7 +56,9 @@ def test_every_route_calls_the_one_function(cloud: Cloud) -> None:
             continue
         integration = found["x-amazon-apigateway-integration"]
         assert integration["type"] == "aws_proxy"
-        assert {"Fn::GetAtt": [function, "Arn"]} in integration["uri"]["Fn::Join"][1], path
+        assert integration["uri"]["Fn::Join"][1][-1] == ":function:${stageVariables.function}/invocations", path
+    _, stage = cloud.one("AWS::ApiGateway::Stage")
+    assert stage["Variables"] == {"function": {"Ref": function}}
 
 
 def test_every_part_of_a_path_is_declared(cloud: Cloud) -> None:
@@ -84,6 +86,7 @@ def test_open_routes_are_only_those_that_the_protocol_opens() -> None:
         ("POST", "/streams/{stream_id}/ticket"),
         ("GET", "/streams/{stream_id}/frames"),  # a visitor who watches pages on after `joined` says `more`
         ("GET", "/streams/{stream_id}/questions"),
+        ("GET", "/s/{code}"),  # whoever is sent a link opens it
         ("GET", "/gifts"),
         ("GET", "/coin-packs"),
         ("GET", "/accounts/{handle}/gifts"),

@@ -277,6 +277,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
             "TOKEN_ISSUER": f"https://cognito-idp.{REGION}.amazonaws.com/{pool_id}",
             "JWKS_URL": keys_url,
             "RING_QUEUE_URL": queue["QueueUrl"],
+            "WEB_URL": "https://onair.example",
             "SIGNING_SECRET_ARN": secrets.create_secret(Name="signing", SecretString="s" * 64)["ARN"],
             "PLAYBACK_SECRET_ARN": secrets.create_secret(Name="playback", SecretString="p" * 64)["ARN"],
         }.items():
