@@ -63,7 +63,11 @@ class Audience(Struct, frozen=True):
 def sequence(
     rooms: Rooms, sockets: Sockets, stream_id: str, slot: int, *, first_try: bool, limits: Limits, deadline_ms: int
 ) -> Outcome:
-    """Deal with one ring: wait until its slot is over everywhere and the room's tick has passed, then make frames.
+    """Deal with one ring: read at once where the room's tick has passed, and again when its slot is over everywhere.
+
+    The first reading is for whoever rang, who need not wait for those who may still ring in the same slot. Their rings
+    the queue drops as duplicates of this one: the second reading, from `slot_over_ms` on, is for them. Where the tick
+    ends later than the slot, as in every big room, one reading is both.
 
     Parameters
     ----------
@@ -78,30 +82,45 @@ def sequence(
     over_ms = slot_over_ms(slot, limits)
     if first_try and head is not None and head.read_ms >= over_ms:
         return Outcome(covered=True)
-    # A tick of one slot is kept by the rings themselves, one a slot. A longer one counts from when the last frame was
-    # read, not made: else each frame's own time would push the next further out.
-    tick_over_ms = head.read_ms + head.tick_ms if head and head.tick_ms > limits.slot_ms else 0
-    # Never past the deadline: another host's clock may be far ahead, and its frame's time with it.
-    clock.sleep_ms(min(max(over_ms, tick_over_ms), deadline_ms) - clock.now_ms())
     done = Outcome()
+    not_before_ms = 0
+    while True:
+        # A tick counts from when the last frame was read, not made: else each frame's own time would push the next
+        # further out. Never past the deadline: another host's clock may be far ahead, and its frame's time with it.
+        tick_over_ms = head.read_ms + head.tick_ms if head else 0
+        clock.sleep_ms(min(max(not_before_ms, tick_over_ms), deadline_ms) - clock.now_ms())
+        read_ms = clock.now_ms()
+        head, made, finished = _frames(rooms, sockets, stream_id, head, limits, deadline_ms)
+        done = Outcome(done.frames + made.frames, done.events + made.events)
+        if not finished:
+            rooms.ring(stream_id)
+            return done
+        if read_ms >= over_ms:
+            return done
+        not_before_ms = over_ms
+
+
+def _frames(
+    rooms: Rooms, sockets: Sockets, stream_id: str, head: StoredFrame | None, limits: Limits, deadline_ms: int
+) -> tuple[StoredFrame | None, Outcome, bool]:
+    """Frames until nothing waits: the newest, what was made, and whether nothing is left."""
+    made = Outcome()
     failed = 0
     while clock.now_ms() <= deadline_ms and failed < ATTEMPTS_MAX:
-        step = _Step(rooms, sockets, stream_id, limits)
-        made = step.run(head)
-        if made is None:
-            return done
-        frame, waiting = made
+        step = _Step(rooms, sockets, stream_id, limits).run(head)
+        if step is None:
+            return head, made, True
+        frame, waiting = step
         if frame is None:
             # Another sequencer was faster: its frame is the head now, and may hold what we read.
             failed += 1
             head = rooms.head(stream_id)
             continue
         head = frame
-        done = replace(done, frames=done.frames + 1, events=done.events + len(frame.event_ids))
+        made = replace(made, frames=made.frames + 1, events=made.events + len(frame.event_ids))
         if not waiting:
-            return done
-    rooms.ring(stream_id)
-    return done
+            return head, made, True
+    return head, made, False
 
 
 class _Step:

@@ -92,7 +92,8 @@ def test_who_registers_between_read_and_put_is_sent_the_frame(world: QuietWorld)
     enter(world, "early")
     put(world, chat(1))
     rooms_of(world).before_put = lambda: enter(world, "late")
-    assert run(world) == Outcome(frames=1, events=1)
+    slot = slot_of(clock.now_ms(), LIMITS) - 2
+    assert run(world, slot=slot) == Outcome(frames=1, events=1)
     assert (received(world, "early"), received(world, "late")) == (1, 1)
 
 
@@ -108,6 +109,28 @@ def test_the_slower_of_two_sequencers_reads_again_and_repeats_nothing(world: Qui
     run(world)
     assert [frame.event_ids for frame in world.rooms.frames] == [("e1",), ("e2",)]
     assert world.rooms.inbox_items == {}
+
+
+def test_who_rings_a_quiet_room_does_not_wait_for_the_slot_and_the_slot_is_read_all_the_same(world: QuietWorld) -> None:
+    put(world, chat(1))
+    rung_ms = clock.now_ms()
+    slot = slot_of(rung_ms, LIMITS)
+    movable = clock.clock
+    assert isinstance(movable, MovableClock)
+    sleep, read = movable.sleep_ms, list[int]()
+
+    def sleep_ms(duration_ms: float) -> None:
+        if world.rooms.frames and not read:
+            read.append(world.rooms.frames[-1].read_ms - rung_ms)
+            put(world, chat(2))  # its ring is dropped: the slot was rung for
+        sleep(duration_ms)
+
+    movable.sleep_ms = sleep_ms  # type: ignore[method-assign]
+    assert run(world, slot=slot) == Outcome(frames=2, events=2)
+    first, second = world.rooms.frames
+    assert read[0] < LIMITS.skew_guard_ms
+    assert second.read_ms >= (slot + 1) * LIMITS.slot_ms + LIMITS.skew_guard_ms
+    assert second.read_ms - first.read_ms >= LIMITS.slot_ms
 
 
 def test_what_is_committed_in_the_slot_is_read_though_its_ring_was_dropped(world: QuietWorld) -> None:
@@ -130,7 +153,7 @@ def test_what_is_committed_in_the_slot_is_read_though_its_ring_was_dropped(world
 
 def test_a_covered_ring_is_skipped_once_and_looked_at_when_it_comes_again(world: QuietWorld) -> None:
     put(world, chat(1))
-    slot = slot_of(clock.now_ms(), LIMITS)
+    slot = slot_of(clock.now_ms(), LIMITS) - 2
     run(world, slot=slot)
     put(world, chat(1))
     world.trace.clear()
