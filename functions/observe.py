@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from aws_lambda_powertools import Logger, Metrics
 
@@ -58,13 +58,21 @@ class LateTracer:
 tracer = LateTracer()
 
 
+# Where a request's context (botocore's, from parameters to answer) holds its call.
+_CALL: Final = "onair_call"
+
+
 @dataclass(frozen=True)
 class Call:
-    """One request to AWS: ``service`` as in endpoints (``dynamodb``), ``operation`` as in the API (``PutItem``)."""
+    """One request to AWS: ``service`` as in endpoints (``dynamodb``), ``operation`` as in the API (``PutItem``).
+
+    ``answer`` is filled when the answer comes; what is read is paid for by its size.
+    """
 
     service: str
     operation: str
     parameters: dict[str, Any] = field(repr=False, hash=False, compare=False)
+    answer: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, hash=False, compare=False)
 
 
 _listener: ContextVar[Callable[[Call], None] | None] = ContextVar("listener", default=None)
@@ -101,6 +109,7 @@ def before_each(check: Callable[[], None]) -> Generator[None]:
 def watch(session: Any) -> None:
     """Count every call of clients made from this botocore session."""
     session.register("provide-client-params.*.*", _seen, unique_id="onair-observe")
+    session.register("after-call.*.*", _answered, unique_id="onair-answered")
 
 
 def count(service: str, operation: str, **parameters: Any) -> None:
@@ -110,7 +119,16 @@ def count(service: str, operation: str, **parameters: Any) -> None:
         listener(Call(service, operation, parameters))
 
 
-def _seen(params: dict[str, Any], model: Any, **_: Any) -> None:
+def _seen(params: dict[str, Any], model: Any, context: dict[str, Any] | None = None, **_: Any) -> None:
     listener = _listener.get()
     if listener is not None:
-        listener(Call(model.service_model.service_name, model.name, params))
+        call = Call(model.service_model.service_name, model.name, params)
+        listener(call)
+        if context is not None:
+            context[_CALL] = call
+
+
+def _answered(parsed: dict[str, Any], context: dict[str, Any] | None = None, **_: Any) -> None:
+    call = (context or {}).get(_CALL)
+    if isinstance(call, Call):
+        call.answer.update(parsed)

@@ -124,6 +124,9 @@ class Runtime:
         self.functions = functions
         self.seen: dict[str, set[SeenCall]] = {name: set() for name in functions}
         self.failures: list[str] = []
+        # Told of each call when it is over: the function, what it asked of AWS, and its seconds by the clock and of
+        # its thread's own work.
+        self.on_call: list[Callable[[Function, list[observe.Call], float, float], None]] = []
         self._faults = faults
         self._handlers: dict[str, Any] = {}
         self._importing = threading.Lock()
@@ -204,6 +207,7 @@ class Runtime:
     def _run(self, function: Function, event: Any, calls_max: int | None) -> Outcome:
         settings.environment.set(function.environment)
         stop = contextlib.nullcontext() if calls_max is None else observe.before_each(stop_after(calls_max))
+        started_s, worked_s = time.perf_counter(), time.thread_time()
         with observe.counting() as calls, stop:
             try:
                 handler = self._handler(function)
@@ -214,6 +218,8 @@ class Runtime:
             except Exception as error:  # noqa: BLE001 -- whatever a handler raises is the outcome, as in the service
                 outcome = Outcome(error=type(error).__name__, message=str(error))
                 self._tell(function, traceback.format_exc())
+        for told in self.on_call:
+            told(function, calls, time.perf_counter() - started_s, time.thread_time() - worked_s)
         for call in calls:
             self.seen[function.name] |= seen_calls(call)
         return outcome

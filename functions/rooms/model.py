@@ -95,7 +95,7 @@ class Limits(Struct, frozen=True):
     # What people can follow of comments that fly by; who hosts or moderates is sent all.
     display_lines_s: int = 20
     # Reactions that a room takes in: beyond so many viewers only a sample of them sends.
-    reacts_budget: int = 200
+    reacts_budget: int = 64
     # More than a room's 300 events a second leave in a tick; what is beyond waits for the next read.
     inbox_read_max: int = 500
     # Someone who was counted into a shard may register there seconds later, when it is the newest no more: an empty one

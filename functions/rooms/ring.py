@@ -18,6 +18,11 @@ BATCH_MAX: Final = 10
 DELAY_S_MAX: Final = 900
 
 
+RUNG_ROOMS_MAX: Final = 1_000
+# The slot in which this container rang a room last, and by which client: the queue has that ring.
+_rung: dict[tuple[str, str], tuple[Any, int]] = {}
+
+
 class Ring(Struct, frozen=True):
     """A ring's body: what was committed in ``slot`` of this room waits to be put into a frame."""
 
@@ -34,11 +39,19 @@ class Later(Struct, frozen=True):
 def ring(stream_id: str) -> None:
     """Ring the room for what was committed before this call.
 
-    The slot is that of now, after the commit: the sequencer reads only once the slot is over, so a ring that the queue
-    drops as a duplicate of an earlier one in the same slot loses nothing.
+    The slot is that of now, after the commit: the sequencer reads once more when the slot is over, so a ring that the
+    queue drops as a duplicate of an earlier one in the same slot loses nothing. One that this container knows to be
+    such is not sent at all: hearts would ring a busy room dozens of times a slot, and each time is paid for.
     """
-    queue_url, message = settings.required("RING_QUEUE_URL"), _message(stream_id)
-    aws.client("sqs").send_message(QueueUrl=queue_url, **message)
+    slot = slot_of(clock.now_ms(), limits())
+    queue_url, queues = settings.required("RING_QUEUE_URL"), aws.client("sqs")
+    key = (queue_url, stream_id)
+    if _rung.get(key) == (queues, slot):
+        return
+    queues.send_message(QueueUrl=queue_url, **_message(stream_id, slot))
+    if len(_rung) >= RUNG_ROOMS_MAX:
+        _rung.clear()
+    _rung[key] = (queues, slot)
 
 
 def ring_later(stream_id: str, at_ms: int) -> None:
@@ -56,14 +69,14 @@ def ring_all(stream_ids: Sequence[str]) -> list[str]:
     queue_url, refused = settings.required("RING_QUEUE_URL"), list[str]()
     for start in range(0, len(stream_ids), BATCH_MAX):
         batch = stream_ids[start : start + BATCH_MAX]
-        entries = [{"Id": str(index), **_message(stream_id)} for index, stream_id in enumerate(batch)]
+        slot = slot_of(clock.now_ms(), limits())
+        entries = [{"Id": str(index), **_message(stream_id, slot)} for index, stream_id in enumerate(batch)]
         answer: dict[str, Any] = aws.client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries)
         refused += [batch[int(failed["Id"])] for failed in answer.get("Failed", [])]
     return refused
 
 
-def _message(stream_id: str) -> dict[str, str]:
-    slot = slot_of(clock.now_ms(), limits())
+def _message(stream_id: str, slot: int) -> dict[str, str]:
     return {
         "MessageBody": msgspec.json.encode(Ring(stream_id, slot)).decode(),
         "MessageGroupId": stream_id,

@@ -186,8 +186,8 @@ def test_a_room_hears_of_its_milestone(room: SocketRoom) -> None:
 
 def test_a_room_takes_in_no_more_reactions_than_its_budget() -> None:
     limits = Limits()
-    assert react_sample(0, limits) == react_sample(200, limits) == 1.0
-    for viewers in (201, 1_000, 5_000, 100_000):
+    assert react_sample(0, limits) == react_sample(64, limits) == 1.0
+    for viewers in (65, 1_000, 5_000, 100_000):
         sample = react_sample(viewers, limits)
         assert limits.reacts_budget / 2 < viewers * sample <= limits.reacts_budget
 
@@ -215,7 +215,7 @@ def test_a_claimed_sample_counts_only_next_to_the_one_told(claimed: float | None
 
 def test_frames_tell_the_sample_and_reactions_are_weighted(room: SocketRoom) -> None:
     ana = room.joined("ana")
-    ViewersItem(room_key(STREAM), "viewers", viewers=800).save()
+    ViewersItem(room_key(STREAM), "viewers", viewers=256).save()
     room.clock.sleep_ms(5_000)
     emoji = next(iter(REACTIONS))
     assert ana.send("react", counts={emoji: 3}, sample=0.25) is None

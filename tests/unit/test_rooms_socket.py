@@ -15,12 +15,15 @@ from functions.rooms import authorize, deliver, sequence
 from functions.rooms.fold import FRAME_BYTES_MAX
 from functions.rooms.items import InboxItem, MemberItem, RoomsItem, room_key
 from functions.rooms.messages import MESSAGE_BYTES_MAX, RoomSettings
-from functions.rooms.model import Connection
+from functions.rooms.model import Connection, Limits
 from functions.rooms.posts import sockets
+from functions.rooms.ring import ring
 from functions.rooms.stored import StoredRooms
 from functions.rooms.table import close_room, open_room, read_summary, read_viewers, set_media
 from tests.unit import socket_room
 from tests.unit.socket_room import EPOCH, HOST, STREAM, SocketRoom
+
+SLOT_OVER_MS = 231
 
 
 @pytest.fixture
@@ -51,10 +54,13 @@ def test_a_comment_reaches_everyone_once_and_in_order(room: SocketRoom) -> None:
 def test_a_comment_costs_three_calls_and_a_frame_seven(room: SocketRoom) -> None:
     ana = room.joined("ana")
     room.sequence()
+    room.clock.sleep_ms(SLOT_OVER_MS)
     with observe.counting() as calls:
         ana.chat("1")
     assert operations(calls) == ["BatchGetItem", "TransactWriteItems", "SendMessage"]
     (message,) = room.rings()
+    # With the slot over, one reading is both: that for who rang and that for who might still have.
+    room.clock.sleep_ms(SLOT_OVER_MS)
     with observe.counting() as calls:
         sequence.handle({"Records": [socket_room.record(message)]}, None)
     assert Counter(call.operation for call in calls) == {
@@ -66,10 +72,25 @@ def test_a_comment_costs_three_calls_and_a_frame_seven(room: SocketRoom) -> None
     assert len(ana.frames) == 2
 
 
+def test_a_slot_is_rung_for_once_by_a_container_that_knows_of_it(room: SocketRoom) -> None:
+    ana = room.joined("ana")
+    room.sequence()
+    slot_ms = Limits().slot_ms
+    # The beginning of a slot, so that three rings fit into it.
+    room.clock.sleep_ms(slot_ms - room.clock.now_ms() % slot_ms)
+    with observe.counting() as calls:
+        for _ in range(3):
+            ring(STREAM)
+        room.clock.sleep_ms(slot_ms)
+        ring(STREAM)
+    assert [call.operation for call in calls] == ["SendMessage", "SendMessage"]
+
+
 def test_a_ring_that_a_frame_has_dealt_with_costs_one_read(room: SocketRoom) -> None:
     ana = room.joined("ana")
     (message,) = room.rings()
     ana.chat("1")
+    room.clock.sleep_ms(SLOT_OVER_MS)
     sequence.handle({"Records": [socket_room.record(message)]}, None)
     with observe.counting() as calls:
         sequence.handle({"Records": [socket_room.record(message)]}, None)
@@ -354,6 +375,7 @@ def test_reactions_are_totals_that_everyone_gets(room: SocketRoom) -> None:
 
 def test_reactions_in_quick_succession_are_refused_and_not_counted(room: SocketRoom) -> None:
     ana = room.joined("ana")
+    room.clock.sleep_ms(SLOT_OVER_MS)
     with observe.counting() as calls:
         ana.send("react", counts={"🔥": 1})
     assert operations(calls) == ["UpdateItem", "UpdateItem", "SendMessage"]
