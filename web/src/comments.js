@@ -248,10 +248,9 @@ export class OnairComments extends LitElement {
 
   #speak() {
     if (this.unspoken.length === 0) return;
-    this.spoken = this.unspoken
-      .slice(-SPOKEN_MAX)
-      .map((event) => `${event.from?.name}: ${event.text}`)
-      .join(". ");
+    const last = this.unspoken.slice(-SPOKEN_MAX).map((event) => `${event.from?.name}: ${event.text}`);
+    const unsaid = this.unspoken.length - last.length;
+    this.spoken = [...(unsaid ? [t("watch.skipped", { n: unsaid })] : []), ...last].join(". ");
     this.unspoken = [];
   }
 

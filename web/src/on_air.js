@@ -11,6 +11,7 @@ import { router } from "./router.js";
 import { session } from "./session.js";
 import { sheet } from "./style.js";
 import { clock, exact, short, t } from "./strings.js";
+import { readShown } from "./read_aloud.js";
 import { refused } from "./toast.js";
 import { watchStyle } from "./watch_style.js";
 import "./comments.js";
@@ -243,6 +244,7 @@ export class OnairOnAir extends LitElement {
   #line(event) {
     if (event.type === "join" && event.from?.id === session.me?.id) return; // one's own arrival is no news
     this.comments?.add(event);
+    readShown(event);
     this.requestUpdate(); // pin, poll, question and settings stand outside the lines
     if (event.type !== "gift") return;
     this.renderRoot.querySelector("onair-gift-stage").show(event);
@@ -340,7 +342,8 @@ export class OnairOnAir extends LitElement {
     return html`<header>
       <span class="pill"><span class="live-badge">${t("live")}</span><span class="unseen">${t("live.elapsed")}</span
         ><time>${clock((this.now - (this.startedAt ?? this.now)) / 1000)}</time></span>
-      <span class="pill viewers-now" aria-label=${t("watch.viewers_label", { n: viewers })}>${icon("eye")}${short(viewers)}</span>
+      <button class="pill viewers-now" aria-label=${t("viewers.open", { n: viewers })} @click=${() => this.#roomSheets.show("viewers")}
+        >${icon("eye")}${short(viewers)}</button>
       <span class="spacer"></span>
       <button class="end" @click=${() => (this.asking = true)}>${t("live.end")}</button>
       <span class="row">

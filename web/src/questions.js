@@ -4,6 +4,7 @@ import { repeat } from "lit/directives/repeat.js";
 import { api } from "./api.js";
 import { icon } from "./icons.js";
 import { needAccount } from "./need_account.js";
+import { canReadAloud, readsAloud, setReadAloud } from "./read_aloud.js";
 import { byInterest, questionsAfter } from "./room_state.js";
 import { sheet } from "./style.js";
 import { exact, t } from "./strings.js";
@@ -29,7 +30,7 @@ export class OnairQuestions extends LitElement {
         gap: 8px;
         margin-bottom: 12px;
       }
-      input {
+      form input {
         flex: 1;
         min-width: 0;
         height: 48px;
@@ -39,6 +40,20 @@ export class OnairQuestions extends LitElement {
         background: none;
         color: inherit;
         font-size: 16px;
+      }
+      .aloud {
+        display: flex;
+        align-items: center;
+        gap: 10px;
+        min-height: 44px;
+        margin-bottom: 8px;
+        color: var(--muted);
+      }
+      .aloud input {
+        flex: none;
+        width: 22px;
+        height: 22px;
+        accent-color: var(--sun-2);
       }
       ul {
         display: grid;
@@ -202,6 +217,16 @@ export class OnairQuestions extends LitElement {
     </li>`;
   }
 
+  /** Only the host is on air and may want to keep the eyes on the camera. */
+  #aloud() {
+    if (this.room.me?.role !== "host" || !canReadAloud()) return "";
+    return html`<label class="aloud"
+      ><input type="checkbox" name="read_aloud" .checked=${readsAloud()} @change=${(event) => setReadAloud(event.target.checked)} />${t(
+        "questions.read_aloud",
+      )}</label
+    >`;
+  }
+
   #list() {
     if (this.failed) {
       return html`<div class="refusal" role="alert">${icon("alert")}<span>${this.failed.message}</span></div>
@@ -216,7 +241,7 @@ export class OnairQuestions extends LitElement {
 
   render() {
     return html`${this.moderates
-        ? ""
+        ? this.#aloud()
         : html`<form @submit=${this.#ask} autocomplete="off">
             <input
               aria-label=${t("questions.ask_label")}

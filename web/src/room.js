@@ -51,6 +51,8 @@ export class Room extends EventTarget {
   reactions = {};
   reactionKinds = [];
   ticket = undefined;
+  /** The code of the shared link by which someone came. */
+  via = undefined;
 
   #order = new FrameOrder();
   #socket = undefined;
@@ -165,7 +167,8 @@ export class Room extends EventTarget {
   async #connect() {
     this.#clear("reconnect");
     try {
-      this.ticket = await this.api.post(`/streams/${this.streamId}/ticket`, undefined);
+      const via = this.via ? `?via=${encodeURIComponent(this.via)}` : "";
+      this.ticket = await this.api.post(`/streams/${this.streamId}/ticket${via}`, undefined);
     } catch (error) {
       if (this.state === "stopped") return undefined;
       if (error.status === 403 || error.status === 404 || FINAL_CODES.has(error.code) || error.code === "unauthenticated") {

@@ -1,4 +1,4 @@
-// <onair-room-sheets>: the sheets that viewers, moderators and hosts share: questions, poll, rules, a comment's menu.
+// <onair-room-sheets>: the sheets that viewers, moderators and hosts share: questions, poll, viewers, rules, a comment's menu.
 import { LitElement, html } from "lit";
 import { icon } from "./icons.js";
 import { t } from "./strings.js";
@@ -7,6 +7,7 @@ import "./moderation.js";
 import "./poll_form.js";
 import "./questions.js";
 import "./sheet.js";
+import "./viewers.js";
 
 export const moderates = (room) => room?.me?.role === "host" || room?.me?.role === "moderator";
 
@@ -43,6 +44,8 @@ export class OnairRoomSheets extends LitElement {
         return html`<onair-questions .room=${room} .moderates=${moderates(room)}></onair-questions>`;
       case "poll":
         return html`<onair-poll-form .room=${room} @done=${this.close}></onair-poll-form>`;
+      case "viewers":
+        return html`<onair-viewers .room=${room} .moderates=${moderates(room)}></onair-viewers>`;
       case "rules":
         return html`<onair-moderation .streamId=${room.streamId}></onair-moderation>`;
       case "menu":
@@ -53,7 +56,7 @@ export class OnairRoomSheets extends LitElement {
   }
 
   render() {
-    const headings = { questions: "questions.title", poll: "poll.new", rules: "moderation.title", menu: "comment.menu" };
+    const headings = { questions: "questions.title", viewers: "viewers.title", poll: "poll.new", rules: "moderation.title", menu: "comment.menu" };
     return html`<onair-sheet
       clear
       heading=${this.open ? t(headings[this.open]) : ""}

@@ -64,6 +64,7 @@ const tables = {
     "act.follow": "follow",
     "act.vote": "vote",
     "act.ask": "ask",
+    "act.viewers": "see who is watching",
     "act.reply": "reply",
     "act.live": "go live",
     "act.me": "see your account",
@@ -148,6 +149,13 @@ const tables = {
     "questions.show": "Show",
     "questions.answered": "Answered",
     "questions.dismiss": "Dismiss",
+    "questions.read_aloud": "Read what is shown aloud, on this device only",
+
+    "viewers.title": "Watching now",
+    "viewers.open": "{n} watching. Who?",
+    "viewers.followed": "{n} are watching. You see whom you follow.",
+    "viewers.unnamed": "{n} are watching. Who is not signed in has no name here.",
+    "viewers.more": "{n} are watching. The first hundred are shown.",
 
     "poll.title": "Poll",
     "poll.new": "New poll",

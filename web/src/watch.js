@@ -103,6 +103,7 @@ export class OnairWatch extends LitElement {
     this.since = performance.now();
     this.account = session.me?.id;
     const room = new Room({ api, streamId: this.streamId });
+    room.via = new URLSearchParams(location.search).get("via");
     this.room = room;
     this.roomState = room.state;
     room.picture(this.player?.state === "playing");
@@ -279,8 +280,8 @@ export class OnairWatch extends LitElement {
   };
 
   #share = async () => {
-    const shared = await shareLink(this.streamId, this.host?.display_name ?? "", this.title);
-    if (!shared) this.sheet = "link"; // no right to the clipboard: show the link to copy
+    this.link = await shareLink(this.streamId, this.host?.display_name ?? "", this.title);
+    if (this.link) this.sheet = "link"; // no right to the clipboard: show the link to copy
   };
 
   get #mayFollow() {
@@ -311,8 +312,9 @@ export class OnairWatch extends LitElement {
           : ""}
       </div>
       <span class="spacer"></span>
-      <span class="viewers" aria-label=${t("watch.viewers_label", { n: this.room?.viewers ?? 0 })}
-        >${icon("eye")}<b>${short(this.room?.viewers)}</b></span
+      <button class="viewers" aria-label=${t("viewers.open", { n: this.room?.viewers ?? 0 })}
+        @click=${() => needAccount(this, "viewers", () => this.#roomSheets.show("viewers"))}
+        >${icon("eye")}<b>${short(this.room?.viewers)}</b></button
       >
       <button class="round glass" aria-label=${t("watch.leave")} @click=${() => router.back()}>${icon("close")}</button>
     </header>`;
@@ -406,7 +408,7 @@ export class OnairWatch extends LitElement {
       </onair-sheet>
       <onair-sheet heading=${t("watch.share")} .open=${this.sheet === "link"} @close=${() => (this.sheet = undefined)}>
         <label class="field"
-          >${t("watch.share")}<input readonly .value=${location.href} @focus=${(event) => event.target.select()}
+          >${t("watch.share")}<input readonly .value=${this.link ?? ""} @focus=${(event) => event.target.select()}
         /></label>
       </onair-sheet>
     `;

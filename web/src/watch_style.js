@@ -111,13 +111,21 @@ export const watchStyle = css`
     flex: none;
     align-items: center;
     gap: 4px;
+    position: relative;
     height: 34px;
     padding: 0 12px 0 8px;
+    border: 0;
     border-radius: 17px;
+    color: inherit;
     background: #120b1f99;
     font-size: 0.86rem;
     font-weight: 650;
     font-variant-numeric: tabular-nums;
+  }
+  .viewers::after {
+    content: ""; /* a thumb's 44 px around 34 that look right */
+    position: absolute;
+    inset: -5px 0;
   }
   .viewers .icon {
     width: 17px;
