@@ -342,16 +342,21 @@ def main() -> int:
     limit_ms = 250 + tick_ms(sockets, limits)
     found = [asyncio.run(run(sockets, hearts_s)) for run in (load_onair, load_socketio, load_bare)]
     print(f"{sockets:,} sockets, {WRITERS} comments a second, {hearts_s:.0f} hearts' messages a second, {SECONDS} s:\n")
-    print(
-        "| sent → shown on another screen | p50 | p95 | p99 | acknowledged | arrived | processor | to clients |\n|---|---|---|---|---|---|---|---|"
-    )
+    print("| sent → shown on another screen | p50 | p95 | p99 | acknowledged | arrived | processor | to clients |")
+    print("|---|---|---|---|---|---|---|---|")
     print("\n".join(line(one) for one in found))
     ours = found[0]
     p99 = statistics.quantiles(ours.seen, n=100)[98] if len(ours.seen) > 1 else float("inf")
+    tick = tick_ms(sockets, limits)
     print(
-        f"\nLimit: p99 ≤ {limit_ms} ms (250 ms and one tick of {tick_ms(sockets, limits)} ms). {ours.refused} of our messages were "
-        f"refused, {ours.lost} sockets were lost. Load average of the machine at the end: {os.getloadavg()[0]:.1f} on "
-        f"{os.cpu_count()} processors, the clients' share included."
+        f"\nLimit: p99 ≤ {limit_ms} ms (250 ms and one tick of {tick} ms). {ours.refused} of our messages were refused, "
+        f"{ours.lost} sockets were lost. Load average of the machine at the end: {os.getloadavg()[0]:.1f} on "
+        f"{os.cpu_count()} processors, the clients' share included.\n\n"
+        "Where we stand: the others hand a comment on as it comes, from memory, and nobody can ask them for what was "
+        "missed: a socket that was away a second has lost that second, and a restart loses the room. Ours is written "
+        "in a transaction before it is acknowledged, ordered once for all, read again by whoever was away, and posted "
+        "by one HTTPS request a socket and frame, as API Gateway wants it; a frame each tick is what keeps that "
+        "payable. All of it, the service's own side too (gateway, tables and queues in moto), shares one process here."
     )
     return 0 if p99 <= limit_ms and len(ours.seen) >= 0.99 * ours.expected else 1
 

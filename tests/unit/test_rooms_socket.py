@@ -73,7 +73,6 @@ def test_a_comment_costs_three_calls_and_a_frame_seven(room: SocketRoom) -> None
 
 
 def test_a_slot_is_rung_for_once_by_a_container_that_knows_of_it(room: SocketRoom) -> None:
-    ana = room.joined("ana")
     room.sequence()
     slot_ms = Limits().slot_ms
     # The beginning of a slot, so that three rings fit into it.
