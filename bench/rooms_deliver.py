@@ -94,13 +94,14 @@ def main() -> int:
     rate, shards = found[10].posts_s, -(-BIG // limits.shard_size)
     tick_s = tick_ms(BIG, limits) / 1000
     wanted = BIG / tick_s
+    frame_s = limits.shard_size / rate
     print(
-        f"\n**{BIG:,} viewers on paper**, from the middle line: {shards} shards, so {shards} `deliver` side by side "
-        f"for {limits.shard_size / rate:.1f} s a frame. Posts: {BIG:,} a frame; the account's {CALLBACK_QUOTA:,} a "
-        f"second (API Gateway, raised on request) allow a frame each {BIG / CALLBACK_QUOTA:.0f} s, and `tick_ms` stops at "
-        f"{tick_s:.0f} s, which wants {wanted:,.0f} a second. Concurrency: {shards} of {CONCURRENCY_QUOTA:,}. Arrivals: "
-        f"{BIG / CONNECT_QUOTA:.0f} s at {CONNECT_QUOTA} new connections a second. So by sockets alone a room of "
-        f"this size needs the quota of posts raised to {wanted:,.0f} a second and ${wanted * 3600 / 1e6:,.0f} an hour of "
+        f"\n**{BIG:,} viewers on paper**, from the middle line: {shards} shards, so as many `deliver` side by side for "
+        f"{frame_s:.1f} s a frame. Posts: {BIG:,} a frame; the account's {CALLBACK_QUOTA:,} a second (API Gateway, "
+        f"raised on request) allow a frame each {BIG / CALLBACK_QUOTA:.0f} s, and `tick_ms` stops at {tick_s:.0f} s, "
+        f"which wants {wanted:,.0f} a second. Concurrency: {shards} of {CONCURRENCY_QUOTA:,}. Arrivals: "
+        f"{BIG / CONNECT_QUOTA:.0f} s at {CONNECT_QUOTA} new connections a second. So by sockets alone a room of this "
+        f"size needs the quota of posts raised to {wanted:,.0f} a second and ${wanted * 3600 / 1e6:,.0f} an hour of "
         "posts; above `stadium_viewers` frames travel in the media and neither is needed: what remains is arrivals, "
         f"pings ({BIG / limits.ping_s:,.0f} a second) and a sample of hearts ({limits.reacts_budget} a second at most)."
     )

@@ -349,8 +349,8 @@ def main() -> int:
     p99 = statistics.quantiles(ours.seen, n=100)[98] if len(ours.seen) > 1 else float("inf")
     tick = tick_ms(sockets, limits)
     print(
-        f"\nLimit: p99 ≤ {limit_ms} ms (250 ms and one tick of {tick} ms). {ours.refused} of our messages were refused, "
-        f"{ours.lost} sockets were lost. Load average of the machine at the end: {os.getloadavg()[0]:.1f} on "
+        f"\nLimit: p99 ≤ {limit_ms} ms (250 ms and one tick of {tick} ms). {ours.refused} of our messages were "
+        f"refused, {ours.lost} sockets were lost. Load average of the machine at the end: {os.getloadavg()[0]:.1f} on "
         f"{os.cpu_count()} processors, the clients' share included.\n\n"
         "Where we stand: the others hand a comment on as it comes, from memory, and nobody can ask them for what was "
         "missed: a socket that was away a second has lost that second, and a restart loses the room. Ours is written "

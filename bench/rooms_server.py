@@ -27,7 +27,7 @@ def onair() -> None:
     from local.stack import Options, Stack
 
     made = template.load(template.LOCAL_CONTEXT)
-    stack = Stack(Options(ports=ports.free(), template=made.template, with_relay=False, with_seed=False))
+    stack = Stack(Options(ports=ports.free(), template=made.template, with_relay=False))
     stack.start()
     print(stack.addresses.web_url, flush=True)
     signal.sigwait([signal.SIGTERM, signal.SIGINT])
