@@ -142,6 +142,7 @@ def test_only_these_routes_are_open(client: Client) -> None:
         "GET /coin-packs",
         "POST /webhooks/{provider}",
         "GET /streams/{stream_id}/questions",
+        "GET /s/{code}",
         "GET /streams/{stream_id}/leaderboard",
         "GET /streams/{stream_id}/goals",
         "GET /accounts/{handle}/leaderboard",
