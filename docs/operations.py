@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.accounts import notices, trail
+from functions.accounts import report_routes as reports
 from functions.accounts import views as accounts
 from functions.parse import Page
 from functions.rooms import views as rooms
@@ -70,6 +71,28 @@ OPERATIONS: Mapping[str, Operation] = {
     "PUT /me/notifications": Operation(status=204, body=notices.NoticesRead, refusals=("invalid_request", "too_large")),
     "GET /me/eligibility": Operation(
         accounts.Eligibility, query=accounts.EligibilityQuery, refusals=("invalid_request",)
+    ),
+    "GET /me/moderators": Operation(accounts.Profiles),
+    "PUT /me/moderators/{handle}": Operation(
+        status=204, refusals=("invalid_request", "not_found", "conflict", "unavailable")
+    ),
+    "DELETE /me/moderators/{handle}": Operation(status=204, refusals=("invalid_request", "not_found")),
+    "POST /streams/{stream_id}/report": Operation(
+        reports.Accepted,
+        202,
+        reports.NewReport,
+        refusals=("invalid_request", "not_found", "forbidden", "rate_limited", "too_large"),
+    ),
+    "POST /accounts/{handle}/report": Operation(
+        reports.Accepted,
+        202,
+        reports.NewReport,
+        refusals=("invalid_request", "not_found", "forbidden", "rate_limited", "too_large"),
+    ),
+    "GET /me/reports": Operation(reports.FiledList),
+    "GET /operator/reports": Operation(reports.Cases, query=Page, refusals=OPERATING),
+    "PUT /operator/reports/{case_id}": Operation(
+        reports.CaseView, body=reports.CaseDecision, refusals=("not_found", "conflict", "too_large", *OPERATING)
     ),
     "GET /operator/audit": Operation(trail.Entries, query=Page, refusals=OPERATING),
     "GET /accounts/{handle}": Operation(accounts.Profile, refusals=("not_found", "blocked")),

@@ -18,7 +18,9 @@ from chalice.app import Chalice, CORSConfig, Request, Response
 
 from functions import messages, observe
 from functions.accounts.graph_routes import routes as graph
+from functions.accounts.moderator_routes import routes as moderators
 from functions.accounts.operator_routes import routes as operators
+from functions.accounts.report_routes import routes as reports
 from functions.accounts.routes import routes as accounts
 from functions.errors import OnairError
 from functions.rooms.routes import routes as rooms
@@ -167,9 +169,24 @@ def _ours(response: Response) -> bool:
 app = Api("onair", configure_logs=False)
 app.api.cors = CORS
 app.register_middleware(_in_our_shape, "http")
+# One a line: capabilities grow side by side.
 _BLUEPRINTS: Final = (
-    accounts, graph, operators, streams, sharing, rooms, seats, wallet, boards, exports, payouts, payout_review, audits,
-)  # fmt: skip
+    accounts,
+    graph,
+    moderators,
+    operators,
+    reports,
+    streams,
+    sharing,
+    rooms,
+    seats,
+    wallet,
+    boards,
+    exports,
+    payouts,
+    payout_review,
+    audits,
+)
 for _blueprint in _BLUEPRINTS:
     app.register_blueprint(_blueprint)
 for _methods in app.routes.values():

@@ -12,14 +12,12 @@ from msgspec.structs import replace
 from functions import clock, ids, parse
 from functions.accounts import table as accounts
 from functions.errors import OnairError
-from functions.rooms import holding, moderating, moderation, seating, views, voting
+from functions.rooms import holding, members, moderating, moderation, seating, views, voting
 from functions.rooms.balloting import open_questions
 from functions.rooms.messages import (
     ChatEvent,
     FramesPage,
     HeldTold,
-    MeChanged,
-    MutedEvent,
     PinnedEvent,
     RemovedEvent,
     Role,
@@ -43,10 +41,8 @@ routes = Blueprint(__name__)
 
 # API Gateway takes 10 MB; a page that a phone reads in one go is far smaller.
 PAGE_BYTES_MAX = 256 * 1024
-# Changes of one room or member meet each other only where two people moderate at once, or a member comments fast.
+# Changes of one room meet each other only where two people moderate at once.
 ATTEMPTS_MAX: Final = 8
-# Telling a member of new rights is a courtesy: whoever cannot be told learns it from the next refusal.
-TELL_MS: Final = 1_000
 
 
 @routes.route("/streams/{stream_id}/frames", methods=["GET"])
@@ -128,55 +124,16 @@ def change_member(stream_id: str, handle: str) -> views.MemberView:
     request = routes.current_request
     me = parse.identity(request)
     change = parse.body(request, views.MemberChange)
-    rooms = StoredRooms()
     room, by = _moderated(stream_id, me.account)
     account = accounts.id_of(handle)
     if account is None:
         raise OnairError("not_found", "Nobody has this handle.", field="handle")
     if account in (me.account, room.host.id):
         raise OnairError("forbidden", "This does not work on yourself or on the host.", field="handle")
-    for _ in range(ATTEMPTS_MAX):
-        before = rooms.member(stream_id, account) or Member(account=account)
-        now_ms = clock.now_ms()
-        after = moderation.changed_member(before, change, by, now_ms)
-        if after == before:
-            break
-        mine = [one for stream, one in rooms.account_connections(account) if stream == stream_id]
-        event = _muted(after, handle, now_ms) if _silenced(before) != _silenced(after) else None
-        if not moderating.write_member(stream_id, before, after, mine, event):
-            continue
-        if event is not None:
-            ring(stream_id)
-        if mine and not after.banned:
-            role = after.role("viewer")
-            told = msgspec.json.encode(MeChanged(role, _until(after, now_ms))).decode()
-            sockets().post([told], mine, TELL_MS)
-        before = after
-        break
-    else:
-        raise OnairError("unavailable")
-    if before.banned:
+    after = members.change_member(stream_id, account, handle, change, by)
+    if after.banned:
         seating.vacate(stream_id, account)
-    return views.MemberView(handle, before.banned, before.moderator, _until(before, clock.now_ms()))
-
-
-def _silenced(member: Member) -> tuple[int, bool]:
-    return member.muted_until_ms, member.banned
-
-
-def _until(member: Member, now_ms: int) -> str | None:
-    return clock.rfc3339(member.muted_until_ms) if member.muted_until_ms > now_ms else None
-
-
-def _muted(member: Member, handle: str, now_ms: int) -> MutedEvent:
-    return MutedEvent(
-        id=ids.new(),
-        at=clock.rfc3339(now_ms),
-        account=member.account,
-        handle=handle,
-        muted_until=_until(member, now_ms),
-        banned=member.banned,
-    )
+    return views.MemberView(handle, after.banned, after.moderator, members.muted_until(after, clock.now_ms()))
 
 
 @routes.route("/streams/{stream_id}/events/{event_id}", methods=["DELETE"], authorizer=cognito)
@@ -246,7 +203,7 @@ def _tell_author(stream_id: str, held: views.HeldComment, state: Literal["releas
     mine = [one for stream, one in StoredRooms().account_connections(held.event.sender.id) if stream == stream_id]
     if mine:
         told = HeldTold(event_id=held.event.id, client_id=held.event.client_id, state=state)
-        sockets().post([msgspec.json.encode(told).decode()], mine, TELL_MS)
+        sockets().post([msgspec.json.encode(told).decode()], mine, members.TELL_MS)
 
 
 @routes.route("/streams/{stream_id}/questions", methods=["GET"])

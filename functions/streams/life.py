@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 from functions import clock, ids
+from functions.accounts import moderators
 from functions.accounts import table as accounts
 from functions.accounts.model import Account
 from functions.errors import OnairError
+from functions.rooms import members
 from functions.rooms import table as rooms
 from functions.rooms.messages import Sender
 from functions.rooms.stored import StoredRooms
@@ -42,6 +44,7 @@ def start(stream: Stream, account: Account) -> Stream:
         raise OnairError("conflict", "This broadcast has ended. Make a new one.")
     sender = Sender(id=host.id, handle=host.handle, name=host.display_name, badges=host.badges)
     rooms.open_room(live.id, sender, live.title, live.epoch)
+    members.appoint(live.id, moderators.listed(host.id))
     now = table.required(stream.id)
     if now.state != "live":
         # It ended between the two: the room that was just opened must not outlive it.
