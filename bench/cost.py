@@ -19,12 +19,14 @@ from typing import Any, Final
 
 from bench import rooms_deliver
 from bench.meter import PRICES, Meter, connection_size
+from functions import ids, settings, tokens
 from functions.rooms.limits import limits
 from functions.rooms.model import Limits, react_sample, tick_ms
 from functions.rooms.posts import THREADS
+from functions.rooms.table import set_media
 from local import ports, template
 from local.stack import Options, Stack
-from local.testing import Onair, wait_until
+from local.testing import Onair, Socket, wait_until
 
 COMMENTS_S: Final = 10
 WRITERS: Final = 12
@@ -110,6 +112,8 @@ def meter_room(onair: Onair, room: Room) -> Metered:
     sockets = [onair.socket(person, stream) for person in people]
     for socket in sockets:
         socket.join()
+    if room.stadium:
+        enter_relay(onair, stream, studio)
     wait_until(lambda: _settled(onair), "the room to be quiet", 30)
 
     talking, started_s, seen = watch(), time.monotonic(), _frames(studio)
@@ -157,6 +161,20 @@ def meter_room(onair: Onair, room: Room) -> Metered:
         hearts_sent=len(sockets),
         pings_sent=len(sockets),
         shards=room.viewers // limits().shard_size + 1,
+    )
+
+
+def enter_relay(onair: Onair, stream: str, studio: Socket) -> None:
+    """The picture flows, and the relay comes into the room with its ticket, as media/relay/room.py makes it."""
+    functions = onair.stack.declared.functions.values()
+    settings.environment.set(next(one for one in functions if one.handler.endswith("api.app")).environment)
+    ticket, _ = tokens.sign_ticket(
+        {"sub": f"relay-{stream}", "stream": stream, "host": "", "role": "relay", "jti": ids.nonce()}
+    )
+    set_media(stream, "flowing")
+    onair.open_socket(f"{onair.addresses.socket_url}?ticket={ticket}").join()
+    studio.wait_for(
+        lambda got: got.get("transport") == "media", "a frame that sends the next one by the media", within_s=20
     )
 
 

@@ -56,6 +56,7 @@ class Plan:
     call_ms_max: int
     skew_ms_max: int
     two_at_once: float
+    delete_lost: float
     shard_size: int
     inbox_read_max: int
     # From so many viewers on frames travel in the media, where each of them may miss some.
@@ -65,7 +66,7 @@ class Plan:
     @property
     def healthy(self) -> bool:
         """Nothing dies, nothing is lost and nothing is slow; others may still come between any two calls."""
-        dead = self.crash_before + self.crash_after + self.post_lost + self.media_lost
+        dead = self.crash_before + self.crash_after + self.post_lost + self.media_lost + self.delete_lost
         return dead == 0 and self.call_ms_max <= 8
 
     @staticmethod
@@ -79,6 +80,8 @@ class Plan:
             # Two clocks may be apart by twice this: within the guard of 30 ms.
             skew_ms_max=rng.choice([0, 10, 14]),
             two_at_once=rng.choice([0.0, 0.3]),
+            # A ring that was dealt with comes again, as when the poller's delete does not arrive.
+            delete_lost=0.0 if healthy else rng.choice([0.0, 0.0, 0.05]),
             shard_size=rng.choice([400, 3]),
             inbox_read_max=rng.choice([500, 500, 4]),
             stadium_viewers=rng.choice([5_000, 2, 3, 4]),
@@ -224,7 +227,8 @@ class World:
                     limits=self.limits,
                     deadline_ms=self.now_ms() + 3_000,
                 )
-                if taken in self.queue:
+                deleted = self.kind or self.rng.random() >= self.plan.delete_lost
+                if taken in self.queue and deleted:
                     self.queue.remove(taken)
             except CrashError as error:
                 self.trace.append(f"{self.now - START_MS:9.1f} sequencer died {error}")
