@@ -184,6 +184,8 @@ class Relay(Construct):
                 "MEDIA_BUCKET": self.bucket.bucket_name,
                 "PART_MS": str(settings.relay_part_ms),
                 "SEGMENT_S": str(settings.relay_segment_s),
+                "COMPOSE_MAX": str(settings.relay_compose_max),
+                "COMPOSE_PX": str(settings.relay_compose_px),
                 "DRAIN_S": str(DRAIN_S - DRAIN_MARGIN_S),
                 "DEPLOYMENT": cdk.Stack.of(self).stack_name,
                 "AWS_DEFAULT_REGION": cdk.Stack.of(self).region,

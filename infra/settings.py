@@ -78,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True):
     relay_egress_mbps: Positive
     relay_part_ms: Annotated[int, msgspec.Meta(ge=100, le=1000)]
     relay_segment_s: Annotated[int, msgspec.Meta(ge=1, le=6)]
+    relay_compose_max: Annotated[int, msgspec.Meta(ge=0, le=16)]
+    relay_compose_px: Annotated[int, msgspec.Meta(ge=180, le=1080)]
     udp_port_first: Port
     udp_port_last: Port
     ipv6: bool

@@ -31,6 +31,8 @@ LOCAL_CONTEXT: Final[Mapping[str, str]] = {
     "removal": "destroy",
     "deletion_protection": "false",
     "relay_image": "local/relay:none",
+    # A laptop also runs the browser that shows it.
+    "relay_compose_px": "360",
     "web_dist": str(Path("local")),
 }
 # Templates kept: enough to switch between a few branches without a new synthesis.

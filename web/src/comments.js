@@ -15,7 +15,7 @@ const LONG_PRESS_MS = 450;
 const LONG_PRESS_PX = 10;
 
 /** Event types that are lines; others change the room or are for somebody else. */
-const SHOWN = new Set(["chat", "gift", "join", "follow", "share", "milestone", "skipped"]);
+const SHOWN = new Set(["chat", "gift", "join", "follow", "share", "milestone", "seat", "skipped"]);
 
 /**
  * @fires reply - detail: the comment that was tapped
@@ -224,6 +224,8 @@ export class OnairComments extends LitElement {
     // Somebody banned leaves nothing behind on the glass.
     if (event.type === "muted" && event.banned) return this.#drop(({ type, from }) => type === "chat" && from?.id === event.account);
     if (!SHOWN.has(event.type) || this.lines.some(({ id }) => id === event.id)) return undefined;
+    // Who asks and who leaves is news to the host, whose sheet shows it.
+    if (event.type === "seat" && event.state !== "accepted") return undefined;
     const last = this.lines.at(-1);
     const sameRun = event.type === "gift" && event.combo && last?.combo === event.combo;
     // One line a run of gifts; and arrivals replace each other, so that they do not push comments away.

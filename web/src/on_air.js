@@ -6,6 +6,7 @@ import { icon } from "./icons.js";
 import { pinnedBar, replyChip } from "./room_bars.js";
 import { Room } from "./room.js";
 import { roomButtons } from "./room_sheets.js";
+import { seatsButton } from "./seats.js";
 import { pulseGauge, pulseStyle } from "./pulse_gauge.js";
 import { router } from "./router.js";
 import { session } from "./session.js";
@@ -163,6 +164,7 @@ export class OnairOnAir extends LitElement {
     this.micOn = this.cameraOn = true;
     this.diamonds = 0;
     this.gifts = new Map();
+    this.hostKey = { key: () => this.publisher.publish.stream_key };
     this.text = "";
     this.now = Date.now();
   }
@@ -214,6 +216,10 @@ export class OnairOnAir extends LitElement {
 
   get comments() {
     return this.renderRoot.querySelector("onair-comments");
+  }
+
+  get seats() {
+    return this.renderRoot.querySelector("onair-seats");
   }
 
   get reactions() {
@@ -367,7 +373,7 @@ export class OnairOnAir extends LitElement {
         aria-label=${t(this.micOn ? "live.mute_mic" : "live.unmute_mic")}>${icon(this.micOn ? "mic" : "mic_off")}</button>
       <button class="round glass" aria-pressed=${this.cameraOn ? "false" : "true"} @click=${() => this.#toggle("video")}
         aria-label=${t(this.cameraOn ? "live.camera_off" : "live.camera_on")}>${icon(this.cameraOn ? "camera" : "camera_off")}</button>
-      ${roomButtons(this.room, () => this.#roomSheets)}
+      ${seatsButton(this.seats?.stage, () => this.seats)} ${roomButtons(this.room, () => this.#roomSheets)}
     </div>`;
   }
 
@@ -394,6 +400,7 @@ export class OnairOnAir extends LitElement {
         <onair-reactions></onair-reactions>
         <onair-gift-stage .gifts=${this.gifts}></onair-gift-stage>
         <onair-room-cards .room=${this.room} .standing=${this.room?.room} moderates></onair-room-cards>
+        <onair-seats .room=${this.room} .host=${this.hostKey} @change=${this.#redraw}></onair-seats>
         ${this.#head()} ${this.#controls()}
       </div>
       <aside aria-label=${t("watch.comments")}>

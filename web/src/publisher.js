@@ -40,12 +40,14 @@ export class Publisher extends EventTarget {
    * @param {{ whip_url: string, stream_key: string }} publish - as `start` answered it
    * @param {MediaStream} media - tracks may be swapped later by `replace`
    * @param {() => Promise<{ whip_url: string, stream_key: string }>} again - asks for a new key (409, revoked key)
+   * @param {number} [bitrate] - of the picture at most, in bits a second
    */
-  constructor(publish, media, again) {
+  constructor(publish, media, again, bitrate = BITRATE_MAX) {
     super();
     this.publish = publish;
     this.media = media;
     this.again = again;
+    this.bitrate = bitrate;
   }
 
   static get supported() {
@@ -77,7 +79,7 @@ export class Publisher extends EventTarget {
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.#peer = peer;
     try {
-      for (const track of this.media.getTracks()) send(peer, track, this.media);
+      for (const track of this.media.getTracks()) send(peer, track, this.media, this.bitrate);
       await peer.setLocalDescription(await peer.createOffer());
       await gathered(peer);
       const answer = await this.#post(peer.localDescription.sdp);
@@ -266,13 +268,13 @@ export function level({ rtt_ms, loss, limited }) {
   return "good";
 }
 
-function send(peer, track, media) {
+function send(peer, track, media, bitrate) {
   const video = track.kind === "video";
   if (video) track.contentHint = "motion";
   const transceiver = peer.addTransceiver(track, {
     direction: "sendonly",
     streams: [media],
-    ...(video ? { sendEncodings: [{ maxBitrate: BITRATE_MAX, maxFramerate: FRAMERATE_MAX }] } : {}),
+    ...(video ? { sendEncodings: [{ maxBitrate: bitrate, maxFramerate: FRAMERATE_MAX }] } : {}),
   });
   if (video) preferH264(transceiver);
 }

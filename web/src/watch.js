@@ -11,6 +11,7 @@ import { router } from "./router.js";
 import { shareLink } from "./share_link.js";
 import { SessionController, session } from "./session.js";
 import { pinnedBar, replyChip } from "./room_bars.js";
+import { seatsButton } from "./seats.js";
 import { avatar, sheet } from "./style.js";
 import { short, t } from "./strings.js";
 import { refused, toast } from "./toast.js";
@@ -90,6 +91,13 @@ export class OnairWatch extends LitElement {
   get comments() {
     return this.renderRoot.querySelector("onair-comments");
   }
+
+  get seats() {
+    return this.renderRoot.querySelector("onair-seats");
+  }
+
+  /** The programme shows oneself two seconds late: on screen one hears the others at once, and it falls silent. */
+  #onScreen = ({ detail: on }) => (on ? this.player?.mute() : this.player?.unmute());
 
   get reactions() {
     return this.renderRoot.querySelector("onair-reactions");
@@ -334,7 +342,7 @@ export class OnairWatch extends LitElement {
       >
         ${icon(this.player?.muted ? "muted" : "sound")}
       </button>
-      ${roomButtons(this.room, () => this.#roomSheets)}
+      ${seatsButton(this.seats?.stage, () => this.seats)} ${roomButtons(this.room, () => this.#roomSheets)}
     </div>`;
   }
 
@@ -441,6 +449,7 @@ export class OnairWatch extends LitElement {
         <onair-reactions></onair-reactions>
         <onair-gift-stage .gifts=${this.gifts}></onair-gift-stage>
         <onair-room-cards .room=${this.room} .standing=${this.room?.room} .moderates=${moderates(this.room)}></onair-room-cards>
+        <onair-seats .room=${this.room} @change=${this.#redraw} @on-screen=${this.#onScreen}></onair-seats>
         ${this.#head()} ${this.#side()}
         ${this.roomAway && this.playerState === "playing"
           ? html`<p class="room-away" role="status"><span class="spinner"></span>${t("watch.room_reconnecting")}</p>`

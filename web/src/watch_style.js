@@ -223,6 +223,21 @@ export const watchStyle = css`
     width: 17px;
     height: 17px;
   }
+  .side .count {
+    position: absolute;
+    top: -4px;
+    right: -4px;
+    min-width: 18px;
+    padding: 0 4px;
+    border-radius: 9px;
+    background: var(--live);
+    color: #fff;
+    font-size: 0.7rem;
+    line-height: 18px;
+  }
+  .side .round {
+    position: relative;
+  }
   aside {
     position: absolute;
     left: 0;

@@ -1,0 +1,110 @@
+// WHEP watcher: the picture and sound of one seat, at once; comes back by itself until it is closed or refused for good.
+
+const GATHER_MS = 1_500;
+const CONNECT_MS = 10_000;
+const RETRY_MIN_MS = 700;
+const RETRY_MAX_MS = 6_000;
+/** The seat is gone, or this key opens it no more. */
+const FINAL_STATUS = new Set([401, 403]);
+/** A seat that was just taken is known to the relay within a second. */
+const NOT_FOUND_TRIES = 6;
+
+/** Events: `change` — `media` or `state` ("connecting" | "live" | "reconnecting" | "closed") is another one. */
+export class Watcher extends EventTarget {
+  state = "connecting";
+  media = new MediaStream();
+
+  #peer = undefined;
+  #location = undefined;
+  #attempt = 0;
+
+  constructor(url, key) {
+    super();
+    this.url = url;
+    this.key = key;
+    this.#connect();
+  }
+
+  close() {
+    this.#setState("closed");
+    clearTimeout(this.retry);
+    this.#hangUp();
+  }
+
+  async #connect() {
+    this.#hangUp();
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.#peer = peer;
+    try {
+      for (const kind of ["video", "audio"]) peer.addTransceiver(kind, { direction: "recvonly" });
+      peer.ontrack = ({ track }) => {
+        for (const old of this.media.getTracks()) if (old.kind === track.kind) this.media.removeTrack(old);
+        this.media.addTrack(track);
+      };
+      peer.onconnectionstatechange = () => this.#changed(peer);
+      await peer.setLocalDescription(await peer.createOffer());
+      await gathered(peer);
+      const response = await fetch(this.url, {
+        method: "POST",
+        headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${this.key}` },
+        body: peer.localDescription.sdp,
+        signal: AbortSignal.timeout(CONNECT_MS),
+      });
+      if (response.status !== 201) throw Object.assign(new Error(String(response.status)), { status: response.status });
+      const location = response.headers.get("Location");
+      if (peer !== this.#peer) return;
+      this.#location = location ? new URL(location, this.url).href : undefined;
+      await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    } catch (error) {
+      if (peer === this.#peer) this.#failed(error);
+    }
+  }
+
+  #changed(peer) {
+    if (peer !== this.#peer) return;
+    if (peer.connectionState === "connected") {
+      this.#attempt = 0;
+      this.#setState("live");
+    } else if (["failed", "disconnected", "closed"].includes(peer.connectionState)) {
+      this.#failed(new Error(peer.connectionState));
+    }
+  }
+
+  #failed({ status }) {
+    if (this.state === "closed") return;
+    if (FINAL_STATUS.has(status) || (status === 404 && this.#attempt >= NOT_FOUND_TRIES)) return this.close();
+    this.#setState(this.state === "live" ? "reconnecting" : this.state);
+    const wait = Math.min(RETRY_MIN_MS * 1.5 ** this.#attempt, RETRY_MAX_MS) * (0.7 + 0.6 * Math.random());
+    this.#attempt += 1;
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => this.#connect(), wait);
+  }
+
+  #hangUp() {
+    const [peer, location] = [this.#peer, this.#location];
+    this.#peer = this.#location = undefined;
+    if (peer) peer.onconnectionstatechange = null;
+    peer?.close();
+    if (!location) return;
+    // Best effort: a relay that is gone has no session to end.
+    fetch(location, { method: "DELETE", headers: { Authorization: `Bearer ${this.key}` }, keepalive: true }).catch(() => undefined);
+  }
+
+  #setState(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+function gathered(peer) {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const limit = setTimeout(resolve, GATHER_MS);
+    peer.addEventListener("icegatheringstatechange", () => {
+      if (peer.iceGatheringState !== "complete") return;
+      clearTimeout(limit);
+      resolve();
+    });
+  });
+}
