@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.accounts import notices, trail
+from functions.accounts import data_routes, notices, pictures, trail
 from functions.accounts import report_routes as reports
 from functions.accounts import views as accounts
 from functions.parse import Page
@@ -65,6 +65,35 @@ OPERATIONS: Mapping[str, Operation] = {
         refusals=("invalid_request", "unauthenticated", "too_large", "rate_limited"),
     ),
     "DELETE /sessions": Operation(status=204, refusals=("rate_limited",)),
+    "PUT /me/contact": Operation(
+        status=202, body=accounts.Contact, refusals=("invalid_request", "too_large", "rate_limited")
+    ),
+    "POST /me/contact/verify": Operation(
+        accounts.OwnAccount, body=accounts.ShownCode, refusals=("invalid_request", "too_large")
+    ),
+    "POST /password-resets": Operation(
+        status=202, body=accounts.Reset, refusals=("invalid_request", "too_large", "rate_limited")
+    ),
+    "POST /password-resets/confirm": Operation(
+        status=204, body=accounts.NewPassword, refusals=("invalid_request", "too_large", "rate_limited")
+    ),
+    "PUT /me/password": Operation(
+        status=204, body=accounts.PasswordChange, refusals=("invalid_request", "too_large", "rate_limited")
+    ),
+    "POST /me/totp": Operation(accounts.TotpSecret, refusals=("rate_limited",)),
+    "POST /me/totp/confirm": Operation(
+        accounts.RecoveryCodes, body=accounts.ShownCode, refusals=("invalid_request", "too_large", "rate_limited")
+    ),
+    "POST /me/totp/disable": Operation(
+        status=204, body=accounts.OwnPassword, refusals=("invalid_request", "too_large", "rate_limited")
+    ),
+    "GET /me/export": Operation(data_routes.AccountExport, query=Page, refusals=("invalid_request",)),
+    "DELETE /me": Operation(status=202, refusals=("rate_limited",)),
+    "POST /me/avatar": Operation(pictures.Upload, 201),
+    "GET /me/avatar": Operation(pictures.Picture),
+    "DELETE /me/avatar": Operation(status=204),
+    "POST /streams/{stream_id}/cover": Operation(pictures.Upload, 201, refusals=OWN),
+    "GET /streams/{stream_id}/cover": Operation(pictures.Picture, refusals=OWN),
     "GET /me": Operation(accounts.OwnAccount),
     "PATCH /me": Operation(accounts.OwnAccount, body=accounts.AccountChange, refusals=("invalid_request", "too_large")),
     "GET /me/notifications": Operation(notices.Notices, query=Page, refusals=("invalid_request",)),

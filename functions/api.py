@@ -17,11 +17,14 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from chalice.app import Chalice, CORSConfig, Request, Response
 
 from functions import messages, observe
+from functions.accounts.data_routes import routes as data
 from functions.accounts.graph_routes import routes as graph
 from functions.accounts.moderator_routes import routes as moderators
 from functions.accounts.operator_routes import routes as operators
+from functions.accounts.picture_routes import routes as pictures
 from functions.accounts.report_routes import routes as reports
 from functions.accounts.routes import routes as accounts
+from functions.accounts.session_routes import routes as sessions
 from functions.errors import OnairError
 from functions.rooms.routes import routes as rooms
 from functions.rooms.seat_routes import routes as seats
@@ -172,6 +175,9 @@ app.register_middleware(_in_our_shape, "http")
 # One a line: capabilities grow side by side.
 _BLUEPRINTS: Final = (
     accounts,
+    sessions,
+    data,
+    pictures,
     graph,
     moderators,
     operators,

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import aws_cdk as cdk
 from aws_cdk import aws_cognito as cognito
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
+from functions.accounts.model import PASSWORD_LENGTH_MIN
 from functions.security import OPERATORS
 from infra import rules
-from infra.handler import Handler, House
-from infra.interfaces import interface
+from infra.handler import House
 from infra.storage import table
-
-RECONCILE_S: Final = 600  # a run that does not come to the end is gone on with the next night
 
 
 class Accounts(Construct):
@@ -30,13 +24,15 @@ class Accounts(Construct):
             "Pool",
             sign_in_aliases=cognito.SignInAliases(username=True),
             sign_in_case_sensitive=False,
-            # POST /accounts signs up with Cognito's open SignUp and confirms; a user made past it has no account here.
-            self_sign_up_enabled=True,
+            # Users come by POST /accounts alone, which asks what a sign-up needs (age, market) and how often one tries.
+            self_sign_up_enabled=False,
             # Contact is optional, so there may be no way to reach a person: recovery is ours (POST /password-resets).
             account_recovery=cognito.AccountRecovery.NONE,
-            mfa=cognito.Mfa.OFF,  # a person with a second step could not answer it yet: POST /sessions takes none
+            mfa=cognito.Mfa.OPTIONAL,
+            # No text messages: a number can be taken over.
+            mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
             password_policy=cognito.PasswordPolicy(
-                min_length=10,
+                min_length=PASSWORD_LENGTH_MIN,
                 require_lowercase=True,
                 require_uppercase=True,
                 require_digits=True,
@@ -72,36 +68,12 @@ class Accounts(Construct):
         rules.acknowledge(
             self.pool,
             "COG2",
-            "One-time codes come with the sessions route that asks for them; before that they would lock people out.",
+            "A second step is each person's choice: viewers sign up in seconds, and who loses it has recovery codes.",
         )
         rules.acknowledge(
             self.pool,
             "COG8",
             "Threat protection (the Plus plan) is billed per active user; an operator turns it on where that pays.",
-        )
-
-        self._reconcile(house)
-
-    def _reconcile(self, house: House) -> None:
-        """Prove the counts of follows each night."""
-        self.reconcile = Handler(
-            self,
-            "Reconcile",
-            house=house,
-            entry="accounts.reconcile.handle",
-            timeout_s=RECONCILE_S,
-            environment={"ACCOUNTS_TABLE": self.table.table_name},
-        )
-        self.reconcile.may(
-            [f"dynamodb:{verb}" for verb in ("Scan", "Query", "GetItem", "PutItem", "UpdateItem", "DeleteItem")],
-            on=[self.table.table_arn],
-        )
-        events.Rule(
-            self,
-            "EachNight",
-            description="Proves that counts of follows are the number of their entries, and repairs them",
-            schedule=events.Schedule.cron(hour="3", minute="20"),
-            targets=[interface(targets.LambdaFunction(interface(self.reconcile), retry_attempts=0))],
         )
 
     @property

@@ -20,6 +20,7 @@ from constructs import Construct
 
 from functions.errors import CODES
 from infra import rules
+from infra.account_work import AccountWork
 from infra.accounts import Accounts
 from infra.handler import Handler, House
 from infra.interfaces import interface
@@ -27,7 +28,7 @@ from infra.relay import Relay
 from infra.rooms import STAGE as SOCKET_STAGE
 from infra.rooms import Rooms
 from infra.storage import index_arn
-from infra.streams import FEED_INDEX, Streams
+from infra.streams import FEED_INDEX, HOST_INDEX, Streams
 from infra.wallet import STATEMENT_INDEX, Wallet
 from infra.web import Web
 
@@ -92,6 +93,7 @@ class Api(Construct):
         *,
         house: House,
         accounts: Accounts,
+        work: AccountWork,
         streams: Streams,
         rooms: Rooms,
         wallet: Wallet,
@@ -129,12 +131,20 @@ class Api(Construct):
                 "PLAYBACK_URL": web.url,
                 "RTMP_URL": relay.rtmp_url,
                 "WEB_URL": web.url,
+                "WORK_QUEUE_URL": work.queue.queue.queue_url,
+                "PICTURES_BUCKET": work.bucket.bucket_name,
+                "UPLOAD_URL": work.upload_url,
+                "SIGN_UPS_MAX": str(settings.sign_ups_an_hour),
+                "SIGN_IN_FAILURES_MAX": str(settings.sign_in_failures),
+                **({"MAIL_FROM": work.sender} if work.sender else {}),
                 "SANDBOX_PURCHASES": "true" if settings.sandbox_purchases else "false",
                 **({"MARKETS": json.dumps(settings.markets, sort_keys=True)} if settings.markets else {}),
             },
         )
         self._let(accounts, streams, rooms, wallet, signing, playback)
         self._called = self.handler.called_by_clients()
+        work.let_order(self.handler)
+        work.let_upload(self.handler)
         self._make(accounts)
         web.lead_shared_links_to(self.api.rest_api_id, STAGE)
 
@@ -160,7 +170,7 @@ class Api(Construct):
             on=[accounts.table.table_arn],
         )
         may([*items, "dynamodb:DeleteItem", "dynamodb:BatchGetItem"], on=[streams.table.table_arn])
-        may(["dynamodb:Query"], on=[index_arn(streams.table, FEED_INDEX)])
+        may(["dynamodb:Query"], on=[index_arn(streams.table, FEED_INDEX), index_arn(streams.table, HOST_INDEX)])
         # DeleteItem: a ban takes the account's open sockets from it.
         # ConditionCheckItem: a comment is released only where its author's rights are as they were read.
         room_rights = ["DeleteItem", "Query", "BatchGetItem", "ConditionCheckItem"]
@@ -172,8 +182,11 @@ class Api(Construct):
         wallet.let_sell(self.handler)
         may(
             [
-                # SignUp, InitiateAuth and GlobalSignOut carry their own proof and need no permission.
-                "cognito-idp:AdminConfirmSignUp",
+                # What carries its own proof (a password, a token) needs no permission.
+                "cognito-idp:AdminCreateUser",
+                "cognito-idp:AdminSetUserPassword",
+                "cognito-idp:AdminSetUserMFAPreference",
+                "cognito-idp:AdminUserGlobalSignOut",
             ],
             on=[accounts.pool.user_pool_arn],
         )

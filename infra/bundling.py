@@ -120,16 +120,7 @@ def bundle(platform: Platform = LAMBDA) -> Path:
 def _build(into: Path, platform: Platform) -> None:
     excluded = into / "excluded.txt"
     excluded.write_text("\n".join(COMMAND_LINE_ONLY))
-    subprocess.run(
-        [
-            uv.find_uv_bin(),
-            *("pip", "install", "--quiet", "--target", str(into)),
-            *("--python-version", platform.python_version, "--python-platform", platform.python_platform),
-            *("--only-binary", ":all:", "--link-mode", "copy"),
-            *("--excludes", str(excluded), "--requirements", str(SOURCE / "requirements.txt")),
-        ],
-        check=True,
-    )
+    _install(into, platform, SOURCE / "requirements.txt", "--excludes", str(excluded))
     excluded.unlink()
     for path in sources():
         copy = into / path.relative_to(ROOT)
@@ -194,6 +185,39 @@ class _WithoutDocker:
     def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
         shutil.copytree(bundle(), output_dir, dirs_exist_ok=True)
         return True
+
+
+def layer(name: str) -> lambda_.Code:
+    """A layer of what ``functions/requirements-{name}.txt`` names, for one function that needs more than the bundle."""
+    requirements = SOURCE / f"requirements-{name}.txt"
+    digest = hashlib.sha256(repr(LAMBDA).encode() + requirements.read_bytes()).hexdigest()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    target = CACHE.parent / "layers" / digest
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.is_dir():
+            target.parent.mkdir(exist_ok=True)
+            building = Path(tempfile.mkdtemp(prefix="building-", dir=target.parent))
+            try:
+                _install(building / "python", LAMBDA, requirements)
+                building.chmod(0o755)
+                building.rename(target)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
+    return lambda_.Code.from_asset(str(target), asset_hash=digest, asset_hash_type=cdk.AssetHashType.CUSTOM)
+
+
+def _install(into: Path, platform: Platform, requirements: Path, *more: str) -> None:
+    subprocess.run(
+        [
+            uv.find_uv_bin(),
+            *("pip", "install", "--quiet", "--target", str(into)),
+            *("--python-version", platform.python_version, "--python-platform", platform.python_platform),
+            *("--only-binary", ":all:", "--link-mode", "copy"),
+            *(*more, "--requirements", str(requirements)),
+        ],
+        check=True,
+    )
 
 
 def code() -> lambda_.Code:

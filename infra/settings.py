@@ -51,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
     log_days: LogDays
     alarm_email: str
+    mail_from: str
+    sign_ups_an_hour: Positive
+    sign_in_failures: Positive
     secrets_generation: Positive
     snap_start: bool
     sandbox_purchases: bool

@@ -12,6 +12,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from infra import bundling, rules, settings
+from infra.account_work import AccountWork
 from infra.accounts import Accounts
 from infra.alarms import Alarms, functions_of
 from infra.api import Api
@@ -54,6 +55,15 @@ class OnairStack(cdk.Stack):
         )
         self.streams.watch(self.rooms, self.accounts)
         self.web = Web(self, "Web", house=house)
+        self.account_work = AccountWork(
+            self,
+            "AccountWork",
+            house=house,
+            accounts=self.accounts,
+            streams=self.streams,
+            rooms=self.rooms,
+            web=self.web,
+        )
         self.relay = Relay(
             self,
             "Relay",
@@ -70,6 +80,7 @@ class OnairStack(cdk.Stack):
             "Api",
             house=house,
             accounts=self.accounts,
+            work=self.account_work,
             streams=self.streams,
             rooms=self.rooms,
             wallet=self.wallet,
@@ -107,6 +118,7 @@ class OnairStack(cdk.Stack):
                 "Settle": self.wallet.settlements,
                 "Media": self.streams.media,
                 "Payouts": self.payouts.waiting,
+                "Work": self.account_work.queue,
             }
         )
         self.alarms.watch_ring(self.rooms.ring)
@@ -140,6 +152,8 @@ class OnairStack(cdk.Stack):
             "UserPoolId": self.accounts.pool.user_pool_id,
             "UserPoolClientId": self.accounts.client.user_pool_client_id,
             "MediaBucket": self.relay.bucket.bucket_name,
+            "WorkQueueUrl": self.account_work.queue.queue.queue_url,
+            "PicturesBucket": self.account_work.bucket.bucket_name,
             "PageBucket": self.web.bucket.bucket_name,
             "DistributionDomain": self.web.distribution.distribution_domain_name,
             "AlarmTopic": self.alarms.topic.topic_arn,

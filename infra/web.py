@@ -156,6 +156,16 @@ class Web(Construct):
         """The page's address, without a trailing slash."""
         return f"https://{self.distribution.distribution_domain_name}"
 
+    def serve_pictures(self, bucket: s3.Bucket, path: str) -> None:
+        """Serve a bucket's objects below ``path``: each has a name of its own for ever, so it may be kept long."""
+        self.distribution.add_behavior(
+            path,
+            origins.S3BucketOrigin.with_origin_access_control(bucket),
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+            cache_policy=cloudfront.CachePolicy.CACHING_OPTIMIZED,
+            response_headers_policy=cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
+        )
+
     def lead_shared_links_to(self, rest_api_id: str, stage: str) -> None:
         """Have ``/s/{code}`` answered by the REST API: the page behind a shared link."""
         stack = cdk.Stack.of(self)

@@ -113,5 +113,9 @@ _TABLE: Final[list[tuple[re.Pattern[str], Callable[[Addresses, str, re.Match[str
         lambda to, _, found: f"{to.aws_url}/{found[1]}/.well-known",
     ),
     (re.compile(r"https?://d[a-z0-9]+\.cloudfront\.net"), _to_relay_or_page),
+    (
+        re.compile(r"https://([\w.-]+?)\.s3\.[a-z0-9-]+\.amazonaws\.com"),
+        lambda to, _, found: f"{to.aws_url}/{found[1]}",
+    ),
     (re.compile(r"rtmps?://[\w.-]+(?::\d+)?/live"), lambda to, _, __: to.rtmp_url),
 ]

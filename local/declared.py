@@ -152,6 +152,15 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class ObjectRule:
+    """A function called for each object that is put into a bucket below a prefix."""
+
+    bucket: str
+    prefix: str
+    function: str
+
+
+@dataclass(frozen=True)
 class Table:
     """A DynamoDB table with what moto's CloudFormation leaves off."""
 
@@ -170,6 +179,7 @@ class Declared:
     socket: SocketApi
     sources: tuple[EventSource, ...]
     schedules: tuple[Schedule, ...]
+    object_rules: tuple[ObjectRule, ...]
     tables: tuple[Table, ...]
     relay_environment: Mapping[str, str]
     user_pool: str

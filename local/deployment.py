@@ -67,13 +67,15 @@ def prepare(template: Mapping[str, Any]) -> dict[str, Any]:
         if resource["Type"] == "AWS::Lambda::Function":
             # The handler runs from the source tree; moto wants some code to keep.
             resource["Properties"]["Code"] = {"ZipFile": "# runs from the source tree"}
+            # What a layer holds is installed here already.
+            resource["Properties"].pop("Layers", None)
         if resource["Type"] == "AWS::SQS::Queue" and resource["Properties"].get("FifoQueue"):
             # CloudFormation ends the name that it gives a FIFO queue with .fifo, as the service demands; moto does not.
             resource["Properties"].setdefault("QueueName", f"{STACK}-{logical}"[:75] + ".fifo")
         if resource["Type"] == "AWS::S3::Bucket":
             # Notifications, lifecycle and logging settings of a bucket: moto takes them by API only.
-            for name in ("LifecycleConfiguration", "CorsConfiguration", "LoggingConfiguration"):
-                resource["Properties"].pop(name, None)
+            for name in ("Notification", "Lifecycle", "Cors", "Logging"):
+                resource["Properties"].pop(f"{name}Configuration", None)
     outputs = prepared.get("Outputs", {})
     prepared["Outputs"] = {name: output for name, output in outputs.items() if not _mentions(output, gone)}
     return prepared
@@ -115,6 +117,7 @@ class _Reader:
             socket=self._socket_api(),
             sources=tuple(self._sources()),
             schedules=tuple(self._schedules()),
+            object_rules=tuple(self._object_rules()),
             tables=tuple(self._tables()),
             relay_environment=self._relay_environment(),
             user_pool=self._only("AWS::Cognito::UserPool"),
@@ -290,6 +293,24 @@ class _Reader:
                     filters=tuple(json.loads(one["Pattern"]) for one in filters),
                 )
             )
+        return found
+
+    def _object_rules(self) -> list[declared.ObjectRule]:
+        """Rules for uploads; another pattern than these is not understood here, and says so."""
+        found: list[declared.ObjectRule] = []
+        for logical, properties in self._of("AWS::Events::Rule"):
+            pattern: dict[str, Any] | None = properties.get("EventPattern")
+            if pattern is None:
+                continue
+            if pattern.get("source") != ["aws.s3"] or pattern.get("detail-type") != ["Object Created"]:
+                raise TemplateError(f"The rule {logical} waits for events that the local stack does not make.")
+            detail: dict[str, Any] = pattern["detail"]
+            found += [
+                declared.ObjectRule(str(bucket), str(key["prefix"]), function_name(str(target["Arn"])))
+                for bucket in detail["bucket"]["name"]
+                for key in detail["object"]["key"]
+                for target in properties.get("Targets", [])
+            ]
         return found
 
     def _schedules(self) -> list[declared.Schedule]:

@@ -18,6 +18,7 @@ from moto.cloudformation import parsing
 from moto.cognitoidp.models import cognitoidp_backends
 from moto.core.common_models import CloudFormationModel
 from moto.secretsmanager.models import secretsmanager_backends
+from moto.ses.models import ses_backends
 
 from local import resource_types
 
@@ -52,6 +53,7 @@ def install() -> None:
         "AWS::Cognito::UserPoolClient": _user_pool_client,
         "AWS::Cognito::UserPoolGroup": _user_pool_group,
         "AWS::SecretsManager::Secret": _secret,
+        "AWS::SES::EmailIdentity": _email_identity,
         "AWS::ApiGateway::RestApi": _identified("RootResourceId"),
         "AWS::ApiGateway::Stage": _stage,
         "AWS::ApiGatewayV2::Api": _socket_api,
@@ -217,6 +219,13 @@ def _user_pool_group(wanted: Wanted) -> Made:
         int(wanted.properties.get("Precedence", 0)),
     )
     return name, {}
+
+
+def _email_identity(wanted: Wanted) -> Made:
+    # Verified at once: nobody is there to click the link in the service's mail.
+    address = str(wanted.properties["EmailIdentity"])
+    ses_backends[wanted.account][wanted.region].verify_email_identity(address)
+    return address, {}
 
 
 def _secret(wanted: Wanted) -> Made:

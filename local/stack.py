@@ -45,6 +45,7 @@ from local.schedules import Schedules
 from local.seed import Demo, Seed
 from local.sockets import Limits, SocketGateway
 from local.triggers import Triggers
+from local.uploads import Uploads
 
 START_TIMEOUT_S: Final = 90
 STOP_TIMEOUT_S: Final = 8
@@ -181,6 +182,8 @@ class Stack:
 
     def _prepare_process(self) -> None:
         # Everything in this process talks to moto directly; an endpoint of the caller's shell would lead elsewhere.
+        # moto checks codes of the second step only when it is told to.
+        os.environ["MOTO_COGNITO_IDP_USER_POOL_ENABLE_TOTP"] = "true"
         for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB"):
             os.environ.pop(name, None)
         own = relay.credentials(self.addresses)
@@ -204,6 +207,8 @@ class Stack:
         await self._edge.start(self.options.tls)
         self.triggers = Triggers(self.declared.sources, self.runtime, self.faults)
         self.triggers.start()
+        self.uploads = Uploads(self.declared.object_rules, self.runtime)
+        self.uploads.start()
         self.schedules = Schedules(self.declared.schedules if self.options.with_schedules else (), self.runtime)
         self.schedules.start()
         self._sweeper = asyncio.create_task(self._close_expired())
@@ -225,6 +230,8 @@ class Stack:
         for name in ("triggers", "schedules"):
             if hasattr(self, name):
                 await getattr(self, name).stop()
+        if hasattr(self, "uploads"):
+            self.uploads.stop()
         if hasattr(self, "_sweeper"):
             self._sweeper.cancel()
         if hasattr(self, "sockets"):
@@ -269,11 +276,19 @@ class Stack:
         buckets: Any = s3_backends[account]["aws"].buckets
         for bucket in buckets.values():
             bucket.keys.clear()
+        any_mail: Any = ses_backends[account][region]
+        any_mail.sent_messages.clear()
+        any_texts: Any = sns_backends[account][region]
+        any_texts.sms_messages.clear()
         self.runtime.failures.clear()
 
     def _mail(self) -> list[dict[str, Any]]:
         backend: Any = ses_backends[deployment.ACCOUNT][deployment.REGION]
-        return [dict(vars(message)) for message in backend.sent_messages]
+        sent = [dict(vars(message)) for message in backend.sent_messages]
+        texts: Any = sns_backends[deployment.ACCOUNT][deployment.REGION]
+        for number, text in texts.sms_messages.values():
+            sent.append({"destinations": {"ToAddresses": [number]}, "body": text, "subject": None})
+        return sent
 
     def _push(self) -> list[dict[str, Any]]:
         backend: Any = sns_backends[deployment.ACCOUNT][deployment.REGION]

@@ -28,6 +28,10 @@ SYNTH_TIMEOUT_S: Final = 180
 # from the source tree; purchases take the sandbox's receipts.
 LOCAL_CONTEXT: Final[Mapping[str, str]] = {
     "sandbox_purchases": "true",
+    "mail_from": "onair@example.org",
+    # Everyone here comes from one address.
+    "sign_ups_an_hour": "1000000",
+    "sign_in_failures": "1000000",
     "removal": "destroy",
     "deletion_protection": "false",
     "relay_image": "local/relay:none",

@@ -15,6 +15,9 @@ HANDLE_LENGTH_MIN: Final = 3
 HANDLE_LENGTH_MAX: Final = 24
 DISPLAY_NAME_LENGTH_MAX: Final = 50
 CONTACT_LENGTH_MAX: Final = 254
+# As the user pool asks (infra/accounts.py); checked here first, since a handle is taken before a password is.
+PASSWORD_LENGTH_MIN: Final = 10
+PASSWORD_LENGTH_MAX: Final = 256
 FOLLOWING_MAX: Final = 10_000
 AGE_MAX: Final = 130
 # Below it one is private unless one chose otherwise, and neither gives nor takes gifts, sits on screen or is found.
@@ -72,6 +75,7 @@ class Account(msgspec.Struct, frozen=True):
     contact: str | None = None
     contact_verified: bool = False
     private: bool | None = None
+    totp: bool = False
     has_blocks: bool = False
 
 
@@ -101,6 +105,20 @@ def handle_problem(handle: str) -> str | None:
     if handle in RESERVED_HANDLES:
         return "This handle is reserved. Choose another."
     return None
+
+
+def password_problem(password: str) -> str | None:
+    """Why ``password`` is not strong enough (English), or None."""
+    strong = (
+        PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX
+        and any("a" <= letter <= "z" for letter in password)
+        and any("A" <= letter <= "Z" for letter in password)
+        and any("0" <= letter <= "9" for letter in password)
+        and password == password.strip()
+    )
+    if strong:
+        return None
+    return "A password has at least 10 characters: letters a–z, capitals A–Z and digits among them."
 
 
 def contact_problem(contact: str) -> str | None:

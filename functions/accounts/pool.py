@@ -12,6 +12,10 @@ from functions.errors import OnairError
 from functions.security import OPERATORS
 
 WRONG: Final = "The handle or the password is not right."
+WRONG_PASSWORD: Final = "The password is not right."
+WRONG_CODE: Final = "The code is not right, or has expired."
+ASK_CODE: Final = "Enter the code of your authenticator app."
+SECOND_STEP: Final = "SOFTWARE_TOKEN_MFA"
 _TOO_FAST: Final = frozenset({"TooManyRequestsException", "LimitExceededException", "TooManyFailedAttemptsException"})
 
 
@@ -28,75 +32,150 @@ class TakenError(Exception):
 
 
 def sign_up(handle: str, password: str) -> str:
-    """Add a user; returns the new account's id (``sub``).
+    """Add a user; returns the new account's id (``sub``). The pool takes users from us alone: its own SignUp is closed.
+
+    The password is first given as a temporary one: what a crash leaves half done is finished by whoever knows it
+    (`sign_in`), and by nobody else.
 
     Raises
     ------
     TakenError
         The handle is in the pool: of someone else, or of a sign-up that did not come to its end.
     OnairError
-        ``invalid_request`` naming ``password`` with the pool's own reason, or ``rate_limited``.
+        ``invalid_request`` naming ``password``, or ``rate_limited``.
     """
-    client = aws.client("cognito-idp")
     try:
-        answer = client.sign_up(ClientId=_client_id(), Username=handle, Password=password)
+        answer = _cognito().admin_create_user(
+            UserPoolId=_pool_id(), Username=handle, TemporaryPassword=password, MessageAction="SUPPRESS"
+        )
     except ClientError as error:
-        code = _code(error)
-        if code == "UsernameExistsException":
+        if _code(error) == "UsernameExistsException":
             raise TakenError from None
-        if code in ("InvalidPasswordException", "InvalidParameterException"):
-            reason = str(error.response.get("Error", {}).get("Message", ""))
-            raise OnairError(
-                "invalid_request",
-                f"`password`: {reason}".strip(),
-                field="password",
-                details={"reason": reason},
-            ) from None
-        raise _refused(error) from error
+        raise _password_refused(error) from error
     except BotoCoreError as error:
         raise OnairError("unavailable") from error
-    confirm(handle)
-    return str(answer["UserSub"])
+    set_password(handle, password)
+    attributes: list[dict[str, str]] = answer["User"]["Attributes"]
+    return next(one["Value"] for one in attributes if one["Name"] == "sub")
 
 
-def confirm(handle: str) -> None:
-    """Make the user able to sign in; nothing happens when it already is."""
+def set_password(handle: str, password: str) -> None:
+    """Give a user a password for good; nothing else asks for the old one, so the caller has proof of another kind."""
     try:
-        aws.client("cognito-idp").admin_confirm_sign_up(UserPoolId=settings.required("USER_POOL_ID"), Username=handle)
+        _cognito().admin_set_user_password(UserPoolId=_pool_id(), Username=handle, Password=password, Permanent=True)
     except ClientError as error:
-        # Cognito answers NotAuthorizedException for a user who is confirmed already.
-        if _code(error) != "NotAuthorizedException":
-            raise _refused(error) from error
+        raise _password_refused(error) from error
     except BotoCoreError as error:
         raise OnairError("unavailable") from error
 
 
-def sign_in(handle: str, password: str) -> Tokens:
-    """Tokens for a password; ``unauthenticated`` when it is not right.
+def change_password(access_token: str, before: str, after: str) -> None:
+    """Change a password by the old one; ``unauthenticated`` where that is not right."""
+    try:
+        _cognito().change_password(AccessToken=access_token, PreviousPassword=before, ProposedPassword=after)
+    except ClientError as error:
+        if _code(error) == "NotAuthorizedException":
+            raise OnairError("unauthenticated", WRONG_PASSWORD, field="password") from None
+        raise _password_refused(error) from error
+    except BotoCoreError as error:
+        raise OnairError("unavailable") from error
 
-    A user whom a crash left unconfirmed is confirmed first: signing up asks nothing more of anyone.
+
+def sign_in(handle: str, password: str, code: str | None = None) -> Tokens:
+    """Tokens for a password, and for the ``code`` of an authenticator app where the account asks for one.
+
+    A user whom a crash left with a temporary password is given it for good first: signing up asks nothing more of
+    anyone.
+
+    Raises
+    ------
+    OnairError
+        ``unauthenticated``, with ``details.needs`` = ``code`` where a code is missing or wrong and the password right.
     """
-    parameters = {"USERNAME": handle, "PASSWORD": password}
+    answer = _initiate("USER_PASSWORD_AUTH", {"USERNAME": handle, "PASSWORD": password})
+    if answer.get("ChallengeName") == "NEW_PASSWORD_REQUIRED":
+        set_password(handle, password)
+        answer = _initiate("USER_PASSWORD_AUTH", {"USERNAME": handle, "PASSWORD": password})
+    if answer.get("ChallengeName") == SECOND_STEP:
+        if code is None:
+            raise OnairError("unauthenticated", ASK_CODE, details={"needs": "code"})
+        answer = _respond(handle, code, str(answer["Session"]))
+    return _tokens(answer)
+
+
+def asks_for_code(handle: str, password: str) -> bool:
+    """Whether the password is right and the account asks for a code besides; ``unauthenticated`` for a wrong one."""
+    answer = _initiate("USER_PASSWORD_AUTH", {"USERNAME": handle, "PASSWORD": password})
+    return answer.get("ChallengeName") == SECOND_STEP
+
+
+def set_up_totp(access_token: str) -> str:
+    """A new secret for an authenticator app, in Base32; it counts once `confirm_totp` has seen a code of it."""
     try:
-        return _initiate("USER_PASSWORD_AUTH", parameters)
-    except ClientError as error:
-        if _code(error) != "UserNotConfirmedException":
-            raise _refused(error) from error
-    confirm(handle)
-    try:
-        return _initiate("USER_PASSWORD_AUTH", parameters)
+        return str(_cognito().associate_software_token(AccessToken=access_token)["SecretCode"])
     except ClientError as error:
         raise _refused(error) from error
+    except BotoCoreError as error:
+        raise OnairError("unavailable") from error
+
+
+def confirm_totp(access_token: str, handle: str, code: str) -> None:
+    """Ask for a code at each sign-in from now on; ``invalid_request`` naming ``code`` where this one is not right."""
+    try:
+        _cognito().verify_software_token(AccessToken=access_token, UserCode=code)
+        _prefer_totp(handle, on=True)
+    except ClientError as error:
+        if _code(error) in ("EnableSoftwareTokenMFAException", "CodeMismatchException", "InvalidParameterException"):
+            raise OnairError("invalid_request", WRONG_CODE, field="code") from None
+        raise _refused(error) from error
+    except BotoCoreError as error:
+        raise OnairError("unavailable") from error
+
+
+def stop_totp(handle: str) -> None:
+    """Ask for no code any more; again changes nothing."""
+    try:
+        _prefer_totp(handle, on=False)
+    except ClientError as error:
+        raise _refused(error) from error
+    except BotoCoreError as error:
+        raise OnairError("unavailable") from error
+
+
+def _prefer_totp(handle: str, *, on: bool) -> None:
+    _cognito().admin_set_user_mfa_preference(
+        UserPoolId=_pool_id(), Username=handle, SoftwareTokenMfaSettings={"Enabled": on, "PreferredMfa": on}
+    )
+
+
+def sign_out_everywhere(handle: str) -> None:
+    """End every session of a user; nothing happens where there is none."""
+    try:
+        _cognito().admin_user_global_sign_out(UserPoolId=_pool_id(), Username=handle)
+    except ClientError as error:
+        if _code(error) != "UserNotFoundException":
+            raise _refused(error) from error
+
+
+def delete(handle: str, account_id: str) -> None:
+    """Take a user out of the pool; nothing happens where there is none, or where the handle is another's by now."""
+    try:
+        found = _cognito().admin_get_user(UserPoolId=_pool_id(), Username=handle)
+        if any(one["Name"] == "sub" and one["Value"] == account_id for one in found["UserAttributes"]):
+            _cognito().admin_delete_user(UserPoolId=_pool_id(), Username=handle)
+    except ClientError as error:
+        if _code(error) != "UserNotFoundException":
+            raise _refused(error) from error
 
 
 def refresh(refresh_token: str) -> Tokens:
     """Tokens for a refresh token, which stays valid unless the pool rotates it."""
     try:
-        found = _initiate("REFRESH_TOKEN_AUTH", {"REFRESH_TOKEN": refresh_token})
-    except ClientError as error:
-        if _code(error) in ("NotAuthorizedException", "InvalidParameterException", "UserNotFoundException"):
+        found = _tokens(_initiate("REFRESH_TOKEN_AUTH", {"REFRESH_TOKEN": refresh_token}))
+    except OnairError as error:
+        if error.code in ("unauthenticated", "invalid_request"):
             raise OnairError("unauthenticated", "Your session has ended. Sign in again.") from None
-        raise _refused(error) from error
+        raise
     return found if found.refresh_token else msgspec.structs.replace(found, refresh_token=refresh_token)
 
 
@@ -134,17 +213,44 @@ def owner(tokens: Tokens) -> str:
     return str(claims["sub"])
 
 
-def _initiate(flow: str, parameters: dict[str, str]) -> Tokens:
+def _initiate(flow: str, parameters: dict[str, str]) -> dict[str, Any]:
     try:
-        answer: dict[str, Any] = aws.client("cognito-idp").initiate_auth(
-            ClientId=_client_id(), AuthFlow=flow, AuthParameters=parameters
-        )
+        return _cognito().initiate_auth(ClientId=_client_id(), AuthFlow=flow, AuthParameters=parameters)
+    except ClientError as error:
+        raise _refused(error) from error
     except BotoCoreError as error:
         raise OnairError("unavailable") from error
+
+
+def _respond(handle: str, code: str, session: str) -> dict[str, Any]:
+    try:
+        return _cognito().respond_to_auth_challenge(
+            ClientId=_client_id(),
+            ChallengeName=SECOND_STEP,
+            Session=session,
+            ChallengeResponses={"USERNAME": handle, f"{SECOND_STEP}_CODE": code},
+        )
+    except ClientError as error:
+        if _code(error) in ("CodeMismatchException", "ExpiredCodeException", "InvalidParameterException"):
+            raise OnairError("unauthenticated", WRONG_CODE, details={"needs": "code"}) from None
+        raise _refused(error) from error
+    except BotoCoreError as error:
+        raise OnairError("unavailable") from error
+
+
+def _tokens(answer: dict[str, Any]) -> Tokens:
     result: dict[str, Any] | None = answer.get("AuthenticationResult")
     if result is None:
         raise OnairError("unauthenticated", "This account asks for a second step that is not available here.")
     return Tokens(str(result["AccessToken"]), int(result["ExpiresIn"]), result.get("RefreshToken"))
+
+
+def _cognito() -> Any:
+    return aws.client("cognito-idp")
+
+
+def _pool_id() -> str:
+    return settings.required("USER_POOL_ID")
 
 
 def _client_id() -> str:
@@ -153,6 +259,15 @@ def _client_id() -> str:
 
 def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _password_refused(error: ClientError) -> OnairError:
+    if _code(error) in ("InvalidPasswordException", "InvalidParameterException"):
+        reason = str(error.response.get("Error", {}).get("Message", ""))
+        return OnairError(
+            "invalid_request", f"`password`: {reason}".strip(), field="password", details={"reason": reason}
+        )
+    return _refused(error)
 
 
 def _refused(error: ClientError) -> OnairError:

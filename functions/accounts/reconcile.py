@@ -15,6 +15,7 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, UpdateError
 
 from functions import observe
+from functions.accounts import erasing
 from functions.accounts.follows import FollowItem, shard_of
 from functions.accounts.table import (
     FOLLOWERS_COUNT,
@@ -24,6 +25,7 @@ from functions.accounts.table import (
     ProfileItem,
     account_key,
 )
+from functions.accounts.work import Work, order
 
 ATTEMPTS_MAX: Final = 5
 # A run ends this long before Lambda would end it: the account at hand is finished and the place is noted.
@@ -92,7 +94,9 @@ def run(left_ms: Callable[[], int]) -> tuple[int, list[Finding]]:
 
 @observe.tracer.capture_lambda_handler(capture_response=False)
 def handle(_event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Check as many accounts as the time allows, going on where the last run ended."""
+    """Order again what is still being erased, then check as many accounts as time allows, on from the last run."""
+    for account in erasing.unfinished():
+        order(Work("erase", account=account))
     checked, findings = run(context.get_remaining_time_in_millis)
     with single_metric(name="FollowCountsWrong", unit=MetricUnit.Count, value=len(findings), namespace="Onair"):
         return {"checked": checked, "wrong": len(findings), "repaired": sum(each.repaired for each in findings)}

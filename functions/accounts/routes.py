@@ -1,4 +1,4 @@
-"""HTTPS routes of one's own account: sign-up, sessions, profile, notices, eligibility. Others': graph_routes.py."""
+"""HTTPS routes of one's own account: sign-up, profile, notices, eligibility. Others': graph_routes.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pynamodb.expressions.update import Action
 
 from functions import clock, ids, messages, parse
 from functions.accounts import eligibility as going_live
-from functions.accounts import markets, model, notices, pool, table, views
+from functions.accounts import markets, model, notices, pool, rates, table, views
 from functions.accounts.model import Account, Devices
 from functions.accounts.table import ProfileItem
 from functions.errors import OnairError
@@ -28,6 +28,9 @@ def _checked(given: views.NewAccount) -> views.NewAccount:
     if problem:
         raise parse.refused("handle", problem)
     display_name = parse.text("display_name", given.display_name, minimum=1, maximum=model.DISPLAY_NAME_LENGTH_MAX)
+    weak = model.password_problem(given.password)
+    if weak:
+        raise OnairError("invalid_request", weak, field="password", details={"reason": weak})
     contact_problem = model.contact_problem(given.contact) if given.contact is not None else None
     if contact_problem:
         raise parse.refused("contact", contact_problem)
@@ -59,6 +62,7 @@ def create_account() -> Response:
         before = table.sign_up_fingerprint(key)
         if before is not None and before != fingerprint:
             raise OnairError("id_reused", field="Idempotency-Key")
+    rates.take(rates.sign_up_limits(rates.address(request)))
     try:
         account_id = pool.sign_up(given.handle, given.password)
     except pool.TakenError:
@@ -103,34 +107,6 @@ def _resumed(given: views.NewAccount, key: str | None, fingerprint: str) -> Acco
     if not same:
         raise taken
     return account
-
-
-@routes.route("/sessions", methods=["POST"])
-def create_session() -> views.Session:
-    """Sign in by password, or go on by refresh token."""
-    given = parse.body(routes.current_request, views.SignIn)
-    if given.refresh_token is not None:
-        tokens = pool.refresh(given.refresh_token)
-    elif given.handle is None:
-        raise parse.refused("handle", "Give `handle` and `password`, or `refresh_token`.")
-    elif given.password is None:
-        raise parse.refused("password", "Give `handle` and `password`, or `refresh_token`.")
-    elif not 1 <= len(given.handle) <= model.HANDLE_LENGTH_MAX:
-        # No handle looks like this, so the answer is the one for a wrong password.
-        raise OnairError("unauthenticated", pool.WRONG)
-    else:
-        tokens = pool.sign_in(given.handle, given.password)
-    return views.Session(tokens.access_token, tokens.refresh_token or "", tokens.expires_in)
-
-
-@routes.route("/sessions", methods=["DELETE"], authorizer=cognito)
-def delete_sessions() -> None:
-    """Sign out everywhere."""
-    parse.identity(routes.current_request)
-    token = parse.bearer(routes.current_request)
-    if token is None:
-        raise OnairError("unauthenticated")
-    pool.sign_out(token)
 
 
 @routes.route("/me", methods=["GET"], authorizer=cognito)

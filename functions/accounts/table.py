@@ -63,6 +63,7 @@ class ProfileItem(AccountsItem):
     private = BooleanAttribute(null=True)
     # Someone blocked someone: only then is it worth a read to ask whom.
     has_blocks = BooleanAttribute(default=False)
+    totp = BooleanAttribute(default=False)
     # Since when this account is being erased; for everyone it is gone.
     erased_ms = NumberAttribute(null=True)
     # Of a count: how often it changed.
@@ -229,5 +230,6 @@ def _account(item: ProfileItem) -> Account:
         contact=item.contact,
         contact_verified=bool(item.contact_verified),
         private=item.private,
+        totp=bool(item.totp),
         has_blocks=bool(item.has_blocks),
     )

@@ -36,6 +36,10 @@ HandleText = Annotated[
 Password = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
+Code = Annotated[str, Meta(min_length=6, max_length=20)]
+ContactText = Annotated[str, Meta(min_length=3, max_length=CONTACT_LENGTH_MAX)]
+
+
 class NewAccount(msgspec.Struct, frozen=True):
     """A sign-up. ``market`` is an ISO 3166-1 alpha-2 code that the deployment serves."""
 
@@ -48,10 +52,14 @@ class NewAccount(msgspec.Struct, frozen=True):
 
 
 class SignIn(msgspec.Struct, frozen=True):
-    """Handle and password, or a refresh token alone."""
+    """Handle and password (with ``code`` where the account asks for one), or a refresh token alone.
+
+    ``code``: six digits of an authenticator app, or a recovery code, which ends that second step.
+    """
 
     handle: str | None = None
     password: Password | None = None
+    code: Code | None = None
     refresh_token: Annotated[str, Meta(min_length=1, max_length=8192)] | None = None
 
 
@@ -61,6 +69,58 @@ class Session(msgspec.Struct, frozen=True):
     access_token: str
     refresh_token: str
     expires_in: int
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """An e-mail address, or a phone number as +491701234567; it counts once its code was shown."""
+
+    contact: ContactText
+
+
+class ShownCode(msgspec.Struct, frozen=True):
+    """A code that came by mail or from an authenticator app."""
+
+    code: Code
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """Whose password is forgotten."""
+
+    handle: HandleText
+
+
+class NewPassword(msgspec.Struct, frozen=True):
+    """A password by the code that came to the account's verified contact."""
+
+    handle: HandleText
+    code: Code
+    password: Password
+
+
+class PasswordChange(msgspec.Struct, frozen=True):
+    """A password by the one before."""
+
+    password: Password
+    new_password: Password
+
+
+class OwnPassword(msgspec.Struct, frozen=True):
+    """One's password, as proof."""
+
+    password: Password
+
+
+class TotpSecret(msgspec.Struct, frozen=True):
+    """What an authenticator app takes: the secret in Base32, and the same as an address for a QR code."""
+
+    secret: str
+    uri: str
+
+
+class RecoveryCodes(msgspec.Struct, frozen=True):
+    """Each stands once for a code of the app, and ends the second step; shown this once."""
+
+    recovery_codes: list[str]
 
 
 class AccountChange(msgspec.Struct, frozen=True):
@@ -110,6 +170,7 @@ class OwnAccount(msgspec.Struct, frozen=True):
     created_at: str
     contact_verified: bool
     private: bool
+    totp: bool
     contact: str | UnsetType = UNSET
     live_stream: str | UnsetType = UNSET
 
@@ -174,6 +235,7 @@ def own(account: Account) -> OwnAccount:
         standing=account.standing,
         created_at=clock.rfc3339(account.created_ms),
         contact_verified=account.contact_verified,
+        totp=account.totp,
         private=is_private(account, clock.today_utc(clock.now_ms())),
         contact=account.contact or UNSET,
         live_stream=account.live_stream or UNSET,

@@ -59,6 +59,11 @@ def message(error: OnairError, to: str) -> str:
     return found.codes.get(error.code, error.message)
 
 
+def sentence(english: str, to: str) -> str:
+    """A sentence in a language; English where it has no translation."""
+    return english if to == ENGLISH else catalogue(to).sentences.get(english, english)
+
+
 def fix(code: str, to: str, *, needed: str, actual: str) -> str:
     """What to do about an unmet requirement."""
     return catalogue(to).fixes[code].format(needed=needed, actual=actual)

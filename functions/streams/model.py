@@ -90,6 +90,7 @@ class Stream(msgspec.Struct, frozen=True):
     media_generation: int = 0
     flowed: bool = False
     preview: bool = False
+    cover_url: str | None = None
     followers_at_start: int = 0
     followers_at_end: int | None = None
     summary: Summary | None = None

@@ -98,6 +98,7 @@ class StreamItem(storage.StoredItem):
     flowed = BooleanAttribute(default=False)
     preview = BooleanAttribute(default=False)
     stadium = BooleanAttribute(null=True)
+    cover_url = UnicodeAttribute(null=True)
     followers_at_start = NumberAttribute(default=0)
     followers_at_end = NumberAttribute(null=True)
     summary = JSONAttribute(null=True)
@@ -348,6 +349,11 @@ def tell_stadium(stream_id: str, stadium: bool) -> None:
             raise
 
 
+def list_of_host(host_id: str) -> list[str]:
+    """Ids of every stream of one host, oldest first."""
+    return [item.pk.removeprefix("stream#") for item in StreamItem.host_index.query(host_id, page_size=500)]
+
+
 def _update(stream_id: str, actions: list[Action], condition: Condition) -> Stream:
     item = StreamItem(_pk(stream_id), STREAM)
     try:
@@ -428,6 +434,7 @@ def _stream(item: StreamItem) -> Stream:
         media_generation=int(item.media_generation),
         flowed=bool(item.flowed),
         preview=bool(item.preview),
+        cover_url=item.cover_url,
         followers_at_start=int(item.followers_at_start),
         followers_at_end=_integer(item.followers_at_end),
         summary=Summary(**item.summary) if item.summary else None,

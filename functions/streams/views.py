@@ -158,9 +158,10 @@ def publish(stream: Stream) -> Publish:
 
 
 def _preview_url(stream: Stream) -> str | None:
+    """What stands for the stream in a list: the picture of now; where there is none to show, its cover."""
     # The relay shows other streams' pictures only to holders of a playback token, which no list hands out.
     if not stream.preview or stream.audience != "everyone" or stream.min_age > 0:
-        return None
+        return stream.cover_url
     return f"{settings.required('RELAY_URL')}/preview/{stream.id}.jpg"
 
 

@@ -83,6 +83,8 @@ def test_open_routes_are_only_those_that_the_protocol_opens() -> None:
     assert opened <= {
         ("POST", "/accounts"),
         ("POST", "/sessions"),
+        ("POST", "/password-resets"),
+        ("POST", "/password-resets/confirm"),
         ("POST", "/streams/{stream_id}/ticket"),
         ("GET", "/streams/{stream_id}/frames"),  # a visitor who watches pages on after `joined` says `more`
         ("GET", "/streams/{stream_id}/questions"),

@@ -7,23 +7,30 @@ a right that nothing here used and that `UNUSED_HERE` does not explain. Who adds
 
 from __future__ import annotations
 
+import base64
 import fnmatch
+import io
 import re
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
 import msgspec
 import pytest
+import urllib3
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json
+from PIL import Image
 
 from functions import aws, clock
 from local.deployment import ACCOUNT, REGION, STACK
 from local.faults import Faults, FunctionFault, PostFault
 from local.runtime import SeenCall
 from local.stack import Stack, forget_containers
-from local.testing import Onair, wait_until
+from local.testing import PASSWORD, Onair, wait_until
 from tests.integration.payout_moments import earn, exercise_audit, exercise_payouts
 from tests.integration.room_moments import spend_an_evening
 
@@ -33,6 +40,9 @@ UNSIGNED: Final = {
     ("cognito-idp", "InitiateAuth"),
     ("cognito-idp", "GlobalSignOut"),
     ("cognito-idp", "RespondToAuthChallenge"),
+    ("cognito-idp", "ChangePassword"),
+    ("cognito-idp", "AssociateSoftwareToken"),
+    ("cognito-idp", "VerifySoftwareToken"),
 }
 # Used by the service on a function's behalf, never by its code: traces, its own log, and what its event source reads.
 BY_THE_SERVICE: Final = {
@@ -120,6 +130,13 @@ def _needed(onair: Onair, call: SeenCall) -> Right | None:
         return Right("lambda:InvokeFunction", f"arn:aws:lambda:{base}:function:{name}")
     if call.service == "cognito-idp":
         return Right(f"cognito-idp:{call.operation}", f"arn:aws:cognito-idp:{base}:userpool/{call.resource}")
+    if call.service == "ses":
+        return Right(f"ses:{call.operation}", f"arn:aws:ses:{base}:identity/onair@example.org")
+    if call.service == "sns":
+        return Right(f"sns:{call.operation}", "*")
+    if call.service == "s3":
+        folder = "uploads" if call.operation == "GetObject" else "images"
+        return Right(f"s3:{call.operation}", f"arn:aws:s3:::{call.resource}/{folder}/*")
     if call.service == "execute-api":
         # Posting to connections: the policy names the API, its stage and the path below it.
         api = onair.stack.declared.socket.api_id
@@ -150,6 +167,7 @@ def _exercise(onair: Onair) -> None:
     stream = onair.broadcast(host)
     _room(onair, viewer, stream["id"])
     spend_an_evening(onair, host, viewer, stream["id"])
+    _own_data(onair)
     _relay_reports(onair, stream["id"])
     wait_until(lambda: viewer.call("GET", f"/streams/{stream['id']}")["media"] == "flowing", "the relay's report")
     for path in ("/feed/for-you", "/feed/following", "/feed/upcoming", "/wallet/statement", "/me"):
@@ -196,6 +214,36 @@ def _social(onair: Onair, viewer: Any) -> None:
     )
     assert _run(onair, "accounts.reconcile.handle")["repaired"] >= 1
     assert viewer.call("GET", "/me")["following"] == 1
+
+
+def _own_data(onair: Onair) -> None:
+    """A contact, a password and a second step; a picture; and all of it taken away again."""
+    going = onair.account("right_going", followers=1_200)
+    going.call("PUT", "/me/contact", {"contact": "going@example.org"})
+    going.call("PUT", "/me/contact", {"contact": "+491701234567"})
+    secret = going.call("POST", "/me/totp")["secret"]
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8), casefold=True)
+    code = TOTP(key, 6, SHA1(), 30, enforce_key_length=False).generate(int(time.time())).decode()
+    going.call("POST", "/me/totp/confirm", {"code": code})
+    going.call("POST", "/me/totp/disable", {"password": PASSWORD})
+    for path in ("/me/avatar", f"/streams/{onair.broadcast(going)['id']}/cover"):
+        form = going.call("POST", path)
+        picture = io.BytesIO()
+        Image.new("RGB", (600, 600)).save(picture, "PNG")
+        fields = {**form["fields"], "file": ("face.png", picture.getvalue())}
+        assert urllib3.request("POST", form["url"], fields=fields).status in (200, 204)
+        wait_until(lambda path=path: going.call("GET", path)["state"] == "ready", "the picture to be made")
+    cursor = ""
+    while True:
+        page = going.call("GET", f"/me/export?limit=100{cursor}")
+        if "cursor" not in page:
+            break
+        cursor = f"&cursor={page['cursor']}"
+    going.call("PUT", "/me/password", {"password": PASSWORD, "new_password": "Another-pass-1"})
+    going.call("DELETE", "/me")
+    again = {"handle": "right_going", "password": "Another-pass-1"}
+    wait_until(lambda: onair.client().request("POST", "/sessions", again).status == 401, "the account to be erased")
+    wait_until(lambda: _seen(onair, "work", "AdminDeleteUser"), "the user to be deleted")
 
 
 def _run(onair: Onair, handler: str, event: Any = None) -> Any:

@@ -257,6 +257,10 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         "PLAYBACK_URL": "https://play.example",
         "RTMP_URL": "rtmp://relay.example:1935/live",
         "POWERTOOLS_METRICS_NAMESPACE": "Onair",
+        "MOTO_COGNITO_IDP_USER_POOL_ENABLE_TOTP": "true",
+        "MAIL_FROM": "onair@example.org",
+        "PICTURES_BUCKET": "pictures",
+        "UPLOAD_URL": "https://pictures.s3.us-east-1.amazonaws.com",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("MARKETS", raising=False)
@@ -270,7 +274,10 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         pool_id = cognito.create_user_pool(PoolName="onair")["UserPool"]["Id"]
         client_id = cognito.create_user_pool_client(UserPoolId=pool_id, ClientName="web")["UserPoolClient"]["ClientId"]
         cognito.create_group(UserPoolId=pool_id, GroupName="operators")
-        queue = aws.client("sqs").create_queue(QueueName="Ring.fifo", Attributes={"FifoQueue": "true"})
+        queue, work = (
+            aws.client("sqs").create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})
+            for name in ("Ring", "Work")
+        )
         for name, value in {
             "USER_POOL_ID": pool_id,
             "USER_POOL_CLIENT_ID": client_id,
@@ -278,6 +285,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
             "JWKS_URL": keys_url,
             "RING_QUEUE_URL": queue["QueueUrl"],
             "WEB_URL": "https://onair.example",
+            "WORK_QUEUE_URL": work["QueueUrl"],
             "SIGNING_SECRET_ARN": secrets.create_secret(Name="signing", SecretString="s" * 64)["ARN"],
             "PLAYBACK_SECRET_ARN": secrets.create_secret(Name="playback", SecretString="p" * 64)["ARN"],
         }.items():

@@ -136,6 +136,8 @@ def test_only_these_routes_are_open(client: Client) -> None:
     assert opened == {
         "POST /accounts",
         "POST /sessions",
+        "POST /password-resets",
+        "POST /password-resets/confirm",
         "POST /streams/{stream_id}/ticket",
         "GET /streams/{stream_id}/frames",
         "GET /gifts",
