@@ -4,10 +4,10 @@ PYTHON := .venv/bin/python
 # Compiled modules are kept, also where a shell says otherwise: without them each start compiles every package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test lint doctor synth deploy bench audit operator simulate prove docs screenshots prepare clean
+.PHONY: help run test lint doctor synth deploy bench audit tax-report operator simulate prove docs screenshots prepare clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: ## the whole system on this machine, a broadcast one click away (ONAIR_PORT=8080, LAN=1 for a phone)
 	@local/prepare.sh run
@@ -44,6 +44,9 @@ LOCAL_AWS := AWS_ENDPOINT_URL=$${AWS_ENDPOINT_URL:-http://127.0.0.1:$$(($${ONAIR
 
 operator: prepare ## name an operator: HANDLE=…; of the local stack, or with DEPLOYED=1 of the deployment of your credentials
 	@$(if $(DEPLOYED),,$(LOCAL_AWS)) HANDLE="$(HANDLE)" $(PYTHON) -m functions.accounts.appoint
+
+tax-report: prepare ## what was paid to whom in a year, with tax numbers opened: YEAR=… LEDGER_TABLE=… (docs/operate.md)
+	@YEAR=$(YEAR) $(PYTHON) -m functions.wallet.tax_report
 
 simulate: prepare ## replay one seeded run of rooms and wallet: SEED=…
 	@SEED=$(SEED) $(PYTHON) -m pytest tests/simulation

@@ -61,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True):
     google_secret_arn: SecretArn
     stripe_secret_arn: SecretArn
     creator_share_permille: Annotated[int, msgspec.Meta(ge=0, le=1000)]
-    payouts_secret_arn: Annotated[str, msgspec.Meta(pattern="^(arn:.+)?$")]
+    payouts_secret_arn: SecretArn
     tax: dict[str, Any]
     audit_days: Positive
     markets: dict[str, Any]

@@ -6,9 +6,10 @@ so whatever looks wrong at first is read again, one chain at a time and strongly
 
 from __future__ import annotations
 
+import random
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Final, Protocol
@@ -17,7 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from functions import clock
-from functions.wallet import audit_payouts, chain
+from functions.wallet import audit_payouts, audit_receipts, chain
+from functions.wallet.audit_receipts import Records
 from functions.wallet.chain import Difference, Link
 from functions.wallet.ledger import Ledger, Receipt
 from functions.wallet.model import (
@@ -64,7 +66,10 @@ class Proof(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """What an audit found; no differences means that every coin is proved."""
+    """What an audit found; no differences means that every coin is proved.
+
+    ``receipts_compared`` purchases were compared with what their providers know.
+    """
 
     as_of: str
     wallets: int
@@ -74,6 +79,7 @@ class Report(Struct, frozen=True):
     proof: Proof
     unsettled_oldest_ms: int
     differences: tuple[Difference, ...]
+    receipts_compared: int = 0
 
 
 class _Gathered:
@@ -96,7 +102,13 @@ class _Gathered:
             self.chains[record.transfer.account].append(chain.link(record))
 
 
-def audit(book: AuditedLedger, as_of_ms: int | None = None, segments: int = SEGMENTS) -> Report:
+def audit(
+    book: AuditedLedger,
+    as_of_ms: int | None = None,
+    segments: int = SEGMENTS,
+    records: Mapping[str, Records] | None = None,
+    rng: random.Random | None = None,
+) -> Report:
     """Verify the whole ledger as of a time.
 
     Parameters
@@ -106,6 +118,8 @@ def audit(book: AuditedLedger, as_of_ms: int | None = None, segments: int = SEGM
         with an earlier time any more.
     segments : int
         How many parts of the table are read at once. Memory: about 0.5 GB a million transfers.
+    records : Mapping[str, Records] | None
+        Providers that are asked about a sample of purchases.
     """
     as_of = clock.now_ms() - YOUNG_MS if as_of_ms is None else as_of_ms
     found = _gather(book, segments)
@@ -123,6 +137,9 @@ def audit(book: AuditedLedger, as_of_ms: int | None = None, segments: int = SEGM
     cut = {account: [each for each in links if each.at <= as_of] for account, links in found.chains.items()}
     differences += _receipts(book, found)
     differences += audit_payouts.check(book.payout, found.chains, found.payouts)
+    links = ((account, each) for account, all_of_it in cut.items() for each in all_of_it)
+    compared, more = audit_receipts.check(records or {}, links, rng or random.Random())
+    differences += more
     settled, more = _settlements(book, found, cut, as_of)
     differences += more
     proof, oldest_ms, more = _conserved(cut, settled, as_of)
@@ -132,6 +149,7 @@ def audit(book: AuditedLedger, as_of_ms: int | None = None, segments: int = SEGM
         wallets=len(found.wallets),
         transfers=sum(len(links) for links in cut.values()),
         receipts=len(found.receipts),
+        receipts_compared=compared,
         payouts=len(found.payouts),
         proof=proof,
         unsettled_oldest_ms=oldest_ms,
@@ -310,7 +328,7 @@ def main() -> int:
     """Audit the ledger that ``LEDGER_TABLE`` names; 1 on any difference."""
     from functions.wallet.table import StoredLedger
 
-    report = audit(StoredLedger())
+    report = audit(StoredLedger(), records=audit_receipts.configured())
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     return 1 if report.differences else 0
 

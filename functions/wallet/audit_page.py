@@ -16,6 +16,9 @@ MEANINGS = {
     "balance_differs": "an entry tells another balance than its chain",
     "head_differs": "a wallet is not what its chain adds up to",
     "settlement_mismatch": "a creator was credited for other gifts than those that name the settlement",
+    "receipt_missing": "coins were minted without a receipt",
+    "receipt_unknown": "coins were minted for a payment that its provider never saw",
+    "receipt_differs": "coins were minted for another payment than the provider has",
     "coins_not_conserved": "coins came from nowhere, or went",
     "diamonds_not_conserved": "diamonds came from nowhere, or went",
 }
@@ -42,6 +45,7 @@ def page(report: Report, seconds: float, more: int) -> str:
             ("wallets", report.wallets),
             ("transfers", report.transfers),
             ("receipts", report.receipts),
+            ("purchases compared with their providers", report.receipts_compared),
             ("payouts", report.payouts),
             ("oldest gift that waits for settlement (ms)", report.unsettled_oldest_ms),
         ]

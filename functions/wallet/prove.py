@@ -14,7 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from msgspec import Struct
 
 from functions import aws, clock, observe, settings
-from functions.wallet import audit_page
+from functions.wallet import audit_page, audit_receipts
 from functions.wallet.audit import SEGMENTS, Report, audit
 from functions.wallet.table import StoredLedger
 
@@ -38,7 +38,7 @@ class Kept(Struct, frozen=True):
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 -- a schedule says nothing
     """Audit the ledger, keep and count what was found; what it returns is for whoever starts it by hand."""
     started = time.monotonic()
-    whole = audit(StoredLedger(), segments=SEGMENTS)
+    whole = audit(StoredLedger(), segments=SEGMENTS, records=audit_receipts.configured())
     seconds = round(time.monotonic() - started, 3)
     found = len(whole.differences)
     shown = msgspec.structs.replace(whole, differences=whole.differences[:SHOWN_MAX])

@@ -1,6 +1,6 @@
-"""Tax identifiers, encrypted with the deployment's own key: sealed here, opened by nobody here.
+"""Tax identifiers, encrypted with the deployment's own key.
 
-Functions may encrypt and no more. Who files taxes decrypts with rights of their own (tax_report.py).
+Functions may `seal` and no more. Who files taxes calls `unseal` with rights of their own (tax_report.py).
 """
 
 from __future__ import annotations
@@ -26,3 +26,9 @@ def seal(account: str, identifier: str) -> bytes:
         observe.logger.error("sealing failed", kind=type(error).__name__)
         raise OnairError("unavailable") from error
     return bytes(made["CiphertextBlob"])
+
+
+def unseal(account: str, sealed: bytes) -> str:
+    """What was sealed for ``account``; raises botocore's errors: whoever calls this is a person at a terminal."""
+    opened = aws.client("kms").decrypt(CiphertextBlob=sealed, EncryptionContext=context(account))
+    return bytes(opened["Plaintext"]).decode()

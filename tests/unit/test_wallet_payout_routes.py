@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from functions import aws, clock
 from functions.accounts.table import PROFILE, ProfileItem, account_key
 from functions.errors import OnairError
-from functions.wallet import pay_out, payout_provider, payout_rules, ring_unsettled
+from functions.wallet import pay_out, payout_provider, payout_rules, ring_unsettled, tax_report
 from functions.wallet.audit import audit
 from functions.wallet.ledger import Posting
 from functions.wallet.payout_rules import NEW_CREATOR_HOLD_MS, RETRY_MS
@@ -329,6 +330,16 @@ def test_a_year_adds_up_what_was_paid_in_it(client: https.Client, host: https.Pe
     assert client.call("GET", f"/payouts/years/{year - 1}", who=host).body["payouts"] == 0
     for wrong in ("26", "20266", "abcd", "２０２６"):
         assert client.call("GET", f"/payouts/years/{wrong}", who=host).code == "invalid_request"
+
+
+def test_whoever_files_taxes_gets_each_payee_with_the_number_opened(client: https.Client, host: https.Person) -> None:
+    seasoned(client, host)
+    year, out = int(clock.rfc3339(clock.now_ms())[:4]), io.StringIO()
+    tax_report.write(tax_report.report(StoredLedger(), year), out)
+    header, row = out.getvalue().splitlines()
+    assert header.startswith("account,country,form,identifier,")
+    assert row == f"{host.id},US,W-9,123456789,0,1,1000,0,1000"
+    assert tax_report.report(StoredLedger(), year - 1) == []
 
 
 # --- operators ------------------------------------------------------------------------------------------------------
