@@ -28,7 +28,7 @@ from tests.contract.conftest import Service
 GIVER = Giver("US", 30)
 SANDBOX = {"sandbox": SandboxProvider()}
 RESENT_MAX = 20
-WITHIN_S = 40.0
+WITHIN_S = 90.0
 
 
 pytestmark = pytest.mark.dynamodb_local
@@ -112,8 +112,9 @@ def test_one_receipt_brought_by_many_at_once_mints_once(real: Service) -> None:
     assert report.proof.coins_minted == 7000
 
 
-def test_sixty_senders_to_one_host_with_two_settlers_racing_lose_and_double_nothing(real: Service) -> None:
-    senders, gifts_each = 60, 3
+def test_two_hundred_senders_to_one_host_with_three_settlers_racing_lose_and_double_nothing(real: Service) -> None:
+    senders, gifts_each = 200, 2
+    coins_each = sum(range(1, gifts_each + 1))
     done = Event()
 
     def settler(seed: int) -> int:
@@ -135,8 +136,8 @@ def test_sixty_senders_to_one_host_with_two_settlers_racing_lose_and_double_noth
         buy(f"sender-{n}", f"proof-{n}", "coins_70")
         return sum(give_until_answered(f"sender-{n}", f"g{each}", each + 1) is not None for each in range(gifts_each))
 
-    with ThreadPoolExecutor(2) as settlers, ThreadPoolExecutor(12) as pool:
-        settling = [settlers.submit(settler, seed) for seed in (1, 2)]
+    with ThreadPoolExecutor(3) as settlers, ThreadPoolExecutor(16) as pool:
+        settling = [settlers.submit(settler, seed) for seed in (1, 2, 3)]
         try:
             given = sum(pool.map(sender, range(senders)))
         finally:
@@ -146,11 +147,11 @@ def test_sixty_senders_to_one_host_with_two_settlers_racing_lose_and_double_noth
     assert settled == given
     host = StoredLedger().wallet("host")
     assert host is not None
-    assert (host.diamonds, host.carried_milli) == (senders * 6 // 2, 0)
+    assert (host.diamonds, host.carried_milli) == (senders * coins_each // 2, 0)
     report = audit(StoredLedger(), clock.now_ms() + 1000)
     assert report.differences == ()
-    assert report.proof.coins_converted == senders * 6
-    assert report.proof.coins_held == senders * (70 - 6)
+    assert report.proof.coins_converted == senders * coins_each
+    assert report.proof.coins_held == senders * (70 - coins_each)
 
 
 def test_an_audit_taken_while_gifts_fly_finds_nothing_wrong(real: Service) -> None:
