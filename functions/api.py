@@ -40,7 +40,7 @@ from functions.wallet.routes import routes as wallet
 CORS: Final = CORSConfig(
     allow_origin="*",
     allow_headers=["Accept-Language", "Idempotency-Key"],
-    expose_headers=["Retry-After"],
+    expose_headers=["Retry-After", "Link"],
     max_age=3600,
 )
 _JSON: Final = {"Content-Type": "application/json; charset=utf-8"}

@@ -56,14 +56,15 @@ export class Api {
 
   /**
    * Sends one request with the session's token where there is one.
-   * @param {{ body?: unknown, headers?: Record<string, string>, signed?: boolean, signal?: AbortSignal }} [options]
+   * @param {{ body?: unknown, headers?: Record<string, string>, signed?: boolean, signal?: AbortSignal, raw?: boolean }} [options] raw: the response itself
    */
-  async request(method, path, { body, headers = {}, signed = true, signal } = {}) {
+  async request(method, path, { body, headers = {}, signed = true, signal, raw = false } = {}) {
     const send = () => {
       const token = signed ? this.signer?.token() : undefined;
       return this.#send(this.config.api_url + path, {
         method,
         signal,
+        raw,
         headers: {
           Accept: "application/json",
           ...(body === undefined ? {} : { "Content-Type": "application/json" }),
@@ -82,7 +83,7 @@ export class Api {
     }
   }
 
-  async #send(url, { signal, ...options }) {
+  async #send(url, { signal, raw, ...options }) {
     const limits = [AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])];
     const limit = limits.length === 1 ? limits[0] : anySignal(limits);
     let response;
@@ -93,6 +94,7 @@ export class Api {
       throw new ApiError(0, "network", t("error.network"));
     }
     if (!response.ok) throw await readError(response);
+    if (raw) return response;
     return response.status === 204 || response.status === 202 ? undefined : response.json();
   }
 }

@@ -1,16 +1,23 @@
 // The gift catalogue and coin packs: read once a page, shared by every screen.
 import { api } from "./api.js";
+import { session } from "./session.js";
 
-let gifts;
+const gifts = new Map();
 let packs;
 
-/** @returns {Promise<{ id: string, name: string, coins: number, emoji: string, tier: string }[]>} cheapest first */
-export function readGifts() {
-  gifts ??= read("/gifts", "coins").catch((error) => {
-    gifts = undefined; // the next to ask tries again
-    throw error;
-  });
-  return gifts;
+/**
+ * The gifts on offer, with those of a market where one is named: gifts of one's own market only are for its people.
+ * @returns {Promise<{ id: string, name: string, coins: number, emoji: string, tier: string }[]>} cheapest first
+ */
+export function readGifts(market = session.me?.market ?? "") {
+  if (!gifts.has(market)) {
+    const asked = read(`/gifts${market ? `?market=${market}` : ""}`, "coins").catch((error) => {
+      gifts.delete(market); // the next to ask tries again
+      throw error;
+    });
+    gifts.set(market, asked);
+  }
+  return gifts.get(market);
 }
 
 export function readPacks() {

@@ -258,6 +258,7 @@ export class OnairGiftTray extends LitElement {
     try {
       const ack = await this.room.gift(gift.id, 1, combo);
       if (ack.coins !== undefined && times === this.combo?.times) session.setWallet({ coins: ack.coins });
+      this.room.dispatchEvent(new Event("gift-sent"));
       this.dispatchEvent(new CustomEvent("sent", { detail: { gift, ack, combo, times } }));
     } catch (error) {
       this.combo = undefined;

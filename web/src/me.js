@@ -7,6 +7,8 @@ import { follow } from "./router.js";
 import { SessionController, session } from "./session.js";
 import { avatar, sheet } from "./style.js";
 import { exact, moment, short, t } from "./strings.js";
+import "./spending_limit.js";
+import "./statement_copy.js";
 
 const PAGE = 30;
 
@@ -254,9 +256,10 @@ export class OnairMe extends LitElement {
       <a class="earnings" href="/earnings" @click=${follow}
         >${icon("diamond")}<span>${t("earnings.open")}</span>${icon("chevron")}</a
       >
+      <section><onair-spending-limit></onair-spending-limit></section>
       <section>
         <h2>${t("me.statement")}</h2>
-        ${this.#statement()}
+        ${this.#statement()} ${this.items?.length ? html`<onair-statement-copy></onair-statement-copy>` : ""}
       </section>
       <button class="button wide out" @click=${() => session.signOut()}>${icon("sign_out")}${t("sign_in.out")}</button>
     </div>`;

@@ -3,6 +3,8 @@ import { LitElement, html } from "lit";
 import { icon } from "./icons.js";
 import { t } from "./strings.js";
 import "./comment_menu.js";
+import "./gift_board.js";
+import "./goal_button.js";
 import "./moderation.js";
 import "./poll_form.js";
 import "./questions.js";
@@ -16,7 +18,8 @@ export function roomButtons(room, sheets) {
   const button = (name, key) => html`<button class="round glass" data-sheet=${name} aria-label=${t(key)} @click=${() => sheets().show(name)}>
     ${icon(name === "rules" ? "shield" : name === "poll" ? "poll" : "question")}
   </button>`;
-  return html`${button("questions", "questions.title")}
+  return html`<onair-goal-button .room=${room} @click=${() => sheets().show("board")}></onair-goal-button>
+  ${button("questions", "questions.title")}
   ${moderates(room) ? html`${button("poll", "poll.new")}${button("rules", "moderation.title")}` : ""}`;
 }
 
@@ -40,6 +43,8 @@ export class OnairRoomSheets extends LitElement {
   #body() {
     const { room } = this;
     switch (this.open) {
+      case "board":
+        return html`<onair-gift-board .room=${room}></onair-gift-board>`;
       case "questions":
         return html`<onair-questions .room=${room} .moderates=${moderates(room)}></onair-questions>`;
       case "poll":
@@ -56,7 +61,10 @@ export class OnairRoomSheets extends LitElement {
   }
 
   render() {
-    const headings = { questions: "questions.title", viewers: "viewers.title", poll: "poll.new", rules: "moderation.title", menu: "comment.menu" };
+    const headings = {
+      board: "board.title", questions: "questions.title", viewers: "viewers.title", poll: "poll.new", rules: "moderation.title",
+      menu: "comment.menu",
+    };
     return html`<onair-sheet
       clear
       heading=${this.open ? t(headings[this.open]) : ""}
