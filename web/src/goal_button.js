@@ -97,7 +97,7 @@ export class OnairGoalButton extends LitElement {
   render() {
     const goal = this.goals?.find(({ given, count }) => given < count) ?? this.goals?.at(-1);
     if (!goal) return html`<button class="round glass" data-sheet="board" aria-label=${t("board.title")}>${icon("trophy")}</button>`;
-    const gift = this.gifts.get(goal.gift_id);
+    const gift = this.gifts?.get(goal.gift_id);
     const { given, count } = goal;
     const words = `${t("board.goal", { gift: gift?.name ?? goal.gift_id, given, count })}${given >= count ? `. ${t("board.reached")}` : ""}`;
     return html`<button class="round goal" data-sheet="board" style="--part:${Math.min(1, given / count)}" aria-label="${t("board.title")}. ${words}">
