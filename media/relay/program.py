@@ -33,6 +33,7 @@ _DATE_JUMP_S: Final = 1.0
 # What a run may have counted after it told of itself last.
 _UNTOLD_SEGMENTS: Final = 10
 _UNTOLD_BREAKS: Final = 4
+_FIRST_SEGMENT_S: Final = 0.6
 _BANDWIDTH_MARGIN: Final = 1.2
 _BANDWIDTH_UNKNOWN: Final = 2_500_000
 _NAME: Final = re.compile(r"([0-9a-f]{8})_(?:init(\d{1,6})\.mp4|(\d{1,12})(?:_(\d{1,4}))?\.m4s)")
@@ -192,6 +193,8 @@ class Program:
             target_duration_s=settings.target_duration_s,
             has_video=video is not None,
             audio_rate=self._audio_rate,
+            # Those who were watching wait for it.
+            first_segment_s=_FIRST_SEGMENT_S if self._continues and not self._segments else None,
         )
 
     def video(self, unit: AccessUnit) -> None:
@@ -306,6 +309,9 @@ class Program:
     @property
     def started(self) -> bool:
         """Whether there is something to play."""
+        if self._continues:
+            # Players that were watching take a playlist without a whole segment for an empty one, and give up on it.
+            return any(segment.closed for segment in self._segments)
         return any(segment.parts for segment in self._segments)
 
     @property

@@ -60,6 +60,8 @@ class Segmenter:
         Whether pictures drive the cutting; else AAC frames do.
     audio_rate : int
         Samples a second, in which audio times are counted.
+    first_segment_s : float | None
+        Length of the first segment where it is another one; a key frame ends it, as any.
     """
 
     def __init__(
@@ -71,10 +73,12 @@ class Segmenter:
         target_duration_s: float,
         has_video: bool,
         audio_rate: int = AUDIO_TIMESCALE,
+        first_segment_s: float | None = None,
     ) -> None:
         self._window = window
         self._part_target = int(part_target_s * VIDEO_TIMESCALE)
-        self._segment = int(segment_s * VIDEO_TIMESCALE)
+        self._later_segments = int(segment_s * VIDEO_TIMESCALE)
+        self._segment = self._later_segments if first_segment_s is None else int(first_segment_s * VIDEO_TIMESCALE)
         self._segment_max = int((target_duration_s + _ROUNDING_S) * VIDEO_TIMESCALE)
         self._has_video = has_video
         self._audio_rate = audio_rate
@@ -172,6 +176,8 @@ class Segmenter:
             self._close_part(end)
 
     def _begin_segment(self, start: int, wall_s: float) -> None:
+        if self._segment_start is not None:
+            self._segment = self._later_segments
         self._segment_start = self._part_start = start
         self._window.begin_segment(start, wall_s)
 

@@ -210,10 +210,19 @@ export class OnairPlayer extends LitElement {
       enableEmsgMetadataCues: false,
     });
     this.hls = hls;
-    hls.on(Hls.Events.ERROR, (_, { fatal, type, response }) => {
+    // Another relay took over: numbers jump and time begins anew, which a fresh load plays sooner than a repair.
+    let newest;
+    hls.on(Hls.Events.LEVEL_LOADED, (_, { details }) => {
+      if (hls !== this.hls) return;
+      const jumped = newest !== undefined && details.startSN > newest + 1;
+      newest = details.endSN;
+      if (jumped) this.#anew();
+    });
+    hls.on(Hls.Events.ERROR, (_, { fatal, type, response, details }) => {
       if (hls !== this.hls) return;
       if (response?.code === 401 || response?.code === 403) return this.#refused();
       if (!fatal) return;
+      if (details === Hls.ErrorDetails.LEVEL_PARSING_ERROR && this.pictured) return this.#anew();
       if (type === Hls.ErrorTypes.MEDIA_ERROR && !this.recovered) {
         this.recovered = true; // once a load; a second time a new load is the better cure
         hls.recoverMediaError();
@@ -280,6 +289,13 @@ export class OnairPlayer extends LitElement {
   #refused() {
     this.#failed();
     this.dispatchEvent(new Event("refused"));
+  }
+
+  /** Loads again at once, with the last picture on the screen; not again within a second. */
+  #anew() {
+    if (performance.now() - this.loadedAt < RETRY_MIN_MS) return this.#failed();
+    this.#keepPicture();
+    this.#load();
   }
 
   #failed() {
