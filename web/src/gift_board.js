@@ -153,13 +153,18 @@ export class OnairGiftBoard extends LitElement {
     this.room?.removeEventListener("line", this.#line);
     this.room?.removeEventListener("gift-sent", this.#soon);
     clearTimeout(this.later);
+    this.later = undefined;
   }
 
   #line = ({ detail: { event } }) => event.type === "gift" && this.#soon();
 
   #soon = () => {
-    clearTimeout(this.later);
-    this.later = setTimeout(this.#load, REFRESH_MS);
+    this.more = this.later !== undefined; // came too late for the reading that is due
+    this.later ??= setTimeout(() => {
+      this.later = undefined;
+      this.#load();
+      if (this.more) this.#soon();
+    }, REFRESH_MS);
   };
 
   #load = async () => {

@@ -65,6 +65,7 @@ export class OnairGoalButton extends LitElement {
     super.disconnectedCallback();
     this.#unhear();
     clearTimeout(this.later);
+    this.later = undefined;
   }
 
   #unhear() {
@@ -80,10 +81,11 @@ export class OnairGoalButton extends LitElement {
   #line = ({ detail: { event } }) => event.type === "gift" && this.#soon();
 
   #soon = () => {
-    if (this.later) return;
-    this.later = setTimeout(() => {
+    this.more = this.later !== undefined; // came too late for the reading that is due
+    this.later ??= setTimeout(() => {
       this.later = undefined;
       this.read();
+      if (this.more) this.#soon();
     }, REFRESH_MS);
   };
 
