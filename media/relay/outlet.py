@@ -95,11 +95,11 @@ class OutletTrack(MediaStreamTrack):
 
     async def recv(self) -> Any:
         """The next frame as a packet, which aiortc sends as it is."""
-        while not self._frames:
+        while not self._frames and self.readyState == "live":
             self._ready.clear()
             await self._ready.wait()
-            if self.readyState != "live":
-                raise MediaStreamError
+        if self.readyState != "live":
+            raise MediaStreamError
         pts, data = self._frames.popleft()
         packet = av.Packet(data)
         packet.pts = packet.dts = pts

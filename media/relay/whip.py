@@ -179,6 +179,7 @@ class HostPlace:
     def __init__(self, streams: Streams, key: StreamKey) -> None:
         self._streams = streams
         self._key = key
+        self._outlet = streams.stages.of(key.stream_id).outlet(HOST)
 
     def sink(self) -> Program:
         """The stream's program, or its place in what is composed."""
@@ -186,7 +187,7 @@ class HostPlace:
 
     def outlet(self) -> Outlet:
         """What guests watch."""
-        return self._streams.stages.of(self._key.stream_id).outlet(HOST)
+        return self._outlet
 
     async def arrived(self, session: WhipSession) -> None:
         """The host replaces whoever published before."""
@@ -209,6 +210,7 @@ class GuestPlace:
         self._stages = streams.stages
         self._stage = stage
         self._key = key
+        self._outlet = stage.outlet(key.seat)
         self._track: Track | None = None
 
     def sink(self) -> Program:
@@ -218,7 +220,7 @@ class GuestPlace:
 
     def outlet(self) -> Outlet:
         """What the host and the other guests watch."""
-        return self._stage.outlet(self._key.seat)
+        return self._outlet
 
     async def arrived(self, session: WhipSession) -> None:
         """The guest is on screen."""

@@ -8,10 +8,12 @@ from typing import Any
 
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.codecs import CODECS
-from aiortc.rtp import RtpPacket
+from aiortc.codecs.h264 import H264Encoder
+from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RtcpPsfbPacket, RtpPacket
 
 from media.relay import passthrough
 from media.relay.jitter import Frame
+from media.relay.outlet import Outlet, OutletTrack
 from media.relay.passthrough import Inlet
 
 
@@ -65,3 +67,24 @@ def test_installing_twice_offers_each_profile_once() -> None:
     assert sorted(profiles, key=str) == sorted({"42001f", "42e01f", "4d001f", "4de01f", "640c1f", "64001f"})
     types = [c.payloadType for c in CODECS["video"]]
     assert len(types) == len(set(types)), "payload types do not collide"
+
+
+async def test_whoever_watches_is_heard_asking_for_a_key_frame() -> None:
+    peer = RTCPeerConnection()
+    sender: Any = peer.addTransceiver("video", direction="sendonly").sender
+    asked: list[str] = []
+    passthrough.on_key_frame_wanted(sender, lambda: asked.append("now"))
+    for fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR, 2):
+        await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=fmt, ssrc=1, media_ssrc=sender._ssrc))
+    assert asked == ["now", "now"]
+    await peer.close()
+
+
+async def test_what_is_encoded_already_is_packed_and_not_encoded_again() -> None:
+    track = OutletTrack("video", Outlet())
+    track.offer(1, Frame(timestamp=90_000, data=b"\0\0\0\1\x65\x88abc", arrival_s=1.0, after_loss=False))
+    packet = await track.recv()
+    payloads, timestamp = H264Encoder().pack(packet)
+    assert payloads == [b"\x65\x88abc"]
+    assert timestamp == packet.pts
+    track.stop()

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import statistics
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import av
 import pytest
 from aiortc import RTCPeerConnection
 
+from media.relay.control import Seat, StageItem
+from media.relay.errors import RelayError
+from media.relay.metrics import Metrics
+from media.relay.rights import StreamKey
+from media.relay.settings import Settings
+from media.relay.stages import Stages
+from tests.relay import checker
 from tests.relay.stack import Stack, fetch, seat_key, stream_key, until
 from tests.relay.watching import Watching
 
@@ -43,6 +53,14 @@ def _stop(*sources: subprocess.Popen[bytes]) -> None:
     for source in sources:
         source.terminate()
         source.wait(timeout=5)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A relay that composes small pictures: these tests share two cores with what they test."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with Stack(COMPOSE_PX="180", COMPOSE_KBPS="300") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +165,53 @@ async def test_nobody_hears_a_guest_whom_the_host_muted(stack: Stack) -> None:
         stack.put_stream("hush", seats=("loud",))
         await guest.until(lambda: guest.loudness > 1_000, 10, "the host hears the guest again")
     _stop(host, source)
+
+
+def test_viewers_playlist_is_one_and_decodes_while_a_guest_comes_and_goes(stack: Stack) -> None:
+    stack.put_stream("whole", seats=("one",))
+    host = stack.start_source("whole", 1, "--bit-rate", "500000")
+    until(lambda: fetch(stack.live_url("whole")).status == 200, 20, "the host is on air")
+    loads = [checker.read(fetch(stack.live_url("whole", "media.m3u8")).text)]
+    bodies: dict[str, bytes] = {}
+
+    def follow(condition: Callable[[], bool]) -> bool:
+        loads.append(checker.read(fetch(stack.live_url("whole", "media.m3u8")).text))
+        checker.check_succession(loads[-2], loads[-1])
+        for segment in loads[-1].closed:
+            for name in (segment.init, segment.uri):
+                bodies.setdefault(name, b"") or bodies.update({name: fetch(stack.live_url("whole", name)).body})
+        return condition()
+
+    def changes() -> int:
+        newest = loads[-1]
+        return newest.discontinuity_sequence + sum(segment.discontinuity for segment in newest.segments)
+
+    assert changes() == 0
+    guest = stack.start_guest("whole", "one", "--bit-rate", "500000")
+    until(lambda: follow(lambda: changes() == 1), 40, "host and guest are composed")
+    composed = len(loads[-1].closed)
+    until(lambda: follow(lambda: len(loads[-1].closed) > composed + 1), 20, "more of it")
+    _stop(guest)
+    stack.put_stream("whole", seats=())
+    until(lambda: follow(lambda: changes() == 2), 20, "the host alone again")
+    until(lambda: follow(lambda: loads[-1].closed[-1].discontinuity or changes() == 2), 10, "a segment of it")
+    _stop(host)
+
+    sizes: dict[str, set[tuple[int, int]]] = {}
+    for segment in loads[-1].closed:
+        with av.open(io.BytesIO(bodies[segment.init] + bodies[segment.uri])) as media:
+            shown = list(media.decode(video=0))
+            assert len(shown) / segment.duration_s > 5
+            sizes.setdefault(segment.init, set()).update((frame.width, frame.height) for frame in shown)
+    assert list(sizes.values())[:2] == [{(1280, 720)}, {(320, 180)}]
+
+
+def test_a_task_without_a_processor_to_spare_refuses_guests_and_says_so() -> None:
+    stages = Stages(Settings(compose_max=0), Metrics())
+    stages.of("full").told = StageItem(seats=(Seat("one"),))
+    with pytest.raises(RelayError, match="no processor to spare") as refusal:
+        stages.admit(StreamKey("full", 0, "one"))
+    assert (refusal.value.code, refusal.value.status) == ("unavailable", 503)
 
 
 async def test_the_end_of_the_broadcast_disconnects_guests(stack: Stack) -> None:
