@@ -245,7 +245,7 @@ export class OnairPayouts extends LitElement {
         <dt>${t("payouts.count", { n: payouts })}</dt><dd>${dollars(usd_cents)}</dd>
         ${parts.map((part) => html`<dt class="part">${part.country} · ${part.form} · ${part.withheld_permille / 10} %</dt><dd class="part">${dollars(-part.withheld_usd_cents || 0)}</dd>`)}
         <dt>${t("payouts.withheld")}</dt><dd>${dollars(-withheld_usd_cents || 0)}</dd>
-        <dt class="net">${t("payouts.net")}</dt><dd class="net">${dollars(net_usd_cents)}</dd>
+        <dt class="net">${t("payouts.year_net")}</dt><dd class="net">${dollars(net_usd_cents)}</dd>
       </dl>
       <small class="why">${t("payouts.year_hint")}</small>
     </section>`;

@@ -446,6 +446,7 @@ const tables = {
     "payouts.history": "Payouts",
     "payouts.none": "No payouts yet.",
     "payouts.year": "Your year",
+    "payouts.year_net": "You received",
     "payouts.year_before": "Year before",
     "payouts.year_after": "Year after",
     "payouts.year_hint": "What was paid in the calendar year (UTC): keep it for your tax return.",
