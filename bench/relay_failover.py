@@ -23,7 +23,7 @@ _KILLS = 20
 _KILLS_ALONE = 5
 _LIMIT_S = 5.0
 _PATIENCE_S = 60.0
-_STEADY_PARTS = 9
+_STEADY_PARTS = 6
 
 
 class Player:
