@@ -216,10 +216,13 @@ def lines(room: Room, found: Metered, real: Limits, deliver_s: float) -> dict[st
     # A busy room holds one sequencer all the time and no more: what this machine's load adds is not counted.
     sequencing_s = min(talking.seconds.get("rooms.sequence", 0.0), found.seconds)
     polled = talking.calls["rooms.sequence"] * 2 * queue  # Lambda's poller receives and deletes each ring
-    delivers = talking.calls["rooms.deliver"]
-    read = delivers * (connection_size() * viewers / found.shards / 4096) * PRICES["read unit"]
-    written = talking.units.get("rooms.deliver", Counter[str]())["write unit"] * PRICES["write unit"]
-    gb_s = delivers * deliver_s * talking.memory_mib.get("rooms.deliver", 0) / 1024 * PRICES["GB second"]
+    # A `deliver` a shard and frame; the small room has more of them, since people may come into shards beyond the newest
+    # while a frame is made, and its shards are small.
+    delivers = 0 if by_media else (viewers + real.joins_a_slot) // real.shard_size + 1
+    metered = max(1, talking.calls["rooms.deliver"])
+    read = connection_size() * viewers / max(1, delivers) / 4096 * PRICES["read unit"]
+    written = talking.units.get("rooms.deliver", Counter[str]())["write unit"] / metered * PRICES["write unit"]
+    gb_s = deliver_s * talking.memory_mib.get("rooms.deliver", 0) / 1024 * PRICES["GB second"]
     return {
         "frames to screens (posts)": found.posts / found.frames * grown * frames * message,
         "comments: message, function, transaction, ring, ack": comments
@@ -227,7 +230,7 @@ def lines(room: Room, found: Metered, real: Limits, deliver_s: float) -> dict[st
         "sequencer: frames, inbox, rings": (without_posts("rooms.sequence", sequencing_s) + polled)
         / found.frames
         * frames,
-        "deliver": (delivers * PRICES["function call"] + read + written + gb_s) / found.frames * frames,
+        "deliver": delivers * (PRICES["function call"] + read + written + gb_s) * frames,
         "reader of frames (pulse, notices)": talking.dollars("rooms.insights") / found.seconds * hour,
         "hearts": hearts * (each(found.hearts, "rooms.react", found.hearts_sent) + message),
         "pings and pongs": pings * (each(found.pings, "rooms.ping", found.pings_sent) + 2 * message),
@@ -286,7 +289,8 @@ def asked(name: str, deliver_s: float) -> dict[str, Any]:
     )
     if done.returncode != 0:
         raise RuntimeError(done.stderr[-3000:])
-    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+    # What a stack has to say as it ends may come after it.
+    return dict(json.loads(next(text for text in done.stdout.splitlines() if text.startswith('{"lines"'))))
 
 
 def main() -> int:

@@ -169,6 +169,8 @@ export class Room extends EventTarget {
     try {
       const via = this.via ? `?via=${encodeURIComponent(this.via)}` : "";
       this.ticket = await this.api.post(`/streams/${this.streamId}/ticket${via}`, undefined);
+      // A visitor counts once they sign in; whoever is counted need not be told of again.
+      if (this.ticket.role !== "visitor") this.via = undefined;
     } catch (error) {
       if (this.state === "stopped") return undefined;
       if (error.status === 403 || error.status === 404 || FINAL_CODES.has(error.code) || error.code === "unauthenticated") {
