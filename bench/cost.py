@@ -216,8 +216,8 @@ def lines(room: Room, found: Metered, real: Limits, deliver_s: float) -> dict[st
     # A busy room holds one sequencer all the time and no more: what this machine's load adds is not counted.
     sequencing_s = min(talking.seconds.get("rooms.sequence", 0.0), found.seconds)
     polled = talking.calls["rooms.sequence"] * 2 * queue  # Lambda's poller receives and deletes each ring
-    # A `deliver` a shard and frame; the small room has more of them, since people may come into shards beyond the newest
-    # while a frame is made, and its shards are small.
+    # A `deliver` a shard and frame; the small room has more of them, since people may come into shards beyond the
+    # newest while a frame is made, and its shards are small.
     delivers = 0 if by_media else (viewers + real.joins_a_slot) // real.shard_size + 1
     metered = max(1, talking.calls["rooms.deliver"])
     read = connection_size() * viewers / max(1, delivers) / 4096 * PRICES["read unit"]
@@ -289,7 +289,7 @@ def asked(name: str, deliver_s: float) -> dict[str, Any]:
     )
     if done.returncode != 0:
         raise RuntimeError(done.stderr[-3000:])
-    # What a stack has to say as it ends may come after it.
+    # Functions log to the same place.
     return dict(json.loads(next(text for text in done.stdout.splitlines() if text.startswith('{"lines"'))))
 
 
