@@ -1,8 +1,8 @@
 """1,000 sockets in one room, 50 comments a second and hearts from all: how long until a comment is shown, at what cost?
 
 The same clients load Onair's local stack, a socket.io room (npm) and a bare `websockets` broadcast, one after the other
-in one run. 50 sockets comment once a second each and read everything; 950 are read and not looked into, so that the
-client does not become what is measured. Hearts are sent by as many as Onair's frames ask for, in all three.
+in one run. Those who comment do so once a second and read everything; all others are read and not looked into, so that
+the client does not become what is measured. Hearts are sent by as many as Onair's frames ask for, in all three.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ import aiohttp
 from bench.rooms_server import cpu_s, running
 from functions.rooms.model import Limits, react_sample, tick_ms
 
-WRITERS: Final = 50
+# Sockets, and comments a second: what the local stack carries on one interpreter, and the evening that is aimed at.
+LOADS: Final = ((250, 10), (1_000, 50))
 SECONDS: Final = 12
 CALM_S: Final = 3
 ARRIVE_S: Final = 60
@@ -113,6 +114,8 @@ class Found:
     bytes: int = 0
     refused: int = 0
     lost: int = 0
+    sockets: int = 0
+    writers: int = 0
 
 
 @dataclass
@@ -139,7 +142,7 @@ class Load:
         heart: Callable[[int], None],
         hearts_s: float,
     ) -> None:
-        """Comments of the first `WRITERS`, hearts of anyone, for `SECONDS`."""
+        """Comments of the first writers, hearts of anyone, for `SECONDS`."""
         worked_s, started_s, before = cpu_s(pid), time.perf_counter(), sum(wire.bytes for wire in wires)
 
         async def write(number: int) -> None:
@@ -155,8 +158,8 @@ class Load:
                 await asyncio.sleep(max(0.0, started_s + number / hearts_s - time.perf_counter()))
                 heart(random.randrange(len(wires)))
 
-        await asyncio.gather(tap(), *(write(number) for number in range(WRITERS)))
-        self.found.expected = len(self.sent) * (WRITERS - 1)
+        await asyncio.gather(tap(), *(write(number) for number in range(self.found.writers)))
+        self.found.expected = len(self.sent) * (self.found.writers - 1)
         until = time.monotonic() + 8
         while len(self.found.seen) < self.found.expected and time.monotonic() < until:
             await asyncio.sleep(0.05)
@@ -189,14 +192,14 @@ async def all_of(makers: list[Any], at_once: int = ON_THE_WAY) -> list[Any]:
     return list(await asyncio.gather(*(one(maker) for maker in makers)))
 
 
-async def load_bare(sockets: int, hearts_s: float) -> Found:
-    load = Load(Found("`websockets` broadcast"))
+async def load_bare(sockets: int, writers: int, hearts_s: float) -> Found:
+    load = Load(Found("`websockets` broadcast", sockets=sockets, writers=writers))
     with running("websockets") as (url, pid):
 
         def listen(at: int) -> Callable[[str], None]:
             return lambda text: load.shown(json.loads(text).get("id", ""), at)
 
-        wires = await all_of([opened(url, listen(at) if at < WRITERS else None) for at in range(sockets)])
+        wires = await all_of([opened(url, listen(at) if at < writers else None) for at in range(sockets)])
 
         def comment(number: int, key: str, text: str) -> None:
             wires[number].send(json.dumps({"type": "chat", "id": key, "from": f"writer {number}", "text": text}))
@@ -205,8 +208,8 @@ async def load_bare(sockets: int, hearts_s: float) -> Found:
     return load.found
 
 
-async def load_socketio(sockets: int, hearts_s: float) -> Found:
-    load = Load(Found("socket.io room"))
+async def load_socketio(sockets: int, writers: int, hearts_s: float) -> Found:
+    load = Load(Found("socket.io room", sockets=sockets, writers=writers))
     with running("socketio") as (url, pid):
         wires: list[Wire] = []
 
@@ -220,7 +223,7 @@ async def load_socketio(sockets: int, hearts_s: float) -> Found:
 
             return heard
 
-        wires += await all_of([opened(url, listen(at) if at < WRITERS else None) for at in range(sockets)])
+        wires += await all_of([opened(url, listen(at) if at < writers else None) for at in range(sockets)])
         for wire in wires:
             wire.send("40")
         await asyncio.sleep(CALM_S)
@@ -232,8 +235,8 @@ async def load_socketio(sockets: int, hearts_s: float) -> Found:
     return load.found
 
 
-async def load_onair(sockets: int, hearts_s: float) -> Found:
-    load = Load(Found("Onair, local stack"))
+async def load_onair(sockets: int, writers: int, hearts_s: float) -> Found:
+    load = Load(Found("Onair, local stack", sockets=sockets, writers=writers))
     with running("onair") as (origin, pid):
         async with aiohttp.ClientSession() as http:
             api = (await (await http.get(f"{origin}/config.json")).json())["api_url"]
@@ -246,16 +249,16 @@ async def load_onair(sockets: int, hearts_s: float) -> Found:
                 async with http.post(f"{api}/streams/{stream}/ticket", json={}, headers=headers) as answer:
                     answer.raise_for_status()
                     url = (await answer.json())["socket_url"]
-                wire = await opened(url, heard(at) if at < WRITERS else None)
+                wire = await opened(url, heard(at) if at < writers else None)
                 wire.send('{"action":"join"}')
                 return wire
 
             def heard(at: int) -> Callable[[str], None]:
                 def hear(text: str) -> None:
                     message = json.loads(text)
-                    if message["type"] == "ack":
+                    if message.get("type") == "ack":
                         load.acknowledged(message["id"])
-                    elif message["type"] == "error":
+                    elif message.get("type") in ("error", None):
                         load.found.refused += 1
                     elif message["type"] == "frame":
                         for event in message["events"]:
@@ -328,37 +331,48 @@ def line(found: Found) -> str:
     ack = f"{statistics.median(found.acks):.0f} ms" if found.acks else "none"
     arrived = len(found.seen) / found.expected if found.expected else 0.0
     return (
-        f"| {found.name} | {cuts[49]:.0f} ms | {cuts[94]:.0f} ms | {cuts[98]:.0f} ms | {ack} | {arrived:.1%} | "
+        f"| {found.sockets:,} · {found.writers} | {found.name} | {cuts[49]:.0f} ms | {cuts[94]:.0f} ms | {cuts[98]:.0f} ms | {ack} | {arrived:.1%} | "
         f"{found.cpu:.0f} % | {found.bytes / SECONDS / 1e6:.1f} MB/s |"
     )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--sockets", type=int, default=1_000)
-    sockets = parser.parse_args().sockets
+    parser.add_argument("--sockets", type=int, help="one load only: so many sockets")
+    parser.add_argument("--comments", type=int, default=10, help="and so many comments a second")
+    asked = parser.parse_args()
+    loads = ((asked.sockets, asked.comments),) if asked.sockets else LOADS
     limits = Limits()
-    hearts_s = sockets * react_sample(sockets, limits) * 1000 / limits.react_interval_ms
-    limit_ms = 250 + tick_ms(sockets, limits)
-    found = [asyncio.run(run(sockets, hearts_s)) for run in (load_onair, load_socketio, load_bare)]
-    print(f"{sockets:,} sockets, {WRITERS} comments a second, {hearts_s:.0f} hearts' messages a second, {SECONDS} s:\n")
-    print("| sent → shown on another screen | p50 | p95 | p99 | acknowledged | arrived | processor | to clients |")
-    print("|---|---|---|---|---|---|---|---|")
-    print("\n".join(line(one) for one in found))
-    ours = found[0]
-    p99 = statistics.quantiles(ours.seen, n=100)[98] if len(ours.seen) > 1 else float("inf")
-    tick = tick_ms(sockets, limits)
+    print("| sockets · comments a second | room | p50 | p95 | p99 | acknowledged | arrived | processor | to clients |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    held: list[str] = []
+    failed = False
+    for sockets, writers in loads:
+        hearts_s = sockets * react_sample(sockets, limits) * 1000 / limits.react_interval_ms
+        found = [asyncio.run(run(sockets, writers, hearts_s)) for run in (load_onair, load_socketio, load_bare)]
+        print("\n".join(line(one) for one in found), flush=True)
+        ours, tick = found[0], tick_ms(sockets, limits)
+        p99 = statistics.quantiles(ours.seen, n=100)[98] if len(ours.seen) > 1 else float("inf")
+        met = p99 <= 250 + tick and len(ours.seen) >= 0.99 * ours.expected
+        failed |= not met
+        held.append(
+            f"{sockets:,} sockets: limit p99 ≤ {250 + tick} ms (250 ms and one tick of {tick} ms) "
+            f"{'met' if met else '**not met**'}; {hearts_s:.0f} messages of hearts a second; {ours.refused} of our "
+            f"messages were refused, {ours.lost} sockets lost."
+        )
+    print("\n" + " ".join(held))
     print(
-        f"\nLimit: p99 ≤ {limit_ms} ms (250 ms and one tick of {tick} ms). {ours.refused} of our messages were "
-        f"refused, {ours.lost} sockets were lost. Load average of the machine at the end: {os.getloadavg()[0]:.1f} on "
-        f"{os.cpu_count()} processors, the clients' share included.\n\n"
-        "Where we stand: the others hand a comment on as it comes, from memory, and nobody can ask them for what was "
-        "missed: a socket that was away a second has lost that second, and a restart loses the room. Ours is written "
-        "in a transaction before it is acknowledged, ordered once for all, read again by whoever was away, and posted "
-        "by one HTTPS request a socket and frame, as API Gateway wants it; a frame each tick is what keeps that "
-        "payable. All of it, the service's own side too (gateway, tables and queues in moto), shares one process here."
+        f"\nFrom sending to being shown on another screen, {SECONDS} s. Load average of the machine at the end: "
+        f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} processors, the clients' share included. Where we stand: the "
+        "others hand a comment on as it comes, from memory, and nobody can ask them for what was missed: a socket that "
+        "was away a second has lost that second, and a restart loses the room. Ours is written in a transaction before "
+        "it is acknowledged, ordered once for all, read again by whoever was away, and posted by one HTTPS request a "
+        "socket and frame, as API Gateway wants it; a frame each tick is what keeps that payable. On the local stack "
+        "all of it, and the service's own side too (gateway, tables and queues in moto), shares one interpreter: a "
+        "comment takes it some 25 ms, a post about 2, so 50 comments and 1,000 posts a second are three times what one "
+        "has. On AWS each is a function, a queue and a table of its own."
     )
-    return 0 if p99 <= limit_ms and len(ours.seen) >= 0.99 * ours.expected else 1
+    return int(failed)
 
 
 if __name__ == "__main__":
