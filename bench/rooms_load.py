@@ -331,8 +331,8 @@ def line(found: Found) -> str:
     ack = f"{statistics.median(found.acks):.0f} ms" if found.acks else "none"
     arrived = len(found.seen) / found.expected if found.expected else 0.0
     return (
-        f"| {found.sockets:,} · {found.writers} | {found.name} | {cuts[49]:.0f} ms | {cuts[94]:.0f} ms | {cuts[98]:.0f} ms | {ack} | {arrived:.1%} | "
-        f"{found.cpu:.0f} % | {found.bytes / SECONDS / 1e6:.1f} MB/s |"
+        f"| {found.sockets:,} · {found.writers} | {found.name} | {cuts[49]:.0f} ms | {cuts[94]:.0f} ms | "
+        f"{cuts[98]:.0f} ms | {ack} | {arrived:.1%} | {found.cpu:.0f} % | {found.bytes / SECONDS / 1e6:.1f} MB/s |"
     )
 
 

@@ -75,6 +75,10 @@ export class OnairOnAir extends LitElement {
         font-weight: 700;
         font-variant-numeric: tabular-nums;
       }
+      button.pill {
+        border: 0;
+        color: inherit;
+      }
       .pill .icon {
         width: 18px;
         height: 18px;

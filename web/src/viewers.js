@@ -55,6 +55,7 @@ export class OnairViewers extends LitElement {
         background: var(--surface);
         color: var(--muted);
         font-size: 0.76rem;
+        font-style: normal;
         font-weight: 700;
       }
     `,
