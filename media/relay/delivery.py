@@ -16,7 +16,7 @@ from aiohttp import web
 from media.relay.errors import RelayError
 from media.relay.metrics import Metrics
 from media.relay.peers import Peers
-from media.relay.program import MEDIA_PLAYLIST, Program
+from media.relay.program import STEPS, Program
 from media.relay.pull import OPEN_HEADER, MovedError, Pull
 from media.relay.rights import Rights
 from media.relay.settings import Settings
@@ -149,8 +149,8 @@ class Delivery:
         if name == "index.m3u8":
             await self._wait_for_start(program)
             return self._playlist(request, program, name, program.multivariant_playlist(), _CACHE_PLAYLIST)
-        if name == MEDIA_PLAYLIST:
-            return await self._media_playlist(request, program)
+        if name in STEPS:
+            return await self._media_playlist(request, program, name)
         found = await program.media(name, self._settings.target_duration_s * _BLOCKED_TARGETS)
         if found is None:
             raise RelayError("not_found", "This part of the broadcast is gone, or never was.")
@@ -159,31 +159,32 @@ class Delivery:
         self._metrics.media_answers.inc()
         return web.Response(body=body, content_type=content_type, headers={"Cache-Control": _CACHE_MEDIA})
 
-    async def _media_playlist(self, request: web.Request, program: Program) -> web.Response:
+    async def _media_playlist(self, request: web.Request, program: Program, name: str) -> web.Response:
+        step = STEPS[name]
         msn, part, skip = _directives(request.query)
         if msn is None or not program.started:
             await self._wait_for_start(program)
         if msn is None:
             cache = _CACHE_PLAYLIST
         else:
-            self._check_not_ahead(program, msn, part)
+            self._check_not_ahead(program, msn, part, step)
             deadline_s = self._settings.target_duration_s * _BLOCKED_TARGETS
-            if not await program.wait(lambda: program.holds(msn, part), deadline_s) and not program.ended:
+            if not await program.wait(lambda: program.holds(msn, part, step), deadline_s) and not program.ended:
                 raise RelayError("unavailable", "The broadcast is interrupted. Try again in a moment.")
             cache = _CACHE_BLOCKING
-        kind = "delta" if skip else MEDIA_PLAYLIST
-        return self._playlist(request, program, kind, program.media_playlist(skip), cache)
+        kind = f"delta {name}" if skip else name
+        return self._playlist(request, program, kind, program.media_playlist(skip, step), cache)
 
     async def _wait_for_start(self, program: Program) -> None:
         if not await program.wait(lambda: program.started, _FIRST_PART_S):
             raise RelayError("not_found", "The broadcast has no picture yet. Try again in a moment.")
 
-    def _check_not_ahead(self, program: Program, msn: int, part: int | None) -> None:
+    def _check_not_ahead(self, program: Program, msn: int, part: int | None, step: int) -> None:
         """400 for what no honest client asks: over two segments or the advance part limit ahead (6.2.5.2)."""
         if program.ended:
             return
-        last_msn, last_part = program.last
-        part_target_s = self._settings.part_target_s
+        last_msn, last_part = program.last_of(step)
+        part_target_s = self._settings.part_target_s * step
         advance_parts = 3 if part_target_s >= 1 else int(3 / part_target_s)
         if msn > last_msn + _MSN_AHEAD_MAX:
             raise RelayError("invalid_request", "_HLS_msn is too far ahead of the playlist.")

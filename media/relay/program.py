@@ -18,6 +18,7 @@ import msgspec
 
 from media.relay import playlist
 from media.relay.cmaf import AUDIO_TIMESCALE, VIDEO_TIMESCALE, AudioFormat, AudioSample, VideoFormat, init_segment
+from media.relay.held_segment import HeldSegment
 from media.relay.lease import Beat
 from media.relay.segmenter import CutPart, Segmenter
 from media.relay.settings import Settings
@@ -25,6 +26,11 @@ from media.relay.source import AccessUnit
 from media.relay.timed_metadata import TimedMetadata
 
 MEDIA_PLAYLIST: Final = "media.m3u8"
+# The same media in parts of three parts each: a third of the requests, for viewers who come into a stadium. A playlist
+# may not change its PART-TARGET, so there are two, and each viewer stays with one.
+WIDE_PLAYLIST: Final = "wide.m3u8"
+WIDE_STEP: Final = 3
+STEPS: Final = {MEDIA_PLAYLIST: 1, WIDE_PLAYLIST: WIDE_STEP}
 # The timeline of a new publisher starts on a tick that is a whole AAC frame in both clocks (1,024 samples of 48 kHz).
 _BASE_STEP_TICKS: Final = 1_920
 # Program date follows the estimate by at most this much a segment: 500 ppm, more than any crystal drifts.
@@ -36,7 +42,7 @@ _UNTOLD_BREAKS: Final = 4
 _FIRST_SEGMENT_S: Final = 0.6
 _BANDWIDTH_MARGIN: Final = 1.2
 _BANDWIDTH_UNKNOWN: Final = 2_500_000
-_NAME: Final = re.compile(r"([0-9a-f]{8})_(?:init(\d{1,6})\.mp4|(\d{1,12})(?:_(\d{1,4}))?\.m4s)")
+_NAME: Final = re.compile(r"([0-9a-f]{8})_(?:init(\d{1,6})\.mp4|(\d{1,12})(?:_(\d{1,4})(w?))?\.m4s)")
 
 
 class Formats(msgspec.Struct, frozen=True):
@@ -50,62 +56,6 @@ class Formats(msgspec.Struct, frozen=True):
         """CODECS of the multivariant playlist."""
         found = [] if self.video is None else [self.video.parsed.codec]
         return ",".join([*found, *([] if self.audio is None else [self.audio.codec])])
-
-
-class HeldSegment:
-    """A segment in memory: its parts while it grows, one body with views into it afterwards."""
-
-    __slots__ = (
-        "body",
-        "discontinuity",
-        "events",
-        "init_number",
-        "msn",
-        "parts",
-        "pictures",
-        "program_date_s",
-        "views",
-    )
-
-    def __init__(self, msn: int, init_number: int, program_date_s: float, discontinuity: bool) -> None:
-        self.msn = msn
-        self.init_number = init_number
-        self.program_date_s = program_date_s
-        self.discontinuity = discontinuity
-        self.parts: list[playlist.Part] = []
-        self.views: list[memoryview] = []
-        # Boxes of the room's frames before each part: for viewers, and no part of what is kept of the broadcast.
-        self.events: list[bytes] = []
-        self.body: bytes | None = None
-        self.pictures = 0
-
-    @property
-    def closed(self) -> bool:
-        """Whether no part will be added."""
-        return self.body is not None
-
-    @property
-    def duration_s(self) -> float:
-        """Length of its parts."""
-        return sum(part.duration_s for part in self.parts)
-
-    def told_part(self, index: int) -> bytes:
-        """A part as viewers get it: the room's frames before the media."""
-        return self.events[index] + self.views[index]
-
-    def told(self) -> bytes | None:
-        """The closed segment as viewers get it; None while it grows."""
-        if self.body is None or not any(self.events):
-            return self.body
-        return b"".join(self.told_part(index) for index in range(len(self.views)))
-
-    def close(self) -> None:
-        """Join the parts: segment and parts then share one copy of the bytes."""
-        self.body = b"".join(self.views)
-        whole, at = memoryview(self.body), 0
-        for index, view in enumerate(self.views):
-            self.views[index] = whole[at : at + len(view)]
-            at += len(view)
 
 
 class Program:
@@ -162,7 +112,9 @@ class Program:
         self._break_next = False
         self._date_anchor_s: float | None = None
         self._changed: asyncio.Future[None] | None = None
-        self._rendered: dict[bool, bytes] = {}
+        self._rendered: dict[tuple[bool, int], bytes] = {}
+        # Whether who comes now is given wide parts.
+        self.stadium = False
         self.waiting = 0
         self._room = TimedMetadata()
 
@@ -317,9 +269,13 @@ class Program:
     @property
     def last(self) -> tuple[int, int]:
         """Media sequence number and part index of the newest part; (-1, -1) before the first."""
+        return self.last_of(1)
+
+    def last_of(self, step: int) -> tuple[int, int]:
+        """The same of the playlist whose parts are ``step`` parts each."""
         for segment in reversed(self._segments):
-            if segment.parts:
-                return segment.msn, len(segment.parts) - 1
+            if segment.part_count(step):
+                return segment.msn, segment.part_count(step) - 1
         return -1, -1
 
     @property
@@ -327,9 +283,9 @@ class Program:
         """Discontinuities since the stream began, which the next run of it must exceed."""
         return self._discontinuities + sum(segment.discontinuity for segment in self._segments)
 
-    def holds(self, msn: int, part: int | None) -> bool:
+    def holds(self, msn: int, part: int | None, step: int = 1) -> bool:
         """Whether the playlist has what a blocking reload asks for (6.2.5.2)."""
-        last_msn, last_part = self.last
+        last_msn, last_part = self.last_of(step)
         if msn < last_msn:
             return True
         newest = self._segments[-1] if self._segments else None
@@ -338,11 +294,11 @@ class Program:
             return False
         return closed if part is None else part <= last_part
 
-    def media_playlist(self, skip: bool) -> bytes:
-        """The media playlist as it stands; made once for all who ask."""
-        text = self._rendered.get(skip)
+    def media_playlist(self, skip: bool, step: int = 1) -> bytes:
+        """The media playlist as it stands, in parts of ``step`` parts each; made once for all who ask."""
+        text = self._rendered.get((skip, step))
         if text is None:
-            text = self._rendered[skip] = self._window().text(skip).encode()
+            text = self._rendered[skip, step] = self._window(step).text(skip).encode()
         return text
 
     def multivariant_playlist(self) -> bytes:
@@ -356,7 +312,7 @@ class Program:
         average = sum(8 * sum(map(len, segment.views)) for segment in shown) / seconds if seconds else peak
         parsed = None if formats.video is None else formats.video.parsed
         variant = playlist.Variant(
-            uri=MEDIA_PLAYLIST,
+            uri=WIDE_PLAYLIST if self.stadium else MEDIA_PLAYLIST,
             bandwidth=int(peak * _BANDWIDTH_MARGIN),
             average_bandwidth=int(average),
             codecs=formats.codecs,
@@ -379,12 +335,12 @@ class Program:
             segment = self._segment(msn)
             body = None if segment is None else segment.told()
             return None if body is None else (body, "video/iso.segment")
-        if self._part_name(msn, part) == self._hint():
-            await self.wait(lambda: self._part_name(msn, part) != self._hint(), deadline_s)
+        step = WIDE_STEP if match[5] else 1
+        if name == self._hint(step):
+            await self.wait(lambda: name != self._hint(step), deadline_s)
         segment = self._segment(msn)
-        if segment is None or part >= len(segment.views):
-            return None
-        return segment.told_part(part), "video/iso.segment"
+        body = None if segment is None else segment.told_part(part, step)
+        return None if body is None else (body, "video/iso.segment")
 
     async def wait(self, condition: Callable[[], bool], deadline_s: float) -> bool:
         """Wait until ``condition`` holds after a change, at most ``deadline_s``; True when it holds."""
@@ -421,17 +377,17 @@ class Program:
         index = msn - self._segments[0].msn if self._segments else -1
         return self._segments[index] if 0 <= index < len(self._segments) else None
 
-    def _part_name(self, msn: int, part: int) -> str:
-        return f"{self._run}_{msn}_{part}.m4s"
+    def _part_name(self, msn: int, part: int, step: int = 1) -> str:
+        return f"{self._run}_{msn}_{part}{'w' if step > 1 else ''}.m4s"
 
-    def _hint(self) -> str:
+    def _hint(self, step: int) -> str:
         newest = self._segments[-1] if self._segments else None
         if newest is None or newest.closed:
-            return self._part_name(self._next_msn, 0)
-        return self._part_name(newest.msn, len(newest.parts))
+            return self._part_name(self._next_msn, 0, step)
+        return self._part_name(newest.msn, newest.part_count(step), step)
 
-    def _window(self) -> playlist.MediaPlaylist:
-        told = [segment for segment in self._segments if segment.parts]
+    def _window(self, step: int) -> playlist.MediaPlaylist:
+        told = [segment for segment in self._segments if segment.part_count(step)]
         shown = told[-self.settings.window_segments :]
         gone = told[: -self.settings.window_segments]
         # Segments already dropped from memory are counted in `_discontinuities` when they go.
@@ -443,14 +399,14 @@ class Program:
                     init_uri=f"{self._run}_init{segment.init_number}.mp4",
                     program_date_s=segment.program_date_s,
                     discontinuity=segment.discontinuity,
-                    parts=tuple(segment.parts),
+                    parts=segment.told_parts(step),
                 )
                 for segment in shown
             ),
             discontinuity_sequence=self._discontinuities + sum(segment.discontinuity for segment in gone),
             target_duration_s=self.settings.target_duration_s,
-            part_target_s=self.settings.part_target_s,
-            hint_uri=self._hint(),
+            part_target_s=self.settings.part_target_s * step,
+            hint_uri=self._hint(step),
             ended=self.ended,
         )
 

@@ -262,6 +262,7 @@ class Streams:
         publisher = self.publishers.get(stream_id)
         program.preview_open = item is not None and item.for_everyone
         wanted = item is not None and item.state == "live" and item.stadium
+        program.stadium = wanted
         self._rooms.keep(stream_id, wanted, lambda frame: self._hand_on(stream_id, frame))
         if item is None or item.state != "live":
             program.end()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pytest
 
 from media.relay.cmaf import AudioSample
 from media.relay.playlist import Variant, multivariant
-from media.relay.program import Program
+from media.relay.program import WIDE_STEP, Program
 from media.relay.segmenter import CutPart, Segmenter
 from media.relay.settings import Settings
 from media.relay.source import AccessUnit
@@ -168,6 +169,49 @@ def test_playlists_of_a_long_program_stay_valid_bounded_and_consistent() -> None
     assert told == ["flowing"]
     assert len(before.segments if before else []) == _SETTINGS.window_segments
     assert max(held[100:]) <= max(held[50:100]) * 1.1
+
+
+def test_wide_parts_are_three_parts_each_and_their_playlist_as_valid_as_the_other() -> None:
+    program, _ = _program()
+    before: checker.ReadPlaylist | None = None
+    for step in range(60):
+        # Not in step with parts: wide parts stand open in between.
+        _feed(program, step * 25, 25)
+        wide = checker.read(program.media_playlist(False, WIDE_STEP).decode())
+        narrow = checker.read(program.media_playlist(False).decode())
+        assert wide.part_target_s == pytest.approx(3 * narrow.part_target_s)
+        assert wide.hint.endswith("w.m4s") and wide.hint not in [uri for s in wide.segments for uri, _, _ in s.parts]
+        # A segment that has begun stands in this playlist once its first wide part is complete.
+        assert {s.msn: s.uri for s in narrow.closed}.items() <= {s.msn: s.uri for s in wide.closed}.items()
+        if before is not None:
+            checker.check_succession(before, wide)
+        before = wide
+        msn, part = program.last_of(WIDE_STEP)
+        assert program.holds(msn, part, WIDE_STEP) and not program.holds(msn, part + 3, WIDE_STEP)
+    assert before is not None
+    told = {segment.msn: len(segment.parts) for segment in before.closed}
+    counts = [(told[segment.msn], len(segment.parts)) for segment in narrow.closed]
+    assert (2, 6) in counts, "two requests for parts in two seconds instead of six"
+
+
+async def test_a_wide_part_is_its_parts_one_after_the_other_and_waited_for_when_hinted() -> None:
+    program, _ = _program()
+    _feed(program, 0, 45)
+    narrow = checker.read(program.media_playlist(False).decode()).segments[-1].parts
+    wide = checker.read(program.media_playlist(False, WIDE_STEP).decode())
+    found = await program.media(wide.segments[-1].parts[0][0], 1.0)
+    assert found is not None
+    pieces = [await program.media(uri, 1.0) for uri, _, _ in narrow[:3]]
+    assert found[0] == b"".join(piece[0] for piece in pieces if piece is not None)
+    assert await program.media(wide.hint, 0.01) is None, "not before it is complete"
+    waiting = asyncio.create_task(program.media(wide.hint, 5.0))
+    await asyncio.sleep(0)
+    _feed(program, 45, 30)
+    hinted = await waiting
+    assert hinted is not None and hinted[0].count(b"moof") == 3
+    assert b"wide.m3u8" not in program.multivariant_playlist()
+    program.stadium = True
+    assert b"wide.m3u8" in program.multivariant_playlist(), "who comes into a stadium is given it"
 
 
 def test_a_new_publisher_continues_numbers_and_time_after_a_discontinuity() -> None:

@@ -1,0 +1,79 @@
+"""A segment in memory, with its parts, and what viewers are given of it."""
+
+from __future__ import annotations
+
+from media.relay import playlist
+
+
+class HeldSegment:
+    """A segment in memory: its parts while it grows, one body with views into it afterwards."""
+
+    __slots__ = (
+        "body",
+        "discontinuity",
+        "events",
+        "init_number",
+        "msn",
+        "parts",
+        "pictures",
+        "program_date_s",
+        "views",
+    )
+
+    def __init__(self, msn: int, init_number: int, program_date_s: float, discontinuity: bool) -> None:
+        self.msn = msn
+        self.init_number = init_number
+        self.program_date_s = program_date_s
+        self.discontinuity = discontinuity
+        self.parts: list[playlist.Part] = []
+        self.views: list[memoryview] = []
+        # Boxes of the room's frames before each part: for viewers, and no part of what is kept of the broadcast.
+        self.events: list[bytes] = []
+        self.body: bytes | None = None
+        self.pictures = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether no part will be added."""
+        return self.body is not None
+
+    @property
+    def duration_s(self) -> float:
+        """Length of its parts."""
+        return sum(part.duration_s for part in self.parts)
+
+    def part_count(self, step: int) -> int:
+        """Parts of ``step`` parts each that are complete; the last of a closed segment may be of fewer."""
+        return -(-len(self.parts) // step) if self.closed else len(self.parts) // step
+
+    def told_parts(self, step: int) -> tuple[playlist.Part, ...]:
+        """The complete ones as a playlist names them."""
+        if step == 1:
+            return tuple(self.parts)
+        return tuple(self._joined(index, step) for index in range(self.part_count(step)))
+
+    def _joined(self, index: int, step: int) -> playlist.Part:
+        parts = self.parts[index * step : (index + 1) * step]
+        name = f"{parts[0].uri.rsplit('_', 1)[0]}_{index}w.m4s"
+        return playlist.Part(name, sum(part.duration_s for part in parts), any(part.independent for part in parts))
+
+    def told_part(self, index: int, step: int = 1) -> bytes | None:
+        """A part as viewers get it, the room's frames before the media; None for one that is not complete."""
+        if index >= self.part_count(step):
+            return None
+        first, last = index * step, min((index + 1) * step, len(self.views))
+        return b"".join(self.events[at] + self.views[at] for at in range(first, last))
+
+    def told(self) -> bytes | None:
+        """The closed segment as viewers get it; None while it grows."""
+        if self.body is None or not any(self.events):
+            return self.body
+        return b"".join(events + view for events, view in zip(self.events, self.views, strict=True))
+
+    def close(self) -> None:
+        """Join the parts: segment and parts then share one copy of the bytes."""
+        self.body = b"".join(self.views)
+        whole, at = memoryview(self.body), 0
+        for index, view in enumerate(self.views):
+            self.views[index] = whole[at : at + len(view)]
+            at += len(view)
