@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,7 +20,6 @@ from functions.wallet.model import CoinPack, GiftDetails, Wallet
 from functions.wallet.payout_rules import NEW_CREATOR_HOLD_MS, Payout, TaxProfile
 from functions.wallet.payouts import PayoutBook
 from functions.wallet.table import StoredLedger
-from tests.contract import tables
 from tests.contract.conftest import Service
 
 PROFILE = TaxProfile("host", "US", "W-9", True, "acct_1", b"\x00sealed\xff", "6789", 1)
@@ -196,11 +194,7 @@ def test_workers_at_the_same_payout_ask_the_provider_once(real: Service) -> None
 
 
 @pytest.mark.dynamodb_local
-def test_a_refusal_and_an_approval_at_once_are_one_decision_with_one_note(
-    real: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ACCOUNTS_TABLE", os.environ["LEDGER_TABLE"].replace("Ledger", "Accounts"))
-    tables.create_rooms(real.client, os.environ["ACCOUNTS_TABLE"])
+def test_a_refusal_and_an_approval_at_once_are_one_decision_with_one_note(real: Service) -> None:
     book, bank = StoredLedger(), Bank()
     earn(book, 14_000)
     book.keep_profile(PROFILE)
