@@ -73,7 +73,9 @@ async def watch(url: str, key: str, seconds: int) -> dict[str, Any]:
     await runner.setup()
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    flags = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
+    # A guest has allowed the camera, and so tells its addresses; this page has none.
+    addresses = "--disable-features=WebRtcHideLocalIpsWithMdns"
+    flags = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required", addresses]
     try:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=flags)
