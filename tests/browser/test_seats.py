@@ -73,8 +73,7 @@ def test_a_viewer_asks_comes_on_screen_and_leaves_while_others_see_one_picture(n
 
     # Whoever watches the programme sees both, in the layout that the host chooses.
     viewer = new_page()
-    viewer.goto("/")
-    viewer.locator(".card", has_text="Soup for three").click()
+    viewer.goto(guest.url)
     viewer.locator("onair-player[state=playing]").wait_for(timeout=SLOW_MS)
     viewer.wait_for_function(
         """() => {

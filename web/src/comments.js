@@ -112,12 +112,14 @@ export class OnairComments extends LitElement {
         background: #c9e7ff;
         color: #0c2c45;
       }
+      li.seat,
       li.join,
       li.follow,
       li.share {
         color: #ffffffc7;
         font-size: 0.85rem;
       }
+      li.seat .who,
       li.join .who,
       li.follow .who,
       li.share .who {

@@ -33,7 +33,6 @@ export class OnairSeats extends LitElement {
         position: absolute;
         /* Comments lie below, on a phone. */
         inset: 0 0 calc(var(--stage-bottom, 40%) - 4%);
-        z-index: 1;
         display: grid;
         gap: 2px;
         background: #120c1c;
