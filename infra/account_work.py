@@ -158,7 +158,7 @@ class AccountWork(Construct):
         )
         self.picture.may(["s3:GetObject", "s3:DeleteObject"], on=[self.bucket.arn_for_objects(f"{UPLOADS}*")])
         self.picture.may(["s3:PutObject", "s3:DeleteObject"], on=[self.bucket.arn_for_objects(f"{IMAGES}*")])
-        self.picture.may(["dynamodb:PutItem", "dynamodb:UpdateItem"], on=[accounts.table.table_arn])
+        self.picture.may(["dynamodb:UpdateItem"], on=[accounts.table.table_arn])
         self.picture.may(["dynamodb:UpdateItem"], on=[streams.table.table_arn])
         bucket_id = cdk.Stack.of(self).get_logical_id(resource)
         for prefix in (UPLOADS, IMAGES):

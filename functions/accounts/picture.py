@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
 from msgspec import Struct
 from pynamodb.exceptions import UpdateError
 
@@ -86,8 +87,10 @@ def handle(event: dict[str, Any], _context: Any) -> dict[str, str]:
         return _refuse(uploaded, name, "too_large")
     try:
         raw: bytes = store.get_object(Bucket=bucket, Key=name)["Body"].read(BYTES_MAX + 1)
-    except store.exceptions.NoSuchKey:
-        # Done before: the event came twice.
+    except ClientError as error:
+        # Done before: the event came twice. Without the right to list a bucket, what is not there is denied.
+        if error.response.get("Error", {}).get("Code") not in ("NoSuchKey", "AccessDenied"):
+            raise
         return {"state": "gone"}
     try:
         picture = made(raw, uploaded.kind)
