@@ -14,6 +14,7 @@ import "./live.js";
 import "./me.js";
 import "./operator_payouts.js";
 import "./payouts.js";
+import "./settings.js";
 import "./sheet.js";
 import "./sign_in.js";
 import "./watch.js";
@@ -223,6 +224,8 @@ export class OnairApp extends LitElement {
         return html`<onair-live></onair-live>`;
       case "earnings":
         return html`<onair-payouts></onair-payouts>`;
+      case "settings":
+        return html`<onair-settings></onair-settings>`;
       case "me":
         return html`<onair-me></onair-me>`;
       default:

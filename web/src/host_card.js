@@ -1,11 +1,12 @@
 // <onair-host-card>: a person's public profile in a sheet, with follow.
 import { LitElement, css, html } from "lit";
 import { api } from "./api.js";
+import { icon } from "./icons.js";
 import { needAccount } from "./need_account.js";
 import { session } from "./session.js";
 import { avatar, sheet } from "./style.js";
 import { short, t } from "./strings.js";
-import { refused } from "./toast.js";
+import { refused, toast } from "./toast.js";
 
 /** @fires followed - detail {following} */
 export class OnairHostCard extends LitElement {
@@ -14,6 +15,7 @@ export class OnairHostCard extends LitElement {
     following: { type: Boolean },
     profile: { state: true },
     busy: { state: true },
+    asking: { state: true },
   };
 
   static styles = [
@@ -49,6 +51,12 @@ export class OnairHostCard extends LitElement {
         font-weight: 750;
         font-variant-numeric: tabular-nums;
       }
+      .sure {
+        display: grid;
+        gap: 8px;
+        justify-items: center;
+        padding-top: 8px;
+      }
       dt {
         color: var(--muted);
         font-size: 0.84rem;
@@ -66,7 +74,55 @@ export class OnairHostCard extends LitElement {
     }
   }
 
-  #follow = () => needAccount(this, "follow", () => toggleFollow(this, this.account, this.following));
+  /** What the button says: the profile knows best, before it is there the screen's own word counts. */
+  get #standing() {
+    const { relation, private: closed } = this.profile ?? {};
+    if (relation?.requested) return "requested";
+    if (relation ? relation.following : this.following) return "following";
+    return closed ? "ask" : "follow";
+  }
+
+  #toggle = () =>
+    needAccount(this, "follow", async () => {
+      const standing = this.#standing;
+      this.busy = true;
+      try {
+        await toggleFollow(this, this.account, standing === "following" || standing === "requested", standing !== "ask" && standing !== "requested");
+        this.profile = await api.get(`/accounts/${this.account.handle}`).catch(() => this.profile);
+      } finally {
+        this.busy = false;
+      }
+    });
+
+  #block = () =>
+    needAccount(this, "me", async () => {
+      const blocked = this.profile?.relation?.blocked;
+      this.busy = true;
+      try {
+        await (blocked ? api.delete(`/accounts/${this.account.handle}/block`) : api.put(`/accounts/${this.account.handle}/block`));
+        this.asking = false;
+        toast(t(blocked ? "unblocked" : "blocked", { name: this.account.display_name ?? this.account.name }));
+        this.profile = await api.get(`/accounts/${this.account.handle}`);
+      } catch (error) {
+        refused(error);
+      } finally {
+        this.busy = false;
+      }
+    });
+
+  #blocking() {
+    if (this.profile?.relation?.blocked) {
+      return html`<button class="button plain small" ?disabled=${this.busy} @click=${this.#block}>${t("unblock")}</button>`;
+    }
+    if (!this.asking) {
+      return html`<button class="button plain small" @click=${() => (this.asking = true)}>${icon("ban")}${t("block")}</button>`;
+    }
+    return html`<div class="sure" role="alertdialog" aria-label=${t("block")}>
+      <p>${t("block.what")}</p>
+      <button class="button danger small" ?disabled=${this.busy} @click=${this.#block}>${t("block.sure")}</button>
+      <button class="button small" @click=${() => (this.asking = false)}>${t("cancel")}</button>
+    </div>`;
+  }
 
   render() {
     const { account, profile } = this;
@@ -88,19 +144,27 @@ export class OnairHostCard extends LitElement {
       </dl>
       ${own
         ? ""
-        : html`<button class="button wide ${this.following ? "" : "act"}" @click=${this.#follow}>
-            ${this.following ? t("following") : t("follow")}
-          </button>`}
+        : html`${profile?.relation?.blocked
+              ? html`<p>${t("block.on")}</p>`
+              : html`<button
+                  class="button wide ${["follow", "ask"].includes(this.#standing) ? "act" : ""}"
+                  ?disabled=${this.busy}
+                  @click=${this.#toggle}
+                >
+                  ${t(this.#standing)}
+                </button>`}
+            ${this.#blocking()}`}
     `;
   }
 }
 
 /** Follows or unfollows, and tells it on `element` as a `followed` event. */
-export async function toggleFollow(element, account, following) {
+export async function toggleFollow(element, account, following, told = true) {
   const path = `/accounts/${account.handle}/follow`;
   try {
     await (following ? api.delete(path) : api.put(path));
-    element.dispatchEvent(new CustomEvent("followed", { detail: { following: !following }, bubbles: true, composed: true }));
+    // Asking to follow is no follow yet.
+    if (told) element.dispatchEvent(new CustomEvent("followed", { detail: { following: !following }, bubbles: true, composed: true }));
   } catch (error) {
     refused(error);
   }

@@ -261,6 +261,9 @@ export class OnairMe extends LitElement {
         <h2>${t("me.statement")}</h2>
         ${this.#statement()} ${this.items?.length ? html`<onair-statement-copy></onair-statement-copy>` : ""}
       </section>
+      <a class="earnings" href="/settings" @click=${follow}
+        >${icon("shield")}<span>${t("settings.title")}</span>${icon("chevron")}</a
+      >
       <button class="button wide out" @click=${() => session.signOut()}>${icon("sign_out")}${t("sign_in.out")}</button>
     </div>`;
   }

@@ -361,7 +361,10 @@ export class Room extends EventTarget {
     if (frames.length === 0) return;
     for (const frame of frames) {
       this.#transport.applied(frame);
-      for (const event of frame.events ?? []) this.#event(event);
+      for (const event of frame.events ?? []) {
+        // Somebody behind a block, either way: the frame is the same for all, so it is left out here.
+        if (!this.ticket?.hidden?.includes(event.from?.id)) this.#event(event);
+      }
       if (!counts) continue;
       this.viewers = frame.viewers ?? this.viewers;
       this.media = frame.media ?? this.media;

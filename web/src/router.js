@@ -7,6 +7,7 @@ const routes = [
   [/^\/watch\/(?<id>[^/]+)$/, "watch"],
   [/^\/go-live$/, "live"],
   [/^\/me$/, "me"],
+  [/^\/settings$/, "settings"],
   [/^\/earnings$/, "earnings"],
 ];
 

@@ -32,8 +32,9 @@ class Session extends EventTarget {
     this.#tell();
   }
 
-  async signIn(handle, password) {
-    this.#keep(await api.post("/sessions", { handle, password }, { signed: false }));
+  /** `code`: of an authenticator app, or a recovery code, where the account asks for one. */
+  async signIn(handle, password, code) {
+    this.#keep(await api.post("/sessions", { handle, password, ...(code ? { code } : {}) }, { signed: false }));
     this.me = await api.get("/me");
     this.wallet = undefined;
     this.#tell();

@@ -11,7 +11,7 @@ const MARKETS = "US CA GB IE DE FR ES IT NL PT BR MX JP KR IN ID TH AU".split(" 
 
 /** @fires signed-in; @fires creating - detail: whether a new account is being made */
 export class OnairSignIn extends LitElement {
-  static properties = { creating: { state: true }, busy: { state: true }, refusal: { state: true } };
+  static properties = { creating: { state: true }, asksCode: { state: true }, busy: { state: true }, refusal: { state: true } };
 
   static styles = [
     sheet,
@@ -100,6 +100,8 @@ export class OnairSignIn extends LitElement {
       await act();
       this.dispatchEvent(new Event("signed-in"));
     } catch (error) {
+      // The password is right and a code is missing or wrong: ask for it beside what is filled in already.
+      this.asksCode = error.details?.needs === "code";
       this.refusal = error;
     } finally {
       this.busy = undefined;
@@ -110,7 +112,7 @@ export class OnairSignIn extends LitElement {
     event.preventDefault();
     const fields = Object.fromEntries(new FormData(event.target));
     fields.handle = fields.handle.trim().replace(/^@/, "").toLowerCase();
-    this.#try("form", () => (this.creating ? session.signUp(fields) : session.signIn(fields.handle, fields.password)));
+    this.#try("form", () => (this.creating ? session.signUp(fields) : session.signIn(fields.handle, fields.password, fields.code?.trim())));
   };
 
   #demo() {
@@ -185,6 +187,13 @@ export class OnairSignIn extends LitElement {
             autocomplete=${this.creating ? "new-password" : "current-password"}
           />${this.creating ? html`<small>${t("sign_up.password_hint")}</small>` : ""}</label
         >
+        ${this.asksCode && !this.creating
+          ? html`<label class="field"
+              >${t("sign_in.code")}<input name="code" required autocomplete="one-time-code" maxlength="20" autofocus /><small
+                >${t("sign_in.code_hint")}</small
+              ></label
+            >`
+          : ""}
         <button class="button act wide" ?disabled=${this.busy !== undefined}>
           ${this.busy === "form" ? html`<span class="spinner"></span>` : this.creating ? t("sign_up.submit") : t("sign_in.submit")}
         </button>
