@@ -47,7 +47,7 @@ class Payouts(Construct):
         )
         self.pay_out.may(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], on=[wallet.table.table_arn])
         self.pay_out.may(["dynamodb:Query"], on=[index_arn(wallet.table, STATEMENT_INDEX)])
-        self.pay_out.may(["dynamodb:GetItem"], on=[accounts.table.table_arn])
+        self.pay_out.may(["dynamodb:Query"], on=[accounts.table.table_arn])
         self._let_ask_provider(self.pay_out)
         self.pay_out.add_event_source(
             sources.SqsEventSource(self.waiting.queue, batch_size=BATCH, report_batch_item_failures=True)

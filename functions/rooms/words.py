@@ -28,8 +28,8 @@ _LEET: Final = {
     "a": "4@", "b": "8", "e": "3€", "g": "9", "i": "1!|", "l": "1|", "o": "0", "s": "5$", "t": "7+", "z": "2",
 }  # fmt: skip
 _CLASS: Final = {sign: letter for letter, signs in _LEET.items() for sign in signs} | dict.fromkeys("l1!|", "i")
-# Signs between the letters of one word; with more of them it is read as a word by nobody.
-SKIPPED_MAX: Final = 16
+# Signs between two letters of one word; with more of them it is read as a word by nobody.
+SKIPPED_MAX: Final = 6
 _SPACE, _MARK = 2, 1
 
 
@@ -256,7 +256,7 @@ def _found_from(root: _Node, runs: list[_Run], start: int) -> bool:
                 gap, piece = max(gap, _MARK), 0
                 continue
             signs.append(run.signs)
-            node, last = below, run.sign
+            node, last, skipped = below, run.sign, 0
         piece += 1
         longest = max(longest, piece)
         for keyword in node.get("", ()):

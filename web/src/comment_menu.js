@@ -9,7 +9,7 @@ import { refused, toast } from "./toast.js";
 
 const MUTE_S = 300;
 
-/** @fires reply - detail: the comment; @fires done - when the menu has served */
+/** @fires reply - detail: the comment; @fires report - to be asked why; @fires done - when the menu has served */
 export class OnairCommentMenu extends LitElement {
   static properties = {
     comment: { attribute: false },
@@ -84,6 +84,7 @@ export class OnairCommentMenu extends LitElement {
               : { id: "pin", icon: "pin", run: () => this.#send("PATCH", "/room", { pinned: comment.id }) },
           ]
         : []),
+      ...(!own && session.me && comment.from ? [{ id: "report", icon: "flag", stays: true, run: () => this.dispatchEvent(new Event("report")) }] : []),
       ...(moderates || own
         ? [{ id: "remove", icon: "trash", bad: true, run: () => this.#send("DELETE", `/events/${encodeURIComponent(comment.id)}`) }]
         : []),
@@ -113,7 +114,7 @@ export class OnairCommentMenu extends LitElement {
     try {
       await act.run();
       if (act.told) toast(t(`comment.${act.id}_done`, { name: this.comment.from?.name ?? "" }));
-      this.dispatchEvent(new Event("done"));
+      if (!act.stays) this.dispatchEvent(new Event("done"));
     } catch (error) {
       if (error.code !== "closed") refused(error);
     } finally {

@@ -1,4 +1,4 @@
-// <onair-moderation>: the room's rules for hosts and moderators: slow mode, who may comment, gifts, words to hold back.
+// <onair-moderation>: the room's rules for hosts and moderators: slow mode, who may comment, gifts, what is held or refused.
 import { LitElement, css, html } from "lit";
 import { api } from "./api.js";
 import { icon } from "./icons.js";
@@ -8,11 +8,16 @@ import { toast } from "./toast.js";
 
 const SLOW_S = [0, 5, 15, 30, 60];
 const KEYWORDS_MAX = 200;
-const SWITCHES = ["comments_on", "followers_only", "gifts_on"];
+const SWITCHES = ["comments_on", "followers_only", "gifts_on", "repeats_on"];
+const RULES = ["personal_data", "links", "profanity"];
+const ANSWERS = ["allowed", "held", "refused"];
 
+/** @fires held - to see the comments that wait */
 export class OnairModeration extends LitElement {
   static properties = {
     streamId: {},
+    /** Comments that wait for a decision. */
+    waiting: { type: Number },
     controls: { state: true },
     refusal: { state: true },
     busy: { state: true },
@@ -160,6 +165,20 @@ export class OnairModeration extends LitElement {
                 </button>`,
               )}
             </div>
+            ${RULES.map(
+              (name) => html`<h3 id=${name}>${t(`moderation.${name}`)}</h3>
+                <div class="slow" role="group" aria-labelledby=${name}>
+                  ${ANSWERS.map(
+                    (answer) => html`<button aria-pressed=${settings[name] === answer ? "true" : "false"} ?disabled=${this.busy}
+                      data-rule="${name}-${answer}" @click=${() => this.#change({ [name]: answer })}>
+                      ${t(`moderation.rule.${answer}`)}
+                    </button>`,
+                  )}
+                </div>`,
+            )}
+            <button class="button plain wide" data-act="held" @click=${() => this.dispatchEvent(new Event("held"))}>
+              ${t(this.waiting ? "held.open" : "held.title", { n: this.waiting })}
+            </button>
             <h3 id="words">${t("moderation.keywords")}</h3>
             <textarea aria-labelledby="words" .value=${(keywords ?? []).join("\n")}></textarea>
             <p class="hint">${t("moderation.keywords_hint")}</p>

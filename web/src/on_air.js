@@ -204,6 +204,7 @@ export class OnairOnAir extends LitElement {
     room.addEventListener("line", ({ detail }) => this.#line(detail.event));
     room.addEventListener("counts", this.#redraw);
     room.addEventListener("me", this.#redraw);
+    for (const kind of ["held", "held-count"]) room.addEventListener(kind, this.#redraw);
     room.addEventListener("skipped", ({ detail }) => this.comments?.skipped(detail));
     room.addEventListener("pulse", ({ detail }) => (this.pulse = detail));
     room.addEventListener("taps", ({ detail }) => this.reactions.burst(detail));

@@ -36,7 +36,7 @@ export class RoomError extends Error {
 
 /**
  * Events: `state` (see `state`), `snapshot` (the room as joined, state before it is void), `line` ({event, own}),
- * `counts` (viewers and reaction totals), `taps` ({kind: increase} by others), `me`, `ended`.
+ * `held` (comments that wait, or what was decided about one's own), `counts` (viewers and reaction totals), `taps` ({kind: increase} by others), `me`, `ended`.
  */
 export class Room extends EventTarget {
   /** "connecting" | "open" | "reconnecting" | "stopped" */
@@ -51,6 +51,8 @@ export class Room extends EventTarget {
   reactions = {};
   reactionKinds = [];
   ticket = undefined;
+  /** Comments that wait for a decision, as the host was last told. */
+  heldWaiting = 0;
   /** The code of the shared link by which someone came. */
   via = undefined;
 
@@ -275,6 +277,11 @@ export class Room extends EventTarget {
         if (message.reconnect === false) this.#stopWith(new RoomError(message));
         else this.#lost(socket);
         return;
+      case "held":
+        // With `waiting` it is for who moderates; else it tells an author what was decided about a comment.
+        if (message.waiting !== undefined) this.heldWaiting = message.waiting;
+        this.dispatchEvent(new CustomEvent("held", { detail: message }));
+        return;
       case "pulse":
         this.dispatchEvent(new CustomEvent("pulse", { detail: message }));
     }
@@ -418,7 +425,8 @@ export class Room extends EventTarget {
     if (!act) return;
     // The frame may have come first and shown the line: then `shown` tells the screen not to show it again.
     const shown = this.#ownIds.has(ack.id);
-    this.#remember(ack.id);
+    // A comment that waits is shown by the frame that it is released into.
+    if (!ack.held) this.#remember(ack.id);
     act.resolve({ ...ack, shown });
   }
 

@@ -5,9 +5,11 @@ import { t } from "./strings.js";
 import "./comment_menu.js";
 import "./gift_board.js";
 import "./goal_button.js";
+import "./held.js";
 import "./moderation.js";
 import "./poll_form.js";
 import "./questions.js";
+import "./report_form.js";
 import "./sheet.js";
 import "./viewers.js";
 
@@ -15,12 +17,17 @@ export const moderates = (room) => room?.me?.role === "host" || room?.me?.role =
 
 /** Buttons of the side of the picture that open them; `sheets` gives the element at the time of the tap. */
 export function roomButtons(room, sheets) {
+  const waiting = moderates(room) ? room.heldWaiting : 0;
   const button = (name, key) => html`<button class="round glass" data-sheet=${name} aria-label=${t(key)} @click=${() => sheets().show(name)}>
     ${icon(name === "rules" ? "shield" : name === "poll" ? "poll" : "question")}
   </button>`;
   return html`<onair-goal-button .room=${room} @click=${() => sheets().show("board")}></onair-goal-button>
   ${button("questions", "questions.title")}
-  ${moderates(room) ? html`${button("poll", "poll.new")}${button("rules", "moderation.title")}` : ""}`;
+  ${moderates(room) ? html`${button("poll", "poll.new")}${button("rules", "moderation.title")}${
+        waiting ? html`<button class="round glass count" data-sheet="held" aria-label=${t("held.open", { n: waiting })} @click=${() => sheets().show("held")}>
+          <b>${waiting}</b>
+        </button>` : ""
+      }` : ""}`;
 }
 
 /** @fires reply - detail: the comment to reply to */
@@ -52,9 +59,13 @@ export class OnairRoomSheets extends LitElement {
       case "viewers":
         return html`<onair-viewers .room=${room} .moderates=${moderates(room)}></onair-viewers>`;
       case "rules":
-        return html`<onair-moderation .streamId=${room.streamId}></onair-moderation>`;
+        return html`<onair-moderation .streamId=${room.streamId} .waiting=${room.heldWaiting} @held=${() => this.show("held")}></onair-moderation>`;
+      case "held":
+        return html`<onair-held .room=${room}></onair-held>`;
+      case "report":
+        return html`<onair-report .path=${`/streams/${room.streamId}`} .eventId=${this.comment?.id} @done=${this.close}></onair-report>`;
       case "menu":
-        return html`<onair-comment-menu .room=${room} .comment=${this.comment} @reply=${this.#replied} @done=${this.close}></onair-comment-menu>`;
+        return html`<onair-comment-menu .room=${room} .comment=${this.comment} @reply=${this.#replied} @report=${() => this.show("report", this.comment)} @done=${this.close}></onair-comment-menu>`;
       default:
         return "";
     }
@@ -63,7 +74,7 @@ export class OnairRoomSheets extends LitElement {
   render() {
     const headings = {
       board: "board.title", questions: "questions.title", viewers: "viewers.title", poll: "poll.new", rules: "moderation.title",
-      menu: "comment.menu",
+      held: "held.title", report: "report.title", menu: "comment.menu",
     };
     return html`<onair-sheet
       clear

@@ -123,6 +123,11 @@ export const sheet = css`
   .round:active {
     transform: scale(0.9);
   }
+  .round.glass.count {
+    background: var(--sun);
+    color: var(--on-sun);
+    font-size: 1.05rem;
+  }
   .round.glass {
     background: #120b1f8c;
     backdrop-filter: blur(14px);

@@ -121,6 +121,7 @@ export class OnairWatch extends LitElement {
     room.addEventListener("line", ({ detail }) => this.#line(detail.event));
     room.addEventListener("counts", this.#redraw);
     room.addEventListener("me", this.#redraw);
+    room.addEventListener("held", ({ detail }) => (detail.state ? toast(t(`held.told.${detail.state}`)) : this.#redraw()));
     room.addEventListener("skipped", ({ detail }) => this.comments?.skipped(detail));
     room.addEventListener("taps", ({ detail }) => this.reactions?.burst(detail));
     room.addEventListener("ended", ({ detail }) => this.#finish(detail));
@@ -248,7 +249,8 @@ export class OnairWatch extends LitElement {
     this.replyTo = undefined;
     try {
       const ack = await room.chat(text, replyTo?.id);
-      if (!ack.shown) {
+      if (ack.held) toast(t("held.waits"));
+      else if (!ack.shown) {
         this.#line({ id: ack.event_id ?? ack.id, type: "chat", text, from: this.#myself(), reply_to: replyTo?.id });
       }
     } catch (error) {
