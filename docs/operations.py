@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.accounts import data_routes, notices, pictures, trail
+from functions.accounts import data_routes, notices, pictures, standing_views, trail
 from functions.accounts import report_routes as reports
 from functions.accounts import views as accounts
 from functions.parse import Page
@@ -122,6 +122,37 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /operator/reports": Operation(reports.Cases, query=Page, refusals=OPERATING),
     "PUT /operator/reports/{case_id}": Operation(
         reports.CaseView, body=reports.CaseDecision, refusals=("not_found", "conflict", "too_large", *OPERATING)
+    ),
+    "GET /me/standing": Operation(standing_views.Record),
+    "POST /me/standing/appeals": Operation(
+        standing_views.RecordEntry,
+        201,
+        standing_views.NewAppeal,
+        refusals=("invalid_request", "not_found", "conflict", "too_large"),
+    ),
+    "GET /operator/accounts/{handle}": Operation(standing_views.OperatedAccount, refusals=("forbidden", "not_found")),
+    "POST /operator/accounts/{handle}/strikes": Operation(
+        standing_views.RecordEntry,
+        201,
+        standing_views.NewStrike,
+        refusals=(*OPERATING, "not_found", "conflict", "id_reused", "too_large"),
+        repeatable=True,
+    ),
+    "PUT /operator/accounts/{handle}/standing": Operation(
+        standing_views.OperatedAccount,
+        body=standing_views.StandingChange,
+        refusals=(*OPERATING, "not_found", "conflict", "too_large"),
+    ),
+    "PUT /operator/accounts/{handle}/live-access": Operation(
+        standing_views.OperatedAccount,
+        body=standing_views.LiveAccess,
+        refusals=(*OPERATING, "not_found", "too_large"),
+    ),
+    "GET /operator/appeals": Operation(standing_views.Appeals, query=Page, refusals=OPERATING),
+    "PUT /operator/appeals/{appeal_id}": Operation(
+        standing_views.RecordEntry,
+        body=standing_views.Review,
+        refusals=(*OPERATING, "not_found", "conflict", "too_large"),
     ),
     "GET /operator/audit": Operation(trail.Entries, query=Page, refusals=OPERATING),
     "GET /accounts/{handle}": Operation(accounts.Profile, refusals=("not_found", "blocked")),

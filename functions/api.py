@@ -25,6 +25,7 @@ from functions.accounts.picture_routes import routes as pictures
 from functions.accounts.report_routes import routes as reports
 from functions.accounts.routes import routes as accounts
 from functions.accounts.session_routes import routes as sessions
+from functions.accounts.standing_routes import routes as standing
 from functions.errors import OnairError
 from functions.rooms.routes import routes as rooms
 from functions.rooms.seat_routes import routes as seats
@@ -182,6 +183,7 @@ _BLUEPRINTS: Final = (
     moderators,
     operators,
     reports,
+    standing,
     streams,
     sharing,
     rooms,

@@ -57,3 +57,11 @@ def rfc3339(at_ms: int) -> str:
 def today_utc(at_ms: int) -> date:
     """The calendar day in UTC of a moment."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).date()
+
+
+def today_in(zone: str, at_ms: int) -> date:
+    """The calendar day of a moment in an IANA time zone; ``KeyError`` (zoneinfo's) for one that does not exist."""
+    # Imported with the first question: most handlers never ask.
+    from zoneinfo import ZoneInfo
+
+    return datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone)).date()

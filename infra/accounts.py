@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import aws_cdk as cdk
 from aws_cdk import aws_cognito as cognito
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from functions.accounts.model import PASSWORD_LENGTH_MIN
 from functions.security import OPERATORS
 from infra import rules
-from infra.handler import House
+from infra.handler import Handler, House
+from infra.interfaces import interface
 from infra.storage import table
+
+if TYPE_CHECKING:
+    from infra.rooms import Rooms
+    from infra.streams import Streams
 
 
 class Accounts(Construct):
@@ -18,7 +29,9 @@ class Accounts(Construct):
 
     def __init__(self, scope: Construct, name: str, *, house: House) -> None:
         super().__init__(scope, name)
-        self.table = table(self, "Accounts", house)
+        self._house = house
+        # Keys only: whoever is told that a follow came or went reads what stands.
+        self.table = table(self, "Accounts", house, stream=dynamodb.StreamViewType.KEYS_ONLY)
         self.pool = cognito.UserPool(
             self,
             "Pool",
@@ -74,6 +87,70 @@ class Accounts(Construct):
             self.pool,
             "COG8",
             "Threat protection (the Plus plan) is billed per active user; an operator turns it on where that pays.",
+        )
+
+    def watch(self, streams: Streams, rooms: Rooms) -> None:
+        """Add what keeps counts and standings right, which needs streams and rooms."""
+        environment = {"ACCOUNTS_TABLE": self.table.table_name}
+        counting = ["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+        self.follower_count = Handler(
+            self,
+            "FollowerCount",
+            house=self._house,
+            entry="accounts.follower_count.handle",
+            timeout_s=30,
+            environment=environment,
+        )
+        self.follower_count.may(counting, on=[self.table.table_arn])
+        stream = self.table.table_stream_arn
+        assert stream is not None, "the Accounts table has a stream"
+        # Granted one by one: the construct's own event source would let it list the streams of every table.
+        reading = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"]
+        self.follower_count.may([f"dynamodb:{action}" for action in reading], on=[stream])
+        self.follower_count.add_event_source_mapping(
+            "Follows",
+            event_source_arn=stream,
+            starting_position=lambda_.StartingPosition.LATEST,
+            batch_size=100,
+            filters=[
+                lambda_.FilterCriteria.filter(
+                    {
+                        "eventName": lambda_.FilterRule.or_("INSERT", "REMOVE"),
+                        "dynamodb": {"Keys": {"sk": {"S": lambda_.FilterRule.begins_with("follower#")}}},
+                    }
+                )
+            ],
+            # One account's trouble must not stop the counts of all: halves are tried by themselves, then left behind.
+            bisect_batch_on_error=True,
+            retry_attempts=5,
+        )
+
+        self.keep = Handler(
+            self,
+            "Keep",
+            house=self._house,
+            entry="accounts.keep.handle",
+            timeout_s=55,  # it starts each minute
+            environment={
+                **environment,
+                "STREAMS_TABLE": streams.table.table_name,
+                "USER_POOL_ID": self.pool.user_pool_id,
+                **rooms.writer_environment(),
+            },
+        )
+        self.keep.may([*counting, "dynamodb:GetItem", "dynamodb:Query"], on=[self.table.table_arn])
+        self.keep.may(["dynamodb:GetItem", "dynamodb:UpdateItem"], on=[streams.table.table_arn])
+        self.keep.may(["cognito-idp:AdminUserGlobalSignOut"], on=[self.pool.user_pool_arn])
+        rooms.let_bar(self.keep)
+        rooms.let_close(self.keep)
+        events.Rule(
+            self,
+            "EachMinute",
+            description="Does for accounts what is due: standings that change, followers that come of age",
+            schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
+            targets=[
+                interface(targets.LambdaFunction(interface(self.keep), retry_attempts=0))
+            ],  # the next minute is the retry
         )
 
     @property

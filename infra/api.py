@@ -18,6 +18,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from functions.accounts.trail import PARTITION as TRAIL
 from functions.errors import CODES
 from infra import rules
 from infra.account_work import AccountWork
@@ -138,7 +139,7 @@ class Api(Construct):
                 "SIGN_IN_FAILURES_MAX": str(settings.sign_in_failures),
                 **({"MAIL_FROM": work.sender} if work.sender else {}),
                 "SANDBOX_PURCHASES": "true" if settings.sandbox_purchases else "false",
-                **({"MARKETS": json.dumps(settings.markets, sort_keys=True)} if settings.markets else {}),
+                **settings.markets_environment(),
             },
         )
         self._let(accounts, streams, rooms, wallet, signing, playback)
@@ -191,6 +192,15 @@ class Api(Construct):
             on=[accounts.pool.user_pool_arn],
         )
         rooms.let_ring(self.handler)
+        # The operators' trail is added to, and neither changed nor shortened.
+        self.handler.add_to_role_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                actions=["dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+                resources=[accounts.table.table_arn],
+                conditions={"ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": [TRAIL]}},
+            )
+        )
 
     def _make(self, accounts: Accounts) -> None:
         settings = self._house.settings

@@ -86,6 +86,11 @@ class Rooms(Construct):
         handler.may([*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"], on=[self.table.table_arn])
         self.let_ring(handler)
 
+    def let_bar(self, handler: Handler) -> None:
+        """Let ``handler`` shut accounts out of all rooms, and let them in again."""
+        handler.may([*READ, "dynamodb:PutItem", "dynamodb:DeleteItem"], on=[self.table.table_arn])
+        self.let_ring(handler)
+
     def let_ring(self, handler: Handler) -> None:
         """Let ``handler`` wake a room's sequencer."""
         handler.may(["sqs:SendMessage"], on=[self.ring.queue.queue_arn])
@@ -157,6 +162,7 @@ class Rooms(Construct):
                 "LEDGER_TABLE": wallet.table.table_name,
                 "SETTLE_QUEUE_URL": wallet.settlements.queue.queue_url,
                 "CREATOR_SHARE_PERMILLE": str(self._house.settings.creator_share_permille),
+                **self._house.settings.markets_environment(),
             },
             many,
             put,

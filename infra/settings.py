@@ -13,6 +13,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from constructs import Construct
 
+from functions.accounts import markets
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -91,8 +93,14 @@ class Settings(msgspec.Struct, frozen=True):
     web_dist: str
 
     def __post_init__(self) -> None:
+        # By the code that reads it: a column of a wrong type stops the synthesis rather than every sign-up.
+        markets.merged(json.dumps(self.markets, sort_keys=True) if self.markets else "")
         if self.udp_port_last - self.udp_port_first < 99:
             raise ValueError("udp_port_last must be at least 99 above udp_port_first: each publisher takes ports")
+
+    def markets_environment(self) -> dict[str, str]:
+        """The markets' changed rows as an environment variable; nothing where none is changed."""
+        return {"MARKETS": json.dumps(self.markets, sort_keys=True)} if self.markets else {}
 
 
 def context_of_cdk_json() -> dict[str, Any]:

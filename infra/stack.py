@@ -54,6 +54,7 @@ class OnairStack(cdk.Stack):
             signing=signing,
         )
         self.streams.watch(self.rooms, self.accounts)
+        self.accounts.watch(self.streams, self.rooms)
         self.web = Web(self, "Web", house=house)
         self.account_work = AccountWork(
             self,

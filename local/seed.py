@@ -81,12 +81,23 @@ class Seed:
 
 
 def give_followers(declared: Declared, account_id: str, count: int) -> None:
-    """Set an account's follower count (no follow items stand behind it: eligibility reads the count alone)."""
+    """Set an account's follower counts (no follow items stand behind them: eligibility reads the count alone)."""
     table = declared.outputs["AccountsTable"]
     aws.client("dynamodb").update_item(
         TableName=table,
         Key={"pk": {"S": f"account#{account_id}"}, "sk": {"S": "profile"}},
-        UpdateExpression="SET followers = :count",
+        UpdateExpression="SET followers = :count, followers_counted = :count",
         ConditionExpression="attribute_exists(pk)",
         ExpressionAttributeValues={":count": {"N": str(count)}},
+    )
+
+
+def make_older(declared: Declared, account_id: str, days: int) -> None:
+    """Move the day of an account's sign-up back, as no route can: followers count from a week of age."""
+    aws.client("dynamodb").update_item(
+        TableName=declared.outputs["AccountsTable"],
+        Key={"pk": {"S": f"account#{account_id}"}, "sk": {"S": "profile"}},
+        UpdateExpression="SET created_ms = created_ms - :time",
+        ConditionExpression="attribute_exists(pk)",
+        ExpressionAttributeValues={":time": {"N": str(days * 86_400_000)}},
     )

@@ -25,10 +25,12 @@ os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
 os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
 os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
 
+from functions import aws
+from functions.security import OPERATORS
 from local import ports, template
 from local.client import Client
 from local.faults import Faults
-from local.seed import give_followers
+from local.seed import give_followers, make_older
 from local.stack import Options, Stack
 
 PASSWORD: Final = "Onair-demo-1"
@@ -170,15 +172,27 @@ class Onair:
         """A client that is not signed in."""
         return Client(self.addresses.api_url)
 
-    def account(self, handle: str | None = None, *, followers: int = 0, coins: int = 0, **more: str) -> Client:
-        """A new account, signed in, with so many followers and at least so many coins."""
+    def account(
+        self, handle: str | None = None, *, followers: int = 0, coins: int = 0, days_old: int = 0, **more: str
+    ) -> Client:
+        """A new account, signed in, with so many followers, at least so many coins, made so many days ago."""
         client = self.client()
         client.sign_up(handle or f"tester_{next(self._handles)}", PASSWORD, **more)
         if followers:
             give_followers(self.stack.declared, str(client.account_id), followers)
+        if days_old:
+            make_older(self.stack.declared, str(client.account_id), days_old)
         while coins > 0:
             client.buy("coins_7000")
             coins -= 7000
+        return client
+
+    def operator(self, handle: str = "olga_ops") -> Client:
+        """A new account, signed in, in the group of operators."""
+        client = self.account(handle)
+        pool = self.stack.declared.user_pool
+        aws.client("cognito-idp").admin_add_user_to_group(UserPoolId=pool, Username=handle, GroupName=OPERATORS)
+        client.sign_in(handle, PASSWORD)
         return client
 
     def broadcast(self, host: Client, **more: Any) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from functions.errors import OnairError
 
 def requirements(account: Account, devices: Devices) -> Sequence[Requirement]:
     """Everything it takes, by the account's market, as of now; reads nothing."""
-    now_ms = clock.now_ms()
-    return model.requirements(account, markets.find(account.market), devices, now_ms, clock.today_utc(now_ms))
+    market = markets.find(account.market)
+    return model.requirements(account, market, devices, clock.now_ms(), markets.today(account.market))
 
 
 def guard(account: Account, devices: Devices, language: str) -> None:

@@ -23,6 +23,8 @@ AGE_MAX: Final = 130
 # Below it one is private unless one chose otherwise, and neither gives nor takes gifts, sits on screen or is found.
 ADULT_AGE: Final = 18
 DAY_MS: Final = 86_400_000
+# Younger accounts do not count as followers: it takes this long for most that were made in bulk to be found.
+FOLLOWER_AGE_DAYS_MIN: Final = 7
 
 _HANDLE = re.compile(rf"[a-z0-9_.]{{{HANDLE_LENGTH_MIN},{HANDLE_LENGTH_MAX}}}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
@@ -42,19 +44,32 @@ RESERVED_HANDLES: Final = frozenset((
 ))
 # fmt: on
 
+Age = Annotated[int, msgspec.Meta(ge=0, le=AGE_MAX)]
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where a column of a market comes from, and since when that holds (``date``, as given there)."""
+
+    source: Annotated[str, msgspec.Meta(min_length=1)]
+    date: date
+
 
 class Market(msgspec.Struct, frozen=True):
-    """What one market asks.
+    """What one market asks. Each column is named in ``sources`` or in ``default`` (our own choice, no rule of law).
 
-    ``default`` marks a row whose ages are our own choice rather than a rule of law; ``source`` says where from.
+    ``time_zone`` is the market's day: of several zones the one where a day begins last, so that nobody is let in early.
     """
 
     followers_min: Annotated[int, msgspec.Meta(ge=0)]
-    host_age_min: Annotated[int, msgspec.Meta(ge=0, le=AGE_MAX)]
-    sign_up_age_min: Annotated[int, msgspec.Meta(ge=0, le=AGE_MAX)]
+    host_age_min: Age
+    sign_up_age_min: Age
+    gift_age_min: Age = 18
     account_age_days_min: Annotated[int, msgspec.Meta(ge=0)] = 0
-    default: bool = False
-    source: str = ""
+    verified_contact: bool = False
+    payout: bool = True
+    time_zone: str = "UTC"
+    default: tuple[str, ...] = ()
+    sources: dict[str, Source] = {}
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -77,6 +92,14 @@ class Account(msgspec.Struct, frozen=True):
     private: bool | None = None
     totp: bool = False
     has_blocks: bool = False
+    # Followers whose accounts are in standing and not days old: what eligibility asks for (follower_count.py).
+    followers_counted: int = 0
+    # Until when an operator waives followers and account age; 0 where nobody does.
+    live_access_until_ms: int = 0
+    # When the standing changes next by itself, None where it does not.
+    standing_until_ms: int | None = None
+    # Rises with each entry of the account's record.
+    record_version: int = 0
 
 
 class Devices(msgspec.Struct, frozen=True):
@@ -88,12 +111,13 @@ class Devices(msgspec.Struct, frozen=True):
 
 
 class Requirement(msgspec.Struct, frozen=True):
-    """One thing it takes to go live, and how the account stands to it."""
+    """One thing it takes to go live, and how the account stands to it; ``waived`` where an operator lets it pass."""
 
     code: str
     met: bool
     needed: int | str | bool
     actual: int | str | bool
+    waived: bool = False
 
 
 def handle_problem(handle: str) -> str | None:
@@ -160,23 +184,41 @@ def is_found(account: Account, today: date) -> bool:
     return account.standing == "good" and not is_minor(account, today) and not is_private(account, today)
 
 
+def counts_as_follower(account: Account, now_ms: int) -> bool:
+    """Does a follow by this account count where followers are asked for? Neither banned, suspended, nor days old."""
+    return account.standing in ("good", "limited") and now_ms >= comes_of_age_ms(account)
+
+
+def comes_of_age_ms(account: Account) -> int:
+    """From when on an account is no longer days old."""
+    return account.created_ms + FOLLOWER_AGE_DAYS_MIN * DAY_MS
+
+
 def requirements(account: Account, market: Market, devices: Devices, now_ms: int, today: date) -> Sequence[Requirement]:
-    """Everything it takes to go live, met or not, in the order a screen shows it."""
+    """Everything it takes to go live, met or not, in the order a screen shows it; ``today`` is the market's.
+
+    Live access given by an operator waives followers and account age, never age or standing.
+    """
     age = age_years(account.birth_date, today)
     account_days = max(0, now_ms - account.created_ms) // DAY_MS
     camera = devices.camera or devices.encoder
     microphone = devices.microphone or devices.encoder
-    found = [
-        Requirement("followers", account.followers >= market.followers_min, market.followers_min, account.followers),
+    waived = now_ms < account.live_access_until_ms
+
+    def gathered(code: str, needed: int, actual: int) -> Requirement:
+        enough = actual >= needed
+        return Requirement(code, enough or waived, needed, actual, waived and not enough)
+
+    contact = account.contact_verified
+    return [
+        gathered("followers", market.followers_min, account.followers_counted),
         Requirement("age", age >= market.host_age_min, market.host_age_min, age),
         Requirement("standing", account.standing == "good", "good", account.standing),
         Requirement("camera", camera, True, camera),
         Requirement("microphone", microphone, True, microphone),
+        gathered("account_age", market.account_age_days_min, account_days),
+        Requirement("verified_contact", contact or not market.verified_contact, market.verified_contact, contact),
     ]
-    if market.account_age_days_min > 0:
-        needed = market.account_age_days_min
-        found.append(Requirement("account_age", account_days >= needed, needed, account_days))
-    return found
 
 
 def eligible(found: Sequence[Requirement]) -> bool:

@@ -205,6 +205,11 @@ def add_operator(handle: str) -> None:
     )
 
 
+def end_sessions(handle: str) -> None:
+    """End every session of a user: no refresh token is good any more, access tokens run out within the hour."""
+    aws.client("cognito-idp").admin_user_global_sign_out(UserPoolId=settings.required("USER_POOL_ID"), Username=handle)
+
+
 def owner(tokens: Tokens) -> str:
     """The account id of an access token that Cognito gave us just now (over TLS: nothing to verify)."""
     import jwt

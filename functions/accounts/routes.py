@@ -34,11 +34,10 @@ def _checked(given: views.NewAccount) -> views.NewAccount:
     contact_problem = model.contact_problem(given.contact) if given.contact is not None else None
     if contact_problem:
         raise parse.refused("contact", contact_problem)
-    today = clock.today_utc(clock.now_ms())
+    market, today = markets.find(given.market), markets.today(given.market)
     birth_problem = model.birth_date_problem(given.birth_date, today)
     if birth_problem:
         raise parse.refused("birth_date", birth_problem)
-    market = markets.find(given.market)
     if model.age_years(given.birth_date, today) < market.sign_up_age_min:
         raise OnairError(
             "age_restricted",

@@ -9,10 +9,12 @@ from typing import ClassVar, Final, cast
 import msgspec
 from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, UpdateError
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from functions import clock, storage, transaction
+from functions.accounts import standing
 from functions.accounts.model import Account, Standing
 from functions.errors import OnairError
 
@@ -50,7 +52,6 @@ class ProfileItem(AccountsItem):
     display_name = UnicodeAttribute()
     birth_date = UnicodeAttribute()
     market = UnicodeAttribute()
-    standing = UnicodeAttribute()
     created_ms = NumberAttribute()
     followers = NumberAttribute(default=0)
     following = NumberAttribute(default=0)
@@ -68,6 +69,13 @@ class ProfileItem(AccountsItem):
     erased_ms = NumberAttribute(null=True)
     # Of a count: how often it changed.
     changes = NumberAttribute(null=True)
+    followers_counted = NumberAttribute(default=0)
+    live_access_until = NumberAttribute(null=True)
+    standing = UnicodeAttribute(default="good")
+    # The standing from now on, as [from when, what] one after another: it changes in time without a write.
+    standing_steps = JSONAttribute(null=True)
+    # Entries of the record so far: a new one names the number that it follows.
+    record_version = NumberAttribute(default=0)
 
 
 # That an account is there, and is not being erased.
@@ -107,7 +115,6 @@ def create(account: Account, sign_up_key: str | None, fingerprint: str) -> None:
         display_name=account.display_name,
         birth_date=account.birth_date.isoformat(),
         market=account.market,
-        standing=account.standing,
         created_ms=account.created_ms,
         contact=account.contact,
     )
@@ -153,7 +160,7 @@ def counted(rows: Sequence[ProfileItem]) -> Account | None:
     if profile is None or profile.erased_ms:
         return None
     return msgspec.structs.replace(
-        _account(profile),
+        account_of(profile),
         followers=max(0, sum(int(row.followers) for row in rows)),
         following=max(0, sum(int(row.following) for row in rows)),
     )
@@ -170,7 +177,7 @@ def required(account_id: str) -> Account:
 def read_many(account_ids: Sequence[str]) -> dict[str, Account]:
     """Accounts by id (at most 100), without their counts of follows; those that are gone are absent."""
     keys = [(account_key(account_id), PROFILE) for account_id in account_ids]
-    found = [_account(item) for item in ProfileItem.batch_get(keys) if not item.erased_ms]
+    found = [account_of(item) for item in ProfileItem.batch_get(keys) if not item.erased_ms]
     return {account.id: account for account in found}
 
 
@@ -213,14 +220,26 @@ def change(account_id: str, actions: Sequence[Action]) -> Account:
     return required(account_id)
 
 
-def _account(item: ProfileItem) -> Account:
+def same_record(account: Account) -> Condition:
+    """The condition that an account is there and that its record has not changed since it was read."""
+    unchanged: Condition = ProfileItem.record_version == account.record_version
+    if account.record_version == 0:
+        unchanged = ProfileItem.record_version.does_not_exist() | unchanged
+    return PRESENT & unchanged
+
+
+def account_of(item: ProfileItem) -> Account:
+    """The account in a profile, its standing as of now."""
+    stored = cast("list[tuple[int, Standing]]", item.standing_steps or [(0, item.standing)])
+    steps: list[tuple[int, Standing]] = [(int(from_ms), what) for from_ms, what in stored]
+    now, until_ms = standing.at(steps, clock.now_ms())
     return Account(
         id=item.pk.removeprefix("account#"),
         handle=item.handle,
         display_name=item.display_name,
         birth_date=date.fromisoformat(item.birth_date),
         market=item.market,
-        standing=cast(Standing, item.standing),
+        standing=now,
         created_ms=int(item.created_ms),
         followers=int(item.followers),
         following=int(item.following),
@@ -232,4 +251,8 @@ def _account(item: ProfileItem) -> Account:
         private=item.private,
         totp=bool(item.totp),
         has_blocks=bool(item.has_blocks),
+        followers_counted=int(item.followers_counted),
+        live_access_until_ms=int(item.live_access_until or 0),
+        standing_until_ms=until_ms,
+        record_version=int(item.record_version),
     )

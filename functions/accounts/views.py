@@ -189,13 +189,17 @@ class EligibilityQuery(msgspec.Struct, frozen=True):
 
 
 class RequirementView(msgspec.Struct, frozen=True):
-    """One requirement; ``fix`` says what to do in the language asked for, and is empty where it is met."""
+    """One requirement; ``fix`` says what to do in the language asked for, and is empty where it is met.
+
+    ``waived``: it is not met, and an operator lets it pass for now.
+    """
 
     code: str
     met: bool
     needed: int | str | bool
     actual: int | str | bool
     fix: str
+    waived: bool = False
 
 
 class Eligibility(msgspec.Struct, frozen=True):
@@ -250,6 +254,7 @@ def requirement_views(found: Sequence[Requirement], language: str) -> list[Requi
             met=requirement.met,
             needed=requirement.needed,
             actual=requirement.actual,
+            waived=requirement.waived,
             fix=""
             if requirement.met
             else messages.fix(

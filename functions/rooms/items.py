@@ -44,6 +44,7 @@ HELD_PREFIX: Final = "held#"
 FRAME_PREFIX: Final = "frame#"
 MEMBER_PREFIX: Final = "member#"
 CONNECTION_PREFIX: Final = "connection#"
+BARRED: Final = "barred"
 TALLY_PREFIX: Final = "tally#"
 VOTE_PREFIX: Final = "vote#"
 QUESTION_PREFIX: Final = "question#"
@@ -362,6 +363,13 @@ def _connection_item(key: str, stream_id: str, one: Connection) -> ConnectionIte
         by_socket=one.by_socket or None,
         expires_at=one.expires_s,
     )
+
+
+class BarItem(RoomsItem):
+    """``account#{id}`` / ``barred``: with which code, and until when (absent: until it is let in again)."""
+
+    code = UnicodeAttribute()
+    until_ms = NumberAttribute(null=True)
 
 
 class NonceItem(RoomsItem):

@@ -27,7 +27,7 @@ from functions.rooms.model import (
     StoredFrame,
     evicted,
 )
-from functions.rooms.port import Registration, Rooms
+from functions.rooms.port import Presence, Registration, Rooms
 from functions.rooms.resume import FRAMES_BYTES_MAX, page
 from functions.rooms.stored import StoredRooms
 from functions.rooms.voting import poll_event, question_event, tallies_of, upvote_key
@@ -53,19 +53,24 @@ def join(rooms: Rooms, who: Caller, message: JoinMessage, limits: Limits) -> Joi
     Raises
     ------
     OnairError
-        ``not_found``, ``not_live``, ``banned``, ``unauthenticated`` (the ticket was used by another socket).
+        ``not_found``, ``not_live``, ``banned``, ``suspended``, ``unauthenticated`` (the ticket was used by another
+        socket).
     """
     nobody = who.role in ("visitor", "relay")
-    connections: list[tuple[str, Connection]]
+    presence: Presence
     member: Member | None
     head: StoredFrame | None
-    connections, member, head = rooms.together(
-        lambda: rooms.account_connections(who.account),
+    presence, member, head = rooms.together(
+        lambda: rooms.presence(who.account),
         lambda: None if nobody else rooms.member(who.stream_id, who.account),
         lambda: rooms.head(who.stream_id),
     )
+    if presence.barred is not None:
+        # Its ticket is older than its suspension.
+        raise OnairError(presence.barred)
     if member is not None and member.banned:
         raise OnairError("banned")
+    connections = presence.connections
     known = _Known(connections, member, head.viewers if head else 0)
     mine = [one for stream, one in connections if one.id == who.connection_id and stream == who.stream_id]
     by_socket = message.frames == "socket"

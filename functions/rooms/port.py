@@ -24,6 +24,13 @@ class Desk(Struct, frozen=True):
     joined: bool
 
 
+class Presence(Struct, frozen=True):
+    """Where an account is, and the code with which it is shut out of all rooms, if it is."""
+
+    connections: list[tuple[str, Connection]]
+    barred: str | None = None
+
+
 Refused = Literal["nonce", "member", "banned"]
 
 
@@ -95,6 +102,7 @@ class Rooms(Protocol):
 
     # joining
     def member(self, stream_id: str, account: str) -> Member | None: ...
+    def presence(self, account: str) -> Presence: ...
     def account_connections(self, account: str) -> list[tuple[str, Connection]]: ...
     def count_join(self, stream_id: str, unique: bool) -> Room | None: ...
     def register(self, registration: Registration) -> Refused | None: ...

@@ -36,7 +36,7 @@ RETRY_MS_MIN: Final = 10
 GONE: Final = 410
 THROTTLED: Final = 429
 # Not to come back to: the reconnect of any other code is welcome.
-_FINAL_CODES: Final = frozenset({"not_live", "conflict", "banned"})
+_FINAL_CODES: Final = frozenset({"not_live", "conflict", "banned", "suspended"})
 
 Send = Callable[[int], Connection | None]
 

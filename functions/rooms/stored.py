@@ -19,6 +19,7 @@ from functions.accounts import follows
 from functions.errors import OnairError
 from functions.rooms import ring as ring_queue
 from functions.rooms.items import (
+    BARRED,
     CONNECTION_PREFIX,
     FRAME_PREFIX,
     INBOX_PREFIX,
@@ -30,6 +31,7 @@ from functions.rooms.items import (
     STAGE,
     TALLY_PREFIX,
     VIEWERS,
+    BarItem,
     ConnectionItem,
     FrameItem,
     InboxItem,
@@ -62,7 +64,7 @@ from functions.rooms.model import (
     ShardCount,
     StoredFrame,
 )
-from functions.rooms.port import Desk, Refused, Registration
+from functions.rooms.port import Desk, Presence, Refused, Registration
 from functions.rooms.seats import Stage
 from functions.rooms.voting import Question
 from functions.streams import table as streams
@@ -326,10 +328,21 @@ class StoredRooms:
             return None
         return found.to_member()
 
+    def presence(self, account: str) -> Presence:
+        connections, barred = list[tuple[str, Connection]](), None
+        for row in query(account_key(account), None):
+            if row["sk"]["S"] == BARRED:
+                mark = BarItem.from_raw_data(row)
+                until_ms: Any = mark.until_ms
+                if until_ms is None or clock.now_ms() < until_ms:
+                    barred = mark.code
+            else:
+                found = ConnectionItem.from_raw_data(row)
+                connections.append((found.stream, found.to_connection()))
+        return Presence(connections, barred)
+
     def account_connections(self, account: str) -> list[tuple[str, Connection]]:
-        rows = query(account_key(account), RoomsItem.sk.startswith(CONNECTION_PREFIX))
-        found = [ConnectionItem.from_raw_data(row) for row in rows]
-        return [(each.stream, each.to_connection()) for each in found]
+        return self.presence(account).connections
 
     def count_join(self, stream_id: str, unique: bool) -> Room | None:
         item = RoomItem(room_key(stream_id), ROOM)

@@ -38,7 +38,7 @@ def start(stream: Stream, account: Account) -> Stream:
         ``already_live`` while another stream of the host is live, ``conflict`` once this one has ended.
     """
     host = host_of(account)
-    table.start(stream.id, host, stream.audience, account.followers, ids.new(), clock.now_ms())
+    table.start(stream.id, host, stream.audience, account, ids.new(), clock.now_ms())
     live = table.required(stream.id)
     if live.state != "live" or live.epoch is None:
         raise OnairError("conflict", "This broadcast has ended. Make a new one.")

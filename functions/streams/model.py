@@ -38,6 +38,8 @@ POPULAR_VIEWERS: Final = 100
 ENDED_BY_HOST: Final = "host"
 NEVER_FLOWED: Final = "never_flowed"
 LOST: Final = "lost"
+# The host's account is not in good standing any more.
+ENDED_BY_STANDING: Final = "standing"
 
 
 class Host(msgspec.Struct, frozen=True):

@@ -14,6 +14,8 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.transactions import TransactWrite
 
 from functions import clock, storage, transaction
+from functions.accounts import table as accounts
+from functions.accounts.model import Account
 from functions.accounts.table import PROFILE, ProfileItem, account_key
 from functions.errors import OnairError
 from functions.streams.model import (
@@ -115,7 +117,7 @@ def stream_key(stream_id: str) -> str:
 def read(stream_id: str) -> Stream | None:
     """One stream, as of now."""
     try:
-        return _stream(StreamItem.get(_pk(stream_id), STREAM, consistent_read=True))
+        return stream_of(StreamItem.get(_pk(stream_id), STREAM, consistent_read=True))
     except DoesNotExist:
         return None
 
@@ -130,7 +132,7 @@ def required(stream_id: str) -> Stream:
 
 def read_many(stream_ids: Sequence[str]) -> dict[str, Stream]:
     """Streams by id, any number; those that are gone are absent."""
-    found = [_stream(item) for item in StreamItem.batch_get([(_pk(one), STREAM) for one in stream_ids])]
+    found = [stream_of(item) for item in StreamItem.batch_get([(_pk(one), STREAM) for one in stream_ids])]
     return {stream.id: stream for stream in found}
 
 
@@ -178,13 +180,14 @@ def delete(stream_id: str) -> None:
         raise
 
 
-def start(stream_id: str, host: Host, audience: Audience, followers: int, epoch: str, started_ms: int) -> bool:
+def start(stream_id: str, host: Host, audience: Audience, account: Account, epoch: str, started_ms: int) -> bool:
     """Make a stream live and its host's only live one, both or neither; False when it was started already.
 
     Raises
     ------
     OnairError
-        ``already_live`` while another stream of this host is live, ``conflict`` when this one has ended or is gone.
+        ``already_live`` while another stream of this host is live, ``conflict`` when this one has ended or is gone, or
+        when the standing of ``account`` has changed since it was read.
     """
     item = StreamItem(_pk(stream_id), STREAM)
     actions: list[Action] = [
@@ -194,7 +197,7 @@ def start(stream_id: str, host: Host, audience: Audience, followers: int, epoch:
         StreamItem.epoch.set(epoch),
         StreamItem.key_generation.set(1),
         StreamItem.media.set("waiting"),
-        StreamItem.followers_at_start.set(followers),
+        StreamItem.followers_at_start.set(account.followers),
         StreamItem.host_name.set(host.display_name),
         StreamItem.host_badges.set(list(host.badges)),
         _set(StreamItem.host_avatar_url, host.avatar_url),
@@ -207,17 +210,19 @@ def start(stream_id: str, host: Host, audience: Audience, followers: int, epoch:
             batch.update(
                 ProfileItem(account_key(host.id), PROFILE),
                 actions=[ProfileItem.live_stream.set(stream_id)],
-                condition=ProfileItem.pk.exists() & ProfileItem.live_stream.does_not_exist(),
+                condition=ProfileItem.live_stream.does_not_exist() & accounts.same_record(account),
             )
 
     try:
         transaction.commit(write)
     except transaction.ConditionError as error:
-        now = read(stream_id)
+        now, host_now = read(stream_id), accounts.read(host.id)
         if now is not None and now.state == "live":
             return False
         if 0 in error.failed:
             raise OnairError("conflict", "This broadcast has ended. Make a new one.") from None
+        if host_now is None or host_now.record_version != account.record_version:
+            raise OnairError("conflict") from None
         raise OnairError("already_live") from None
     return True
 
@@ -265,7 +270,7 @@ def finish(stream_id: str, summary: Summary) -> Stream:
         if error.cause_response_code != REFUSED:
             raise
         return required(stream_id)
-    return _stream(item)
+    return stream_of(item)
 
 
 def rotate_key(stream: Stream, publish_request: str | None, now_ms: int) -> Stream:
@@ -362,7 +367,7 @@ def _update(stream_id: str, actions: list[Action], condition: Condition) -> Stre
         if error.cause_response_code == REFUSED:
             raise OnairError("conflict") from None
         raise
-    return _stream(item)
+    return stream_of(item)
 
 
 def _set(attribute: Any, value: Any) -> Action:
@@ -408,7 +413,8 @@ def _new_item(stream: Stream) -> StreamItem:
     )
 
 
-def _stream(item: StreamItem) -> Stream:
+def stream_of(item: StreamItem) -> Stream:
+    """The stream in an item."""
     return Stream(
         id=item.pk.removeprefix("stream#"),
         host=Host(item.host_id, item.host_handle, item.host_name, item.host_avatar_url, tuple(item.host_badges or ())),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from functions import clock, ids, settings, storage, tokens
-from functions.accounts import blocks
+from functions.accounts import blocks, markets
 from functions.accounts import model as accounts_model
 from functions.accounts import table as accounts
 from functions.accounts.blocks import BlockItem, block_key
@@ -86,11 +86,14 @@ def _check(stream: Stream, account: Account, role: Role, *, follows: bool, block
         return
     if blocked:
         raise OnairError("blocked")
-    today = clock.today_utc(clock.now_ms())
-    if accounts_model.age_years(account.birth_date, today) < stream.min_age:
+    if _age(account) < stream.min_age:
         raise OnairError("age_restricted", details={"needed": stream.min_age})
     if stream.audience == "followers" and not follows:
         raise OnairError("followers_only", "Only followers can watch this broadcast. Follow the host to join in.")
+
+
+def _age(account: Account) -> int:
+    return accounts_model.age_years(account.birth_date, markets.today(account.market))
 
 
 def _signed(stream: Stream, subject: str, role: Role, account: Account | None) -> Ticket:
@@ -106,7 +109,7 @@ def _signed(stream: Stream, subject: str, role: Role, account: Account | None) -
             "badges": list(account.badges) if account else [],
             # What a gift is allowed by, so that sending one reads no account.
             "market": account.market if account else "",
-            "age": accounts_model.age_years(account.birth_date, clock.today_utc(clock.now_ms())) if account else 0,
+            "age": _age(account) if account else 0,
             "created": account.created_ms if account else 0,
         }
     )

@@ -5,15 +5,13 @@ What is needed of accounts was read when the ticket was signed, and rides on the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import date
-from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
+from functions.accounts import markets
 from functions.errors import OnairError
 from functions.wallet.model import Gift
 
@@ -29,23 +27,9 @@ class Giver(Struct, frozen=True):
     created_ms: int = 0
 
 
-class GiftAge(Struct, frozen=True):
-    """A market's age for gifts, and where the rule comes from."""
-
-    age_min: int
-    source: str
-
-
-@lru_cache(maxsize=1)
-def gift_ages() -> Mapping[str, GiftAge]:
-    """The age for gifts by market; that of ``*`` holds where a market is not named."""
-    return msgspec.json.decode((Path(__file__).parent / "gift_ages.json").read_bytes(), type=dict[str, GiftAge])
-
-
 def age_min(gift: Gift, market: str) -> int:
     """From which age on ``gift`` may be given in ``market``."""
-    ages = gift_ages()
-    return max(gift.min_age, ages.get(market, ages["*"]).age_min)
+    return max(gift.min_age, markets.gift_age_min(market))
 
 
 def offered(gift: Gift, market: str, day: date) -> bool:

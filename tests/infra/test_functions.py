@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -31,6 +32,8 @@ TOLD: dict[str, set[str]] = {
         "PLAYBACK_URL", "RTMP_URL", "WEB_URL", "SANDBOX_PURCHASES", "PAYOUTS_QUEUE_URL", "TAX_KEY_ARN", "AUDIT_BUCKET",
         "WORK_QUEUE_URL", "PICTURES_BUCKET", "UPLOAD_URL", "SIGN_UPS_MAX", "SIGN_IN_FAILURES_MAX",
     },
+    "accounts.follower_count": {"ACCOUNTS_TABLE"},
+    "accounts.keep": {*RINGS, "ACCOUNTS_TABLE", "STREAMS_TABLE", "USER_POOL_ID"},
     "rooms.authorize": {"SIGNING_SECRET_ARN"},
     "rooms.join": RINGS,
     "rooms.chat": {*RINGS, "ACCOUNTS_TABLE"},
@@ -140,15 +143,37 @@ def test_queue_starts_its_function_and_takes_back_what_failed(cloud: Cloud, name
     assert found[0]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_three_functions_start_each_minute(cloud: Cloud) -> None:
+def test_four_functions_start_each_minute(cloud: Cloud) -> None:
     started = {
         target["Arn"]["Fn::GetAtt"][0]
         for rule in cloud.of("AWS::Events::Rule").values()
         if rule["Properties"].get("ScheduleExpression") == "rate(1 minute)"
         for target in rule["Properties"]["Targets"]
     }
-    wanted = {cloud.functions[name][0] for name in ("rooms.ring_live", "wallet.ring_unsettled", "streams.sweep")}
-    assert started == wanted
+    each_minute = ("rooms.ring_live", "wallet.ring_unsettled", "streams.sweep", "accounts.keep")
+    assert started == {cloud.functions[name][0] for name in each_minute}
+
+
+def test_the_operators_trail_is_neither_changed_nor_shortened_by_the_api(cloud: Cloud) -> None:
+    (denied,) = [each for each in cloud.statements("api.app") if each["Effect"] == "Deny"]
+    assert set(denied["Action"]) == {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+    assert denied["Resource"]["Fn::GetAtt"][0][:-8] == "Accounts"
+    assert denied["Condition"] == {"ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": ["trail"]}}
+
+
+def test_follows_that_come_and_go_are_counted_and_nothing_else_of_the_accounts_table(cloud: Cloud) -> None:
+    logical, _ = cloud.functions["accounts.follower_count"]
+    (source,) = [
+        each["Properties"]
+        for each in cloud.of("AWS::Lambda::EventSourceMapping").values()
+        if each["Properties"]["FunctionName"] == {"Ref": logical}
+    ]
+    (pattern,) = [json.loads(one["Pattern"]) for one in source["FilterCriteria"]["Filters"]]
+    assert pattern == {
+        "eventName": ["INSERT", "REMOVE"],
+        "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "follower#"}]}}},
+    }
+    assert source["BisectBatchOnFunctionError"] is True
 
 
 def test_delivery_is_never_repeated(cloud: Cloud) -> None:

@@ -26,13 +26,13 @@ def test_four_tables_with_recovery_ttl_and_text_keys(cloud: Cloud) -> None:
         assert properties["DeletionProtectionEnabled"] is True, name
 
 
-def test_only_rooms_streams_its_new_images(cloud: Cloud) -> None:
+def test_rooms_streams_its_new_images_and_accounts_only_keys(cloud: Cloud) -> None:
     streaming = {
         name[:-8]: table["Properties"]["StreamSpecification"]["StreamViewType"]
         for name, table in cloud.of("AWS::DynamoDB::Table").items()
         if "StreamSpecification" in table["Properties"]
     }
-    assert streaming == {"Rooms": "NEW_IMAGE"}
+    assert streaming == {"Rooms": "NEW_IMAGE", "Accounts": "KEYS_ONLY"}
 
 
 def test_indices_are_those_that_the_models_name(cloud: Cloud) -> None:

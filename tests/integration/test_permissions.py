@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import fnmatch
 import io
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json
 from PIL import Image
 
-from functions import aws, clock
+from functions import aws, clock, settings
+from functions.accounts import due
+from functions.accounts.due import Due
+from functions.accounts.table import PROFILE, ProfileItem, account_key
 from local.deployment import ACCOUNT, REGION, STACK
 from local.faults import Faults, FunctionFault, PostFault
 from local.runtime import SeenCall
@@ -67,6 +71,7 @@ UNUSED_HERE: Final = {
     ("accounts.reconcile", "sqs:SendMessage", "AccountWorkWorkQueue"): "an erasure whose message was lost",
     ("api.app", "s3:PutObject", "uploads/*"): "whoever holds a signed form uses this right, not the API",
     ("accounts.reconcile", "dynamodb:PutItem", "Accounts"): "more accounts than one run has time for",
+    ("accounts.keep", "dynamodb:GetItem", "Rooms"): "the room was closed before, by an end that died halfway",
     ("rooms.sequence", "dynamodb:UpdateItem", "Rooms"): "a comment is removed while the frame that holds it is made",
     ("streams.sweep", "dynamodb:GetItem", "Rooms"): "the room was closed before, by an end that died halfway",
     ("wallet.settle", "sqs:SendMessage", "WalletSettleQueue"): "more than 98 gifts wait for one creator",
@@ -185,7 +190,11 @@ def _exercise(onair: Onair) -> None:
     _moderation(onair, host, stream["id"])
     _big_room(onair, stream["id"])
     _stadium(onair, host, stream["id"])
+    left = _left_undone(onair, stream["id"])
+    onair.advance(61)
+    wait_until(lambda: viewer.call("GET", f"/streams/{left}").get("end_reason") == "standing", "`Keep` to end it", 20)
     _schedules(onair, viewer, stream["id"], onair.broadcast(silent)["id"])
+    _operators(onair)
     host.call("POST", f"/streams/{stream['id']}/publish")
     host.call("POST", f"/streams/{stream['id']}/end")
     exercise_payouts(onair, host)
@@ -261,6 +270,49 @@ def _run(onair: Onair, handler: str, event: Any = None) -> Any:
     outcome = onair.stack.runtime.call_and_wait(name, event or {})
     assert not outcome.failed, outcome.message
     return outcome.payload
+
+
+def _operators(onair: Onair) -> None:
+    """A host is struck while live, appeals and is let off; a follower's standing moves what it counts for."""
+    olga, struck = onair.operator("right_olga"), onair.account("right_struck", followers=1_200)
+    onair.broadcast(struck)
+    struck.call("PUT", "/accounts/right_host/follow")
+    reason = {"reason": "A test of rights"}
+    entry = olga.call("POST", "/operator/accounts/right_struck/strikes", {"rule": "minor_safety", **reason})
+    struck.sign_in("right_struck", PASSWORD)
+    struck.call("POST", "/me/standing/appeals", {"entry_id": entry["id"], "text": "No"})
+    (waiting,) = olga.call("GET", "/operator/appeals")["items"]
+    olga.call("PUT", f"/operator/appeals/{waiting['id']}", {"decision": "overturned", **reason})
+    until = clock.rfc3339(clock.now_ms() + 3_600_000)
+    olga.call("PUT", "/operator/accounts/right_struck/live-access", {"until": until, **reason})
+    _followers(onair)
+
+
+def _followers(onair: Onair) -> None:
+    """Follows that count come and go; one of a young account counts later."""
+    old, young = onair.account("right_old", days_old=8), onair.account("right_young")
+    for fan in (old, young):
+        fan.call("PUT", "/accounts/right_host/follow")
+    wait_until(lambda: _seen(onair, "follower_count", "UpdateItem"), "a follow to count")
+    old.call("DELETE", "/accounts/right_host/follow")
+    wait_until(lambda: _seen(onair, "follower_count", "DeleteItem"), "an unfollow to count")
+
+
+def _left_undone(onair: Onair, stream_id: str) -> str:
+    """What a route leaves that dies right after a suspension: a live broadcast, and a socket in another room."""
+    left = onair.account("right_left", followers=1_200)
+    opened = onair.socket(left, stream_id)
+    opened.join()
+    live = onair.broadcast(left)["id"]
+    left.call("PUT", "/accounts/right_host/follow")
+    token = settings.environment.set({**os.environ, "ACCOUNTS_TABLE": onair.stack.declared.outputs["AccountsTable"]})
+    try:
+        account = str(left.account_id)
+        ProfileItem(account_key(account), PROFILE).update([ProfileItem.standing.set("suspended")])
+        due.put(Due(account, clock.now_ms()))
+    finally:
+        settings.environment.reset(token)
+    return str(live)
 
 
 def _room(onair: Onair, viewer: Any, stream_id: str) -> None:

@@ -116,7 +116,9 @@ class Client:
         person = Person(made.body["id"], handle, session.body["access_token"])
         self.people[handle] = person
         if followers:
-            ProfileItem(account_key(person.id), PROFILE).update([ProfileItem.followers.set(followers)])
+            ProfileItem(account_key(person.id), PROFILE).update(
+                [ProfileItem.followers.set(followers), ProfileItem.followers_counted.set(followers)]
+            )
         return person
 
     def operator(self, handle: str = "olga") -> Person:

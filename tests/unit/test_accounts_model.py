@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions import clock
 from functions.accounts import markets, model
 from functions.accounts.model import Account, Devices, Market
 
@@ -18,7 +20,9 @@ DATES = st.dates(date(1890, 1, 1), date(2100, 12, 31))
 
 
 def account(**changes: object) -> Account:
-    made = Account("a1", "ada", "Ada", date(1990, 5, 17), "US", "good", NOON_MS - 10 * model.DAY_MS, followers=1000)
+    made = Account(
+        "a1", "ada", "Ada", date(1990, 5, 17), "US", "good", NOON_MS - 10 * model.DAY_MS, followers_counted=1000
+    )
     return msgspec.structs.replace(made, **changes)
 
 
@@ -101,16 +105,65 @@ def test_anything_else_is_no_contact(contact: str) -> None:
     assert model.contact_problem(contact)
 
 
-def test_there_are_ten_markets_each_with_its_source_and_a_host_no_younger_than_a_member() -> None:
+COLUMNS = {name for name in Market.__struct_fields__ if name not in ("default", "sources", "time_zone")}
+
+
+def test_there_are_25_markets_and_each_column_names_its_source_and_date_or_says_default() -> None:
     rows = markets.merged("")
-    assert len(rows) >= 10
-    assert rows["KR"].host_age_min == 19
+    assert len(rows) >= 25
+    assert (rows["KR"].host_age_min, rows["KR"].gift_age_min) == (19, 19)
     assert rows["JP"].host_age_min == 20
     for code, row in rows.items():
         assert len(code) == 2 and code.isupper()
-        assert row.source
+        assert set(row.sources) | set(row.default) == COLUMNS, code
+        assert not set(row.sources) & set(row.default), code
+        assert all(found.source and found.date < TODAY for found in row.sources.values()), code
         assert 13 <= row.sign_up_age_min <= row.host_age_min
-        assert row.host_age_min >= 18
+        assert row.host_age_min >= 18 and row.gift_age_min >= 18
+        assert clock.today_in(row.time_zone, NOON_MS)
+
+
+def test_what_differs_by_law_is_not_called_a_default() -> None:
+    rows = markets.merged("")
+    assert {"sign_up_age_min", "host_age_min", "gift_age_min"} <= set(rows["KR"].sources)
+    assert rows["DE"].sources["sign_up_age_min"].date == date(2018, 5, 25)
+
+
+def test_an_operator_changes_one_column_of_one_market_or_of_all() -> None:
+    rows = markets.merged('{"DE": {"followers_min": 5}, "*": {"account_age_days_min": 30}}')
+    assert (rows["DE"].followers_min, rows["DE"].sign_up_age_min, rows["DE"].account_age_days_min) == (5, 16, 30)
+    assert (rows["FR"].followers_min, rows["FR"].account_age_days_min) == (1000, 30)
+    changed = markets.merged('{"KR": {"host_age_min": 20}}')["KR"]
+    assert changed.host_age_min == 20 and "host_age_min" not in changed.sources
+
+
+@pytest.mark.parametrize("given", ['{"DE": {"followers_min": -1}}', '{"DE": {"host_age_min": "18"}}', "[]"])
+def test_a_column_of_a_wrong_type_or_out_of_bounds_is_refused(given: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        markets.merged(given)
+
+
+@given(at_ms=st.integers(1_500_000_000_000, 2_500_000_000_000), code=st.sampled_from(sorted(markets.merged(""))))
+def test_nobody_comes_of_age_in_a_market_before_the_day_has_begun_there(at_ms: int, code: str) -> None:
+    row = markets.merged("")[code]
+    today = clock.today_in(row.time_zone, at_ms)
+    begins = datetime.combine(today, time(), ZoneInfo(row.time_zone))
+    assert begins.timestamp() * 1000 <= at_ms
+    # Born on this day n years ago: of age now, and one day earlier not yet.
+    birth = date(today.year - row.host_age_min, today.month, min(today.day, 28))
+    if today.day <= 28:
+        assert model.age_years(birth, today) == row.host_age_min
+        before = clock.today_in(row.time_zone, int(begins.timestamp() * 1000) - 1)
+        assert model.age_years(birth, before) == row.host_age_min - 1
+
+
+def test_a_birthday_begins_with_the_markets_own_midnight() -> None:
+    # 2027-01-15 00:30 in Seoul is still the 14th in UTC and in Honolulu.
+    at_ms = int(datetime(2027, 1, 14, 15, 30, tzinfo=UTC).timestamp() * 1000)
+    born = date(2008, 1, 15)
+    rows = markets.merged("")
+    assert model.age_years(born, clock.today_in(rows["KR"].time_zone, at_ms)) == 19
+    assert model.age_years(born, clock.today_in(rows["US"].time_zone, at_ms)) == 18
 
 
 def test_a_deployment_replaces_and_adds_rows() -> None:
@@ -142,7 +195,7 @@ def test_who_meets_everything_is_eligible() -> None:
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"followers": 999}, "followers"),
+        ({"followers_counted": 999}, "followers"),
         ({"birth_date": date(2009, 1, 16)}, "age"),
         ({"standing": "limited"}, "standing"),
         ({"standing": "suspended"}, "standing"),
@@ -170,5 +223,52 @@ def test_a_market_may_ask_for_an_older_account() -> None:
 
 def test_all_requirements_are_listed_when_all_are_met() -> None:
     found = model.requirements(account(), MARKET, Devices(encoder=True), NOON_MS, TODAY)
-    assert [r.code for r in found] == ["followers", "age", "standing", "camera", "microphone"]
+    assert [r.code for r in found] == [
+        "followers",
+        "age",
+        "standing",
+        "camera",
+        "microphone",
+        "account_age",
+        "verified_contact",
+    ]
     assert all(r.met for r in found)
+
+
+def test_a_market_may_ask_for_a_verified_contact() -> None:
+    market = msgspec.structs.replace(MARKET, verified_contact=True)
+    assert unmet(account(), market) == ["verified_contact"]
+    assert unmet(account(contact_verified=True), market) == []
+
+
+STANDINGS = st.sampled_from(["good", "limited", "suspended", "banned"])
+
+
+@given(
+    followers=st.integers(0, 2000),
+    days=st.integers(0, 60),
+    birth=st.dates(date(2000, 1, 1), date(2020, 1, 1)),
+    standing=STANDINGS,
+    ahead_ms=st.integers(-model.DAY_MS, model.DAY_MS),
+)
+def test_live_access_waives_followers_and_account_age_and_nothing_else(
+    followers: int, days: int, birth: date, standing: str, ahead_ms: int
+) -> None:
+    market = msgspec.structs.replace(MARKET, account_age_days_min=30)
+    plain = account(
+        followers_counted=followers, created_ms=NOON_MS - days * model.DAY_MS, birth_date=birth, standing=standing
+    )
+    given_access = msgspec.structs.replace(plain, live_access_until_ms=NOON_MS + ahead_ms)
+    waivable = {"followers", "account_age"} if ahead_ms > 0 else set[str]()
+    assert set(unmet(given_access, market)) == set(unmet(plain, market)) - waivable
+    for row in model.requirements(given_access, market, BOTH, NOON_MS, TODAY):
+        assert row.waived == (row.code in waivable and int(row.actual) < int(row.needed))
+
+
+def test_days_old_suspended_and_banned_accounts_do_not_count_as_followers() -> None:
+    old = account(created_ms=NOON_MS - model.FOLLOWER_AGE_DAYS_MIN * model.DAY_MS)
+    assert model.counts_as_follower(old, NOON_MS)
+    assert not model.counts_as_follower(old, NOON_MS - 1)
+    assert model.counts_as_follower(msgspec.structs.replace(old, standing="limited"), NOON_MS)
+    assert not model.counts_as_follower(msgspec.structs.replace(old, standing="suspended"), NOON_MS)
+    assert not model.counts_as_follower(msgspec.structs.replace(old, standing="banned"), NOON_MS)

@@ -30,7 +30,7 @@ from functions.rooms.model import (
     StoredFrame,
     slot_of,
 )
-from functions.rooms.port import Desk, Refused, Registration
+from functions.rooms.port import Desk, Presence, Refused, Registration
 from functions.rooms.removal import redacted_body, tombstone
 from functions.rooms.sequencing import sequence
 from functions.rooms.voting import Question
@@ -435,6 +435,9 @@ class FakeRooms:
 
     def member(self, stream_id: str, account: str) -> Member | None:
         return self.world.call("member", lambda: self.members.get(account))
+
+    def presence(self, account: str) -> Presence:
+        return Presence(self.account_connections(account))
 
     def account_connections(self, account: str) -> list[tuple[str, Connection]]:
         return self.world.call(
