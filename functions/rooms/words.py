@@ -256,8 +256,8 @@ def _found_from(root: _Node, runs: list[_Run], start: int) -> bool:
                 gap, piece = max(gap, _MARK), 0
                 continue
             signs.append(run.signs)
-            node, last, skipped = below, run.sign, 0
-        piece += 1
+            node, last = below, run.sign
+        piece, skipped = piece + 1, 0
         longest = max(longest, piece)
         for keyword in node.get("", ()):
             if (run.closes or keyword.anywhere) and _fits(keyword, signs, gap, longest):
