@@ -43,6 +43,8 @@ _FRAMES_HELD_MAX: Final = 45
 _KEY_FRAME_S: Final = 4
 _LATE_FRAMES_MAX: Final = 3
 _TAKEN_MAX: Final = 64
+# Key frames are asked for at the start; a camera that sends none for so long is shown as off.
+_AWAITED_S: Final = 2.0
 _FRAME_BASE: Final = Fraction(1, RATE)
 _TICKS: Final = VIDEO_TIMESCALE // RATE
 _EMPTY_LUMA: Final = 40
@@ -59,7 +61,7 @@ class Track:
         self._frames: deque[tuple[float, VideoFrame]] = deque()
         self._offset_s: float | None = None
         self._audio_rate = AUDIO_TIMESCALE
-        self._has_video = False
+        self.has_video = False
         self.shown: VideoFrame | None = None
 
     def configure(self, message: Configure) -> None:
@@ -67,7 +69,7 @@ class Track:
         self.voice.configure(message.audio)
         if message.audio is not None:
             self._audio_rate = message.audio.sample_rate
-        self._has_video = message.video is not None
+        self.has_video = message.video is not None
         self._offset_s = None
         if message.video is None:
             self._decoder = self.shown = None
@@ -100,7 +102,7 @@ class Track:
         """Decode an AAC frame."""
         at_s = message.sample.pts / self._audio_rate
         if self._offset_s is None:
-            if self._has_video:
+            if self.has_video:
                 return
             self._offset_s = message.wall_s - at_s
         self.voice.feed(message.sample, round((self._offset_s + at_s - began_s) * AUDIO_TIMESCALE))
@@ -182,6 +184,7 @@ class Compositor:
         self._key_wanted = True
         self._number = 0
         self._blocks = 0
+        self._complete = False
         # Whole blocks of sound and whole pictures both begin here.
         self.began_s = time.time() - _BEHIND_S
 
@@ -219,7 +222,11 @@ class Compositor:
         while (self._blocks + 1) * AAC_FRAME_SAMPLES <= until:
             self._mix()
         tracks = [self._tracks[name] for name in self._arranged.tracks if name in self._tracks]
-        composed = self._canvas.compose(self._arranged.layout, [one.show(shown_s) for one in tracks], self._number)
+        frames = [one.show(shown_s) for one in tracks]
+        if not self._begins(tracks, frames):
+            self._number += 1
+            return
+        composed = self._canvas.compose(self._arranged.layout, frames, self._number)
         composed.pts, composed.time_base = self._number, _FRAME_BASE
         # Set on each, as the filter hands on what its inputs were in their own streams.
         composed.pict_type = PictureType.I if self._key_wanted else PictureType.NONE
@@ -227,6 +234,14 @@ class Compositor:
         self._number += 1
         for packet in self._encoder.encode(composed):
             self._tell_picture(packet)
+
+    def _begins(self, tracks: list[Track], frames: list[VideoFrame | None]) -> bool:
+        """Whether there is enough to show: at first everyone who has a camera is waited for, though not for ever."""
+        if not self._complete:
+            seen = [frame is not None or not one.has_video for one, frame in zip(tracks, frames, strict=True)]
+            waited_s = self._number / RATE
+            self._complete = (bool(seen) and all(seen)) or waited_s > _AWAITED_S
+        return self._complete
 
     def _mix(self) -> None:
         position = self._blocks * AAC_FRAME_SAMPLES

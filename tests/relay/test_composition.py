@@ -182,6 +182,7 @@ class Screen:
         self.times: list[tuple[int, int]] = []
         self.sounds: list[int] = []
         self.picture: VideoFrame | None = None
+        self.firsts: list[VideoFrame] = []
         self.ask: Callable[[], None] = lambda: None
         self._decoder: Any = None
 
@@ -204,21 +205,25 @@ class Screen:
             nals.append(data[4 : 4 + size])
             data = data[4 + size :]
         if not any(source == self.sources for source, _ in self.times):
-            assert unit.key and unit.dts < 3_000, "a source begins at 0, with a key frame"
+            assert unit.key, "a source begins with a key frame"
         self.times.append((self.sources, unit.dts))
         sets = [form.sps, *form.pps] if unit.key else []
         for frame in self._decoder.decode(av.Packet(b"".join([START_CODE + nal for nal in (*sets, *nals)]))):
             self.picture = frame
+            if len(self.firsts) < self.sources:
+                self.firsts.append(frame)
 
     def audio(self, sample: AudioSample, wall_s: float) -> None:
         self.sounds.append(sample.pts)
 
     def luma(self, x: float, y: float) -> int:
         """Of the newest picture, at a share of its width and height."""
-        if self.picture is None:
-            return -1
-        plane = self.picture.planes[0]
-        return bytes(plane)[int(y * self.picture.height) * plane.line_size + int(x * self.picture.width)]
+        return -1 if self.picture is None else _luma(self.picture, x, y)
+
+
+def _luma(picture: VideoFrame, x: float, y: float) -> int:
+    plane = picture.planes[0]
+    return bytes(plane)[int(y * picture.height) * plane.line_size + int(x * picture.width)]
 
 
 class Studio:
@@ -293,6 +298,8 @@ async def test_guests_come_and_go_and_the_program_changes_over_only_with_the_fir
         studio.guest("a", 200)
         await studio.until(lambda: studio.shows(60, 200), "host and guest side by side")
         assert screen.sources == 2
+        first = screen.firsts[1]
+        assert abs(_luma(first, 0.2, 0.5) - 60) < 8 and abs(_luma(first, 0.8, 0.5) - 200) < 8, "nobody comes in dark"
         studio.guest("b", 120)
         await studio.until(
             lambda: abs(screen.luma(0.8, 0.2) - 200) < 8 and abs(screen.luma(0.8, 0.8) - 120) < 8, "two guests"
