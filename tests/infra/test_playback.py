@@ -123,7 +123,7 @@ def test_expiry_is_that_of_the_signer() -> None:
 
 
 def test_deployed_function_is_this_file_with_the_key_filled_in_by_cloudformation(cloud: Cloud) -> None:
-    _, function = cloud.one("AWS::CloudFront::Function")
+    _, function = cloud.one("AWS::CloudFront::Function", "RelayPlayback")
     assert function["FunctionConfig"]["Runtime"] == "cloudfront-js-2.0"
     code = text(function["FunctionCode"])
     assert KEY_PLACE not in code

@@ -29,7 +29,7 @@ def test_relay_is_told_addresses_in_the_open_and_secrets_as_secrets(cloud: Cloud
     assert {variable["Name"] for variable in container["Environment"]} == {
         "RELAY_HOST", "RELAY_PORT", "RTMP_PORT", "RELAY_PUBLIC_URL", "ALLOWED_ORIGIN", "STREAMS_TABLE",
         "MEDIA_QUEUE_URL", "SOCKET_URL", "MEDIA_BUCKET", "PART_MS", "SEGMENT_S", "DRAIN_S", "DEPLOYMENT",
-        "AWS_DEFAULT_REGION",
+        "COMPOSE_MAX", "COMPOSE_PX", "AWS_DEFAULT_REGION",
         "SECRETS_GENERATION",
     }  # fmt: skip
     secrets = {secret["Name"]: secret["ValueFrom"]["Ref"][:-8] for secret in container["Secrets"]}
@@ -139,8 +139,10 @@ def test_every_part_of_the_relay_goes_through_cloudfront_with_its_own_rules(clou
     _, distribution = cloud.one("AWS::CloudFront::Distribution")
     config = distribution["DistributionConfig"]
     behaviours = {each["PathPattern"]: each for each in config["CacheBehaviors"]}
-    assert set(behaviours) == {"/live/*", "/replay/*", "/preview/*", "/whip/*", "/whep/*"}
-    function, _ = cloud.one("AWS::CloudFront::Function")
+    ours = {"/live/*", "/replay/*", "/preview/*", "/whip/*", "/whep/*"}
+    # Beside them the pictures of accounts and the pages behind shared links (infra/account_work.py, infra/web.py).
+    assert set(behaviours) == ours | {"/images/*", "/s/*"}
+    function, _ = cloud.one("AWS::CloudFront::Function", "RelayPlayback")
     for pattern, behaviour in behaviours.items():
         checked = text(behaviour.get("FunctionAssociations", []))
         assert (f'"{function}"' in checked) == (pattern in ("/live/*", "/replay/*")), pattern
