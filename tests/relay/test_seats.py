@@ -59,7 +59,7 @@ def _stop(*sources: subprocess.Popen[bytes]) -> None:
 def stack() -> Iterator[Stack]:
     """A relay that composes small pictures: these tests share two cores with what they test."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with Stack(COMPOSE_PX="180", COMPOSE_KBPS="300") as running:
+    with Stack(COMPOSE_MAX="4", COMPOSE_PX="180", COMPOSE_KBPS="300") as running:
         yield running
 
 
