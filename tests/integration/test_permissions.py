@@ -47,6 +47,8 @@ UNSIGNED: Final = {
     ("cognito-idp", "ChangePassword"),
     ("cognito-idp", "AssociateSoftwareToken"),
     ("cognito-idp", "VerifySoftwareToken"),
+    # Never sent: botocore looks up a bucket's address as of this call when it signs a form for an upload.
+    ("s3", "CreateBucket"),
 }
 # Used by the service on a function's behalf, never by its code: traces, its own log, and what its event source reads.
 BY_THE_SERVICE: Final = {
