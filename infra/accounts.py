@@ -138,7 +138,7 @@ class Accounts(Construct):
                 **rooms.writer_environment(),
             },
         )
-        self.keep.may([*counting, "dynamodb:GetItem", "dynamodb:Query"], on=[self.table.table_arn])
+        self.keep.may([*counting, "dynamodb:Query"], on=[self.table.table_arn])
         self.keep.may(["dynamodb:GetItem", "dynamodb:UpdateItem"], on=[streams.table.table_arn])
         self.keep.may(["cognito-idp:AdminUserGlobalSignOut"], on=[self.pool.user_pool_arn])
         rooms.let_bar(self.keep)
