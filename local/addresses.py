@@ -17,6 +17,7 @@ DEMO_ACCOUNTS: Final[Mapping[str, str]] = {
     "demo_viewer2": "watches, with 10,500 coins",
     "demo_newcomer": "may not go live yet: too few followers, and too young; the page says so",
     "demo_studio": "hosts the demo broadcast",
+    "demo_operator": "operates: strikes, appeals, live access, the audit trail",
 }
 
 

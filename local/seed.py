@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions import aws, clock
+from functions.security import OPERATORS
 from local.addresses import DEMO_ACCOUNTS, PASSWORD, Addresses
 from local.client import Client
 from local.declared import Declared
@@ -27,6 +28,7 @@ NAMES: Final[Mapping[str, str]] = {
     "demo_viewer2": "Demo Viewer Two",
     "demo_newcomer": "Demo Newcomer",
     "demo_studio": "Onair Studio",
+    "demo_operator": "Demo Operator",
 }
 
 
@@ -59,6 +61,10 @@ class Seed:
         year = clock.today_utc(clock.now_ms()).year - NEWCOMER_AGE_YEARS
         birth_date = f"{year}-01-01" if handle == "demo_newcomer" else "1990-05-17"
         client.sign_up(handle, PASSWORD, name=NAMES[handle], birth_date=birth_date)
+        if handle == "demo_operator":
+            aws.client("cognito-idp").admin_add_user_to_group(
+                UserPoolId=self._declared.user_pool, Username=handle, GroupName=OPERATORS
+            )
 
     def _equip(self, client: Client) -> None:
         if client.handle in ("demo_host", "demo_studio"):

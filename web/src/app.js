@@ -12,11 +12,12 @@ import { watchKeyboard } from "./viewport.js";
 import "./feed.js";
 import "./live.js";
 import "./me.js";
-import "./operator_payouts.js";
+import "./operator.js";
 import "./payouts.js";
 import "./settings.js";
 import "./sheet.js";
 import "./sign_in.js";
+import "./standing.js";
 import "./watch.js";
 
 /** Screens that take the whole glass: no tab bar on them. */
@@ -226,6 +227,10 @@ export class OnairApp extends LitElement {
         return html`<onair-payouts></onair-payouts>`;
       case "settings":
         return html`<onair-settings></onair-settings>`;
+      case "standing":
+        return html`<onair-standing></onair-standing>`;
+      case "operator":
+        return html`<onair-operator></onair-operator>`;
       case "me":
         return html`<onair-me></onair-me>`;
       default:

@@ -302,14 +302,15 @@ export class OnairLive extends LitElement {
     </div>`;
   }
 
-  #requirement({ code, met, needed, actual, fix }) {
+  #requirement({ code, met, needed, actual, fix, waived }) {
     const device = this.refusals[code];
     const counted = typeof needed === "number";
     return html`<li class=${met ? "met" : "unmet"} data-code=${code}>
       <span class="mark">${icon(met ? "check" : "close")}</span>
       <div>
         <b>${t(`requirement.${code}`, {}, code)}<span class="unseen">, ${t(met ? "requirement.met" : "requirement.unmet")}</span></b>
-        ${counted ? html`<small>${t("live.need", { needed })} · ${t("live.have", { actual })}</small>` : ""}
+        ${counted ? html`<small>${t("live.need", { needed })} · ${t("live.have", { actual })}${waived ? ` · ${t("requirement.waived")}` : ""}</small>` : ""}
+        ${!met && code === "standing" ? html`<a href="/me/standing" @click=${follow}>${t("standing.see")}</a>` : ""}
         ${met ? "" : html`<p>${device ? t(`live.device_${device}`) : fix}</p>`}
         ${counted && !met && GROWING.has(code)
           ? html`<progress max=${needed} value=${Math.min(actual, needed)} aria-label=${t(`requirement.${code}`, {}, code)}></progress>`
@@ -328,6 +329,10 @@ export class OnairLive extends LitElement {
           : eligibility
             ? html`<p class="verdict ${eligibility.eligible ? "good" : ""}" role="status">
                   ${t(eligibility.eligible ? "live.checks_ready" : "live.checks_missing")}
+                  ${t("live.checks_of", {
+                    met: eligibility.requirements.filter((each) => each.met).length,
+                    all: eligibility.requirements.length,
+                  })}
                 </p>
                 <ul>
                   ${[...eligibility.requirements].sort((a, b) => Number(a.met) - Number(b.met)).map((each) => this.#requirement(each))}

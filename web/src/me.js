@@ -261,6 +261,14 @@ export class OnairMe extends LitElement {
         <h2>${t("me.statement")}</h2>
         ${this.#statement()} ${this.items?.length ? html`<onair-statement-copy></onair-statement-copy>` : ""}
       </section>
+      <a class="earnings" href="/me/standing" data-standing @click=${follow}
+        >${icon("check")}<span>${t("standing.title")}</span>${icon("chevron")}</a
+      >
+      ${session.operator
+        ? html`<a class="earnings" href="/operator" @click=${follow}
+            >${icon("ban")}<span>${t("operator.title")}</span>${icon("chevron")}</a
+          >`
+        : ""}
       <a class="earnings" href="/settings" @click=${follow}
         >${icon("shield")}<span>${t("settings.title")}</span>${icon("chevron")}</a
       >

@@ -7,6 +7,8 @@ const routes = [
   [/^\/watch\/(?<id>[^/]+)$/, "watch"],
   [/^\/go-live$/, "live"],
   [/^\/me$/, "me"],
+  [/^\/me\/standing$/, "standing"],
+  [/^\/operator$/, "operator"],
   [/^\/settings$/, "settings"],
   [/^\/earnings$/, "earnings"],
 ];

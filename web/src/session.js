@@ -16,6 +16,16 @@ class Session extends EventTarget {
     return this.#tokens !== undefined;
   }
 
+  /** Whether the token names the group of operators. It shows screens only: every route checks for itself. */
+  get operator() {
+    try {
+      const [, claims] = this.#tokens.access_token.split(".");
+      return JSON.parse(atob(claims.replaceAll("-", "+").replaceAll("_", "/")))["cognito:groups"]?.includes("operators") ?? false;
+    } catch {
+      return false; // nobody signed in, or a token of another shape
+    }
+  }
+
   token() {
     return this.#tokens?.access_token;
   }
