@@ -20,7 +20,7 @@ DELAY_S_MAX: Final = 900
 
 RUNG_ROOMS_MAX: Final = 1_000
 # The slot in which this container rang a room last, and by which client: the queue has that ring.
-_rung: dict[tuple[str, str], tuple[Any, int]] = {}
+_rung: dict[tuple[str, str, str], tuple[Any, int]] = {}
 
 
 class Ring(Struct, frozen=True):
@@ -45,7 +45,8 @@ def ring(stream_id: str) -> None:
     """
     slot = slot_of(clock.now_ms(), limits())
     queue_url, queues = settings.required("RING_QUEUE_URL"), aws.client("sqs")
-    key = (queue_url, stream_id)
+    # By function too: where all run in one process, each still is a container of its own.
+    key = (settings.optional("AWS_LAMBDA_FUNCTION_NAME", ""), queue_url, stream_id)
     if _rung.get(key) == (queues, slot):
         return
     queues.send_message(QueueUrl=queue_url, **_message(stream_id, slot))

@@ -13,6 +13,8 @@ from local.testing import Onair
 # What has no effect on this machine, by type; a change here is a change of what `make run` can show.
 INERT_OR_LEFT_OUT = {
     "AWS::ApiGateway::Account",
+    "AWS::ApplicationAutoScaling::ScalableTarget",
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
     "AWS::CloudFront::CachePolicy",
     "AWS::CloudFront::Distribution",
     "AWS::CloudFront::Function",
