@@ -38,8 +38,6 @@ def issue(stream_id: str, identity: Identity | None) -> Ticket:
     found = _admitted(stream, identity)
     account = found.account
     role = found.role if found.member is None else found.member.role(found.role)
-    if found.member is not None and found.member.banned:
-        raise OnairError("banned")
     return _signed(stream, account.id if account else f"visitor-{ids.nonce()}", role, account)
 
 
@@ -74,7 +72,11 @@ def _admitted(stream: Stream, identity: Identity | None) -> _Admitted:
         raise OnairError("unauthenticated")
     role: Role = "host" if account.id == stream.host.id else "viewer"
     _check(stream, account, role, follows=follow is not None, blocked=block is not None)
-    return _Admitted(role, account, member.to_member() if isinstance(member, MemberItem) else None)
+    found = member.to_member() if isinstance(member, MemberItem) else None
+    if found is not None and found.banned:
+        # At every door: whoever may not enter the room reads neither its frames nor its questions.
+        raise OnairError("banned")
+    return _Admitted(role, account, found)
 
 
 def _check(stream: Stream, account: Account, role: Role, *, follows: bool, blocked: bool) -> None:
