@@ -278,9 +278,14 @@ OPERATIONS: Mapping[str, Operation] = {
         boards.GoalsProgress, body=boards.Goals, refusals=("invalid_request", "too_large", *OWN)
     ),
     "GET /accounts/{handle}/leaderboard": Operation(
-        boards.Leaderboard, query=boards.BoardQuery, refusals=("invalid_request", "not_found")
+        boards.Leaderboard,
+        query=boards.BoardQuery,
+        refusals=("invalid_request", "not_found", "blocked", "forbidden", "unauthenticated"),
+        optional_token=True,
     ),
-    "GET /accounts/{handle}/gifts": Operation(boards.Gallery, refusals=("not_found",)),
+    "GET /accounts/{handle}/gifts": Operation(
+        boards.Gallery, refusals=("not_found", "blocked", "forbidden", "unauthenticated"), optional_token=True
+    ),
     "GET /wallet/limit": Operation(self_limit.LimitAnswer),
     "PUT /wallet/limit": Operation(
         self_limit.LimitAnswer, body=self_limit.LimitChange, refusals=("invalid_request", "too_large")

@@ -10,7 +10,7 @@ from chalice.app import Blueprint
 from msgspec import UNSET
 
 from functions import clock, ids, parse, storage
-from functions.accounts import blocks, follows, model, table, views
+from functions.accounts import blocks, follows, model, showing, table, views
 from functions.accounts.blocks import BlockItem, block_key
 from functions.accounts.follows import FollowItem
 from functions.accounts.model import Account
@@ -192,14 +192,7 @@ def _listed(handle: str, side: follows.Side) -> views.Profiles:
     request = routes.current_request
     me = parse.identity(request)
     page = parse.query(request, Page)
-    account = table.by_handle(handle)
-    hidden: frozenset[str] = frozenset()
-    if account.id != me.account:
-        hidden = blocks.hidden_from(me.account)
-        if account.id in hidden:
-            raise OnairError("blocked")
-        if _private(account) and not follows.follows(me.account, account.id):
-            raise OnairError("forbidden", "This account is private: only who follows it sees this.")
+    account, hidden = showing.shown(handle, me.account)
     place = parse.cursor(page.cursor, parts=1)
     found, after = follows.listed(account.id, side, place[0] if place else None, page.limit)
     return _profiles([one for one in found if one not in hidden], after)

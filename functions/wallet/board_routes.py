@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from pynamodb.exceptions import PynamoDBException
 
 from functions import clock, observe, parse, security
+from functions.accounts import showing
 from functions.accounts import table as accounts
 from functions.errors import OnairError
 from functions.streams import table as streams
@@ -138,18 +139,16 @@ def stream_leaderboard(stream_id: str) -> Leaderboard:
 
 @routes.route("/accounts/{handle}/leaderboard", methods=["GET"])
 def week_leaderboard(handle: str) -> Leaderboard:
-    """Who gave a creator most this week (ISO week, UTC)."""
+    """Who gave a creator most this week (ISO week, UTC); of a private account, for its followers."""
     asked = parse.query(routes.current_request, BoardQuery)
-    creator = accounts.by_handle(handle).id
-    _caught_up(creator)
+    creator = _creator(handle)
     return _places(StoredBoards().top(tally.week_board(creator, clock.now_ms()), asked.limit))
 
 
 @routes.route("/accounts/{handle}/gifts", methods=["GET"])
 def gallery(handle: str) -> Gallery:
-    """What a creator ever received."""
-    creator = accounts.by_handle(handle).id
-    _caught_up(creator)
+    """What a creator ever received; of a private account, for its followers."""
+    creator = _creator(handle)
     rows = StoredBoards().rows(creator, GIFT)
     prices = catalogue.gifts()
     found = [Received(each.name.removeprefix(GIFT), each.sums.gifts, each.sums.coins) for each in rows]
@@ -202,6 +201,13 @@ def read_days() -> Days:
 def _month(row: Row) -> Month:
     sums = row.sums
     return Month(row.name.removeprefix(MONTH), sums.gifts, sums.coins, sums.diamonds, sums.paid)
+
+
+def _creator(handle: str) -> str:
+    me = parse.optional_identity(routes.current_request)
+    account, _ = showing.shown(handle, me.account if me else None)
+    _caught_up(account.id)
+    return account.id
 
 
 def _watched(stream_id: str) -> str:
