@@ -13,7 +13,7 @@ run: ## the whole system on this machine, a broadcast one click away (ONAIR_PORT
 	@local/prepare.sh run
 	@exec $(PYTHON) -m local.run
 
-test: ## everything that must hold: lint, types, layers, unit, infra, contract, integration, relay, browser
+test: ## everything that must hold: lint, types, layers, unit, infra, contract, access, integration, relay, browser
 	@local/prepare.sh test
 	@$(PYTHON) -m tests.run
 

@@ -26,6 +26,7 @@ STEPS: dict[str, list[list[str]]] = {
     "simulation": [[*PYTEST, "tests/simulation"]],
     "infra": [[*PYTEST, "tests/infra"]],
     "contract": [[*PYTEST, "tests/contract"]],
+    "access": [[*PYTEST, "tests/access"]],
     "integration": [[*PYTEST, "tests/integration"]],
     "relay": [[*PYTEST, "tests/relay"]],
     "browser": [[*PYTEST, "tests/browser"]],

@@ -1,0 +1,1 @@
+"""Who may do what: the table, and the walk through it."""
