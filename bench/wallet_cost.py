@@ -21,6 +21,7 @@ from functions.rooms.stored import StoredRooms
 from functions.wallet import settle
 from functions.wallet.model import SETTLED_AT_ONCE_MAX, Wallet
 from functions.wallet.table import StoredLedger
+from functions.wallet.tables import STATEMENT_ATTRIBUTES
 from functions.wallet.tally import catch_up
 from functions.wallet.tally_table import StoredBoards
 from tests import dynamodb_local
@@ -79,10 +80,17 @@ class Meter:
         units = max(1, -(-size(item) // 1024))
         thing = (item.get("sk") or written["Key"]["sk"])["S"].partition("#")[0]
         self.items[doing, f"{table.partition('-')[0]}: {thing}"] += factor * units
-        for index, there in (("by_version", "version" in item), ("unsettled", _in_unsettled(kind, written, item))):
+        by_version = "version" in item and _moves(kind, written, STATEMENT_ATTRIBUTES)
+        for index, there in (("by_version", by_version), ("unsettled", _in_unsettled(kind, written, item))):
             if there:
                 self.indexes[doing, f"{table.partition('-')[0]}: {thing} in index {index}"] += units
                 self.doubled += (factor - 1) * units
+
+
+def _moves(kind: str, written: dict[str, Any], projected: tuple[str, ...]) -> bool:
+    # An index is written when what it projects changes: a put brings the entry, an update may leave it alone.
+    names: dict[str, str] = written.get("ExpressionAttributeNames", {})
+    return kind != "Update" or any(name in projected for name in names.values())
 
 
 def _in_unsettled(kind: str, written: dict[str, Any], item: dict[str, Any]) -> bool:

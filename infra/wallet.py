@@ -9,6 +9,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda_event_sources as sources
 from constructs import Construct
 
+from functions.wallet.tables import STATEMENT_ATTRIBUTES
 from infra.handler import Handler, House
 from infra.interfaces import interface
 from infra.storage import index_arn, number, table, text, work_queue
@@ -24,7 +25,10 @@ class Wallet(Construct):
         super().__init__(scope, name)
         self.table = table(self, "Ledger", house)
         self.table.add_local_secondary_index(
-            index_name=STATEMENT_INDEX, sort_key=number("version"), projection_type=dynamodb.ProjectionType.ALL
+            index_name=STATEMENT_INDEX,
+            sort_key=number("version"),
+            projection_type=dynamodb.ProjectionType.INCLUDE,
+            non_key_attributes=[*STATEMENT_ATTRIBUTES],
         )
         self.table.add_global_secondary_index(
             index_name=UNSETTLED_INDEX,

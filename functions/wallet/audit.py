@@ -24,12 +24,14 @@ from functions.wallet.chain import Difference, Link
 from functions.wallet.ledger import Ledger, Receipt
 from functions.wallet.model import (
     MILLI,
+    GiftDetails,
     PastTransfer,
     PayoutDetails,
     PurchaseDetails,
     RefundDetails,
     ReversalDetails,
     SettlementDetails,
+    Transfer,
     Wallet,
     digest,
 )
@@ -187,15 +189,14 @@ def _read_again(book: Ledger, account: str, scanned: list[Link]) -> tuple[Wallet
     wallet = book.wallet(account)
     if wallet is None:
         return None, scanned
-    past: list[PastTransfer] = []
+    links: list[Link] = []
     newest = wallet.version
     while newest > 0:
         page = book.statement(account, newest, PAGE)
-        past += page
+        links += [chain.link(_past(book, each)) for each in page]
         if len(page) < PAGE:
             break
-        newest = page[-1].transfer.version - 1
-    links = [chain.link(each) for each in past]
+        newest = page[-1].version - 1
     # What stands beside the chain (a version beyond the head, or one version twice) is only seen by the scan.
     known = {each.id for each in links}
     for each in scanned:
@@ -204,6 +205,12 @@ def _read_again(book: Ledger, account: str, scanned: list[Link]) -> tuple[Wallet
             if not later:
                 links.append(each)
     return wallet, sorted(links, key=lambda each: each.version)
+
+
+def _past(book: Ledger, each: Transfer) -> PastTransfer:
+    # The statement's index does not tell by what a gift was settled: its item does.
+    past = book.transfer(each.account, each.id) if isinstance(each.details, GiftDetails) else None
+    return PastTransfer(each, past.settlement if past is not None else None)
 
 
 def _moved_on(book: Ledger, account: str, version: int) -> bool:

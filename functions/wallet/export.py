@@ -106,7 +106,7 @@ def _first_since(book: Ledger, account: str, head: int, at_ms: int) -> int:
     while low < high:
         middle = (low + high) // 2
         found = tried(lambda middle=middle: book.statement(account, middle, 1))
-        if found[0].transfer.at < at_ms:
+        if found[0].at < at_ms:
             low = middle + 1
         else:
             high = middle

@@ -114,8 +114,9 @@ class Ledger(Protocol):
 
     def receipt(self, provider: str, receipt_id: str) -> Receipt | None: ...
 
-    def statement(self, account: str, newest: int | None, limit: int) -> list[PastTransfer]:
-        """Up to ``limit`` transfers, newest first, from version ``newest`` on."""
+    def statement(self, account: str, newest: int | None, limit: int) -> list[Transfer]:
+        """Up to ``limit`` transfers, newest first, from version ``newest`` on; by which one a gift was settled is not
+        told (`transfer` does)."""
         ...
 
     def unsettled(self, creator: str, limit: int) -> list[Transfer]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from functions.accounts import table as accounts
 from functions.wallet import payouts
-from functions.wallet.model import PastTransfer, SettlementDetails
+from functions.wallet.model import SettlementDetails, Transfer
 from functions.wallet.payout_rules import Payout
 from functions.wallet.payouts import PayoutBook
 
@@ -37,7 +37,7 @@ def clawed_back(book: PayoutBook, creator: str) -> int:
     """How many coins, among those newly given to ``creator``, their givers owe after refunds; never more than given."""
     given: dict[str, int] = defaultdict(int)
     for each in _newest(book, creator):
-        details = each.transfer.details
+        details = each.details
         if isinstance(details, SettlementDetails):
             for one in details.given:
                 given[one.account] += one.coins
@@ -50,13 +50,13 @@ def clawed_back(book: PayoutBook, creator: str) -> int:
     return owed
 
 
-def _newest(book: PayoutBook, account: str) -> list[PastTransfer]:
-    found: list[PastTransfer] = []
+def _newest(book: PayoutBook, account: str) -> list[Transfer]:
+    found: list[Transfer] = []
     newest: int | None = None
     while len(found) < ENTRIES_MAX:
         page = book.statement(account, newest, PAGE)
         found += page
-        if len(page) < PAGE or page[-1].transfer.version == 1:
+        if len(page) < PAGE or page[-1].version == 1:
             break
-        newest = page[-1].transfer.version - 1
+        newest = page[-1].version - 1
     return found

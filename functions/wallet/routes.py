@@ -13,7 +13,7 @@ from functions import clock, parse, security
 from functions.errors import OnairError
 from functions.wallet import catalogue, ledger, offers, payout_webhooks, purchases, self_limit, webhooks
 from functions.wallet.ledger import Ledger, LedgerError
-from functions.wallet.model import CoinPack, Gift, PastTransfer, Unit, Wallet
+from functions.wallet.model import CoinPack, Gift, Transfer, Unit, Wallet
 from functions.wallet.offers import Offer
 from functions.wallet.provider import Delivery
 from functions.wallet.purchases import CheckoutRequest, PurchaseRequest, WalletAnswer
@@ -154,20 +154,19 @@ def statement(book: Ledger, account: str, page: parse.Page) -> Statement:
     skip = 0 if last_version is None else 1
     found = tried(lambda: book.statement(account, last_version, page.limit + skip + 1))
     if last_version is not None:
-        if not found or found[0].transfer.version != last_version or found[0].transfer.hash != last_hash:
+        if not found or found[0].version != last_version or found[0].hash != last_hash:
             raise _not_our_cursor()
         found = found[1:]
     shown = found[: page.limit]
     more = len(found) > page.limit
     return Statement(
         items=[transfer_answer(each) for each in shown],
-        cursor=parse.make_cursor(str(shown[-1].transfer.version), shown[-1].transfer.hash) if more else UNSET,
+        cursor=parse.make_cursor(str(shown[-1].version), shown[-1].hash) if more else UNSET,
     )
 
 
-def transfer_answer(past: PastTransfer) -> TransferAnswer:
+def transfer_answer(each: Transfer) -> TransferAnswer:
     """What a wallet's owner is told of a transfer."""
-    each = past.transfer
     return TransferAnswer(
         id=each.id,
         at=clock.rfc3339(each.at),

@@ -10,7 +10,7 @@ from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttrib
 from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, LocalSecondaryIndex
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection, LocalSecondaryIndex
 from pynamodb.transactions import TransactWrite
 
 from functions import storage
@@ -74,11 +74,11 @@ class WalletItem(storage.StoredItem):
 
 
 class ByVersion(LocalSecondaryIndex["TransferItem"]):
-    """A wallet's transfers in their order."""
+    """A wallet's transfers in their order, without what settlement changes: it would write each entry again."""
 
     class Meta:
         index_name = "by_version"
-        projection = AllProjection()
+        projection = IncludeProjection(list(tables.STATEMENT_ATTRIBUTES))
 
     pk = UnicodeAttribute(hash_key=True)
     version = NumberAttribute(range_key=True)
@@ -208,13 +208,13 @@ class StoredLedger(payout_table.StoredPayouts):
         except PynamoDBException as error:
             raise read_failed(error) from error
 
-    def statement(self, account: str, newest: int | None, limit: int) -> list[PastTransfer]:
+    def statement(self, account: str, newest: int | None, limit: int) -> list[Transfer]:
         condition = None if newest is None else TransferItem.version <= newest
         try:
             found = TransferItem.by_version.query(
                 wallet_key(account), condition, consistent_read=True, scan_index_forward=False, limit=limit
             )
-            return [each.to_past_transfer() for each in found]
+            return [each.to_transfer() for each in found]
         except PynamoDBException as error:
             raise read_failed(error) from error
 

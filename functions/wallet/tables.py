@@ -10,6 +10,23 @@ from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from functions.wallet.ledger import LedgerError, MovedError, TakenError, UncertainError
 
 SETTING: Final = "LEDGER_TABLE"
+# What the local index `by_version` holds beside its keys: all of a transfer that never changes, and a giver's sums on
+# a board. A write that changes none of it costs the index nothing.
+STATEMENT_ATTRIBUTES: Final = (
+    "at",
+    "debit",
+    "credit",
+    "unit",
+    "amount",
+    "reason",
+    "reference",
+    "balance_after",
+    "previous_hash",
+    "details",
+    "hash",
+    "gifts",
+    "coins",
+)
 # Refusals of DynamoDB after which surely nothing was written and another try makes sense.
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 _BUSY: Final = frozenset(

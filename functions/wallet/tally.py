@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from functions.wallet.ledger import Ledger
-from functions.wallet.model import PastTransfer, PayoutDetails, ReversalDetails, SettlementDetails, Transfer
+from functions.wallet.model import PayoutDetails, ReversalDetails, SettlementDetails, Transfer
 
 # A batch: some seconds of work where many give at once, and one page of the chain.
 VERSIONS_MAX: Final = 100
@@ -143,7 +143,7 @@ def catch_up(book: Ledger, boards: Boards, creator: str, batches_max: int = 1) -
                 continue
             now = agreed
         entries = _entries(book, creator, now.done, now.doing)
-        rows = folded(creator, [each.transfer for each in entries])
+        rows = folded(creator, entries)
         if len(rows) > WRITERS:
             with ThreadPoolExecutor(WRITERS) as pool:
                 # Settings ride on the caller's context, which threads do not inherit.
@@ -157,7 +157,7 @@ def catch_up(book: Ledger, boards: Boards, creator: str, batches_max: int = 1) -
     return boards.progress(creator).done >= head
 
 
-def _entries(book: Ledger, creator: str, after: int, newest: int) -> list[PastTransfer]:
+def _entries(book: Ledger, creator: str, after: int, newest: int) -> list[Transfer]:
     found = book.statement(creator, newest, newest - after)
-    assert [each.transfer.version for each in found] == list(range(newest, after, -1)), "a chain has no holes"
+    assert [each.version for each in found] == list(range(newest, after, -1)), "a chain has no holes"
     return found

@@ -8,7 +8,7 @@ import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PynamoDBException
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import AllProjection, LocalSecondaryIndex
+from pynamodb.indexes import IncludeProjection, LocalSecondaryIndex
 
 from functions import storage
 from functions.wallet import tables
@@ -30,7 +30,7 @@ class ByCoins(LocalSecondaryIndex["RowItem"]):
 
     class Meta:
         index_name = "by_version"
-        projection = AllProjection()
+        projection = IncludeProjection(list(tables.STATEMENT_ATTRIBUTES))
 
     pk = UnicodeAttribute(hash_key=True)
     version = NumberAttribute(range_key=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from functions.wallet.tables import STATEMENT_ATTRIBUTES
+
 KEY = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
 TEXT = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
 
@@ -24,7 +26,7 @@ def create_ledger(client: Any, name: str) -> None:
             {
                 "IndexName": "by_version",
                 "KeySchema": [KEY[0], {"AttributeName": "version", "KeyType": "RANGE"}],
-                "Projection": {"ProjectionType": "ALL"},
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": [*STATEMENT_ATTRIBUTES]},
             }
         ],
         GlobalSecondaryIndexes=[

@@ -189,7 +189,7 @@ def test_a_first_purchase_and_a_first_settlement_may_meet_on_a_new_wallet(real: 
         buying = pool.submit(buy, "host", "own")
         assert settling.result(WITHIN_S)
         buying.result(WITHIN_S)
-    kinds = [type(each.transfer.details) for each in StoredLedger().statement("host", None, 10)]
+    kinds = [type(each.details) for each in StoredLedger().statement("host", None, 10)]
     assert sorted(kinds, key=str) == sorted([PurchaseDetails, SettlementDetails], key=str)
     assert audit(StoredLedger(), clock.now_ms() + 1000).differences == ()
 

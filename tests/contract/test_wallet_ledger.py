@@ -119,9 +119,9 @@ def test_a_statement_lists_versions_newest_first_from_any_on(book: Book) -> None
     buy(book)
     for n in range(5):
         give(book, f"{n}")
-    versions = [each.transfer.version for each in book.statement("viewer", None, 4)]
+    versions = [each.version for each in book.statement("viewer", None, 4)]
     assert versions == [6, 5, 4, 3]
-    assert [each.transfer.version for each in book.statement("viewer", 3, 10)] == [3, 2, 1]
+    assert [each.version for each in book.statement("viewer", 3, 10)] == [3, 2, 1]
     assert book.statement("nobody", None, 4) == []
 
 

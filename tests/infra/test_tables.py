@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from functions.wallet.tables import STATEMENT_ATTRIBUTES
 from tests.infra.reading import Cloud
 
 TABLES = {"Accounts", "Streams", "Rooms", "WalletLedger"}
@@ -42,10 +43,12 @@ def test_indices_are_those_that_the_models_name(cloud: Cloud) -> None:
             for index in table["Properties"].get(kind, []):
                 keys = tuple(key["AttributeName"] for key in index["KeySchema"])
                 found[f"{name[:-8]}.{index['IndexName']}"] = (*keys, index["Projection"]["ProjectionType"])
+    by_version = cloud.one("AWS::DynamoDB::Table", "WalletLedger")[1]["LocalSecondaryIndexes"][0]
+    assert by_version["Projection"]["NonKeyAttributes"] == [*STATEMENT_ATTRIBUTES]
     assert found == {
         "Streams.feed": ("feed_key", "started_at", "KEYS_ONLY"),
         "Streams.host": ("host_id", "created_at", "KEYS_ONLY"),
-        "WalletLedger.by_version": ("pk", "version", "ALL"),
+        "WalletLedger.by_version": ("pk", "version", "INCLUDE"),
         "WalletLedger.unsettled": ("unsettled_key", "at", "ALL"),
     }
 

@@ -110,7 +110,7 @@ def test_boards_are_right_when_counters_crash_and_overlap(seed: int) -> None:
 
 def test_a_late_counter_of_an_old_batch_changes_nothing() -> None:
     made, boards = story(1, 120), MemoryBoards()
-    late = [each.transfer for each in made.book.statement("host", 100, 100)]
+    late = made.book.statement("host", 100, 100)
     assert tally.catch_up(made.book, boards, "host", 3)
     for row in tally.folded("host", late):
         boards.add(row, 100)

@@ -81,10 +81,10 @@ class MemoryLedger:
     def receipt(self, provider: str, receipt_id: str) -> Receipt | None:
         return self.receipts.get((provider, receipt_id))
 
-    def statement(self, account: str, newest: int | None, limit: int) -> list[PastTransfer]:
+    def statement(self, account: str, newest: int | None, limit: int) -> list[Transfer]:
         chain = self.chains.get(account, [])
         end = len(chain) if newest is None else min(newest, len(chain))
-        return [self.transfers[account, each] for each in reversed(chain[max(0, end - limit) : end])]
+        return [self.transfers[account, each].transfer for each in reversed(chain[max(0, end - limit) : end])]
 
     def unsettled(self, creator: str, limit: int) -> list[Transfer]:
         found: list[Transfer] = []
@@ -193,7 +193,7 @@ class FaultyLedger:
         self._before_read()
         return self.inner.receipt(provider, receipt_id)
 
-    def statement(self, account: str, newest: int | None, limit: int) -> list[PastTransfer]:
+    def statement(self, account: str, newest: int | None, limit: int) -> list[Transfer]:
         self._before_read()
         return self.inner.statement(account, newest, limit)
 
