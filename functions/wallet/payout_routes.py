@@ -9,6 +9,7 @@ from chalice.app import Blueprint, Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from functions import clock, ids, observe, parse, security, settings
+from functions.accounts import markets
 from functions.accounts import table as accounts
 from functions.errors import OnairError
 from functions.wallet import payout_provider, payout_rules, payouts, sealing, tax
@@ -93,13 +94,14 @@ class PayeeAnswer(Struct, frozen=True):
     """``GET /payouts/account``: who pays (or why nobody does), the payee, and whether anything is missing.
 
     ``needs`` are the provider's names for what it still wants. ``forms`` are the tax forms by country, ``*`` for all
-    countries that are not named.
+    countries that are not named; ``countries`` those that diamonds are paid out to.
     """
 
     offered: bool
     ready: bool
     needs: list[str]
     forms: dict[str, list[str]]
+    countries: list[str]
     terms: Terms
     provider: str | UnsetType = UNSET
     why: str | UnsetType = UNSET
@@ -199,6 +201,7 @@ def ask() -> Response:
         _in_good_standing(who.account)
         desk = payout_provider.required()
         profile = _required_profile(book, who.account)
+        _paid_there(profile.country, "not_eligible")
         status = desk.status(profile.destination)
         if not status.ready:
             raise OnairError(
@@ -229,6 +232,7 @@ def change_payee() -> PayeeAnswer:
     """Say where to pay and how one is taxed."""
     who = parse.identity(routes.current_request)
     asked = parse.body(routes.current_request, PayeeChange)
+    _paid_there(asked.country, "invalid_request")
     if asked.form not in tax.rule(asked.country).forms:
         raise OnairError(
             "invalid_request",
@@ -282,6 +286,7 @@ def quote() -> Quote:
     asked = parse.query(routes.current_request, QuoteQuery)
     book, now = StoredLedger(), clock.now_ms()
     profile = _required_profile(book, who.account)
+    _paid_there(profile.country, "not_eligible")
     earlier = tried(lambda: book.payouts(who.account))
     wallet = tried(lambda: book.wallet(who.account))
     payout_rules.check_amount(asked.diamonds)
@@ -375,14 +380,16 @@ def _payee(profile: TaxProfile | None) -> PayeeAnswer:
             withheld_permille=tax.permille(profile),
             since=clock.rfc3339(profile.at),
         )
+    countries = sorted(markets.payout_countries())
     try:
         desk = payout_provider.desk()
     except NobodyPaysError as error:
-        return PayeeAnswer(False, False, [], forms, TERMS, why=error.why, payee=payee)
+        return PayeeAnswer(False, False, [], forms, countries, TERMS, why=error.why, payee=payee)
     if profile is None:
-        return PayeeAnswer(True, False, [], forms, TERMS, provider=desk.name)
+        return PayeeAnswer(True, False, [], forms, countries, TERMS, provider=desk.name)
     status = desk.status(profile.destination)
-    return PayeeAnswer(True, status.ready, list(status.needs), forms, TERMS, provider=desk.name, payee=payee)
+    needs = list(status.needs)
+    return PayeeAnswer(True, status.ready, needs, forms, countries, TERMS, provider=desk.name, payee=payee)
 
 
 DAY_MS: Final = payout_rules.DAY_MS
@@ -403,6 +410,19 @@ def _required_profile(book: StoredLedger, account: str) -> TaxProfile:
     if profile is None:
         raise payouts.no_profile()
     return profile
+
+
+def _paid_there(country: str, code: str) -> None:
+    """Refuse a country that the markets (the column ``payout``) do not pay to: when it is named, and again before money
+    is asked for, since an operator may close one between the two."""
+    countries = markets.payout_countries()
+    if country not in countries:
+        raise OnairError(
+            code,
+            "Diamonds are not paid out to this country. `details.countries` lists those that are.",
+            field="country",
+            details={"countries": sorted(countries)},
+        )
 
 
 def _kept(book: StoredLedger, profile: TaxProfile) -> None:

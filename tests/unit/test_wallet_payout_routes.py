@@ -148,6 +148,8 @@ def test_a_payee_may_change_everything_but_the_number_without_giving_it_again(
 WRONG_PAYEES: list[tuple[dict[str, Any], str]] = [
     ({"country": "us"}, "country"),
     ({"country": 1}, "country"),
+    ({"country": "BR", "form": "W-8BEN"}, "country"),
+    ({"country": "KP", "form": "W-8BEN"}, "country"),
     ({"form": "W-8BEN"}, "form"),
     ({"country": "DE"}, "form"),
     ({"form": ""}, "form"),
@@ -165,6 +167,20 @@ def test_a_wrong_payee_names_its_field_and_never_repeats_the_number(client: http
         assert (refused.status, refused.code, refused.field) == (400, "invalid_request", field), changes
         assert "12345678" not in json.dumps(refused.body)
     assert StoredLedger().profile(host.id) is None
+
+
+def test_a_country_that_was_closed_is_neither_quoted_nor_paid(
+    client: https.Client, host: https.Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "US" in payee(client, host).body["countries"]
+    monkeypatch.setenv("MARKETS", json.dumps({"US": {"payout": False}}))
+    told = client.call("GET", "/payouts/account", who=host).body
+    assert "US" not in told["countries"]
+    assert "DE" in told["countries"]
+    for refused in (ask(client, host), client.call("GET", "/payouts/quote?diamonds=5000", who=host)):
+        assert (refused.status, refused.code, refused.field) == (403, "not_eligible", "country")
+        assert refused.body["error"]["details"]["countries"] == told["countries"]
+    assert diamonds(client, host) == 30_000
 
 
 def test_where_nobody_pays_it_is_said(

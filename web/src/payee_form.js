@@ -5,13 +5,7 @@ import { icon } from "./icons.js";
 import { sheet } from "./style.js";
 import { locale, t } from "./strings.js";
 
-/** ISO 3166-1 alpha-2, those with inhabitants; the provider says no to where it cannot pay. */
-const COUNTRIES =
-  "AD AE AF AG AL AM AO AR AT AU AZ BA BB BD BE BF BG BH BI BJ BN BO BR BS BT BW BY BZ CA CD CF CG CH CI CL CM CN CO CR CV CY CZ DE DJ DK DM DO DZ EC EE EG ES ET FI FJ FM FR GA GB GD GE GH GM GN GQ GR GT GW GY HK HN HR HT HU ID IE IL IN IQ IS IT JM JO JP KE KG KH KI KM KN KR KW KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MG MH MK ML MM MN MO MR MT MU MV MW MX MY MZ NA NE NG NI NL NO NP NR NZ OM PA PE PG PH PK PL PS PT PW PY QA RO RS RU RW SA SB SC SD SE SG SI SK SL SM SN SO SR SS ST SV SZ TD TG TH TJ TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VC VE VN VU WS YE ZA ZM ZW".split(
-    " ",
-  );
 const names = new Intl.DisplayNames([locale], { type: "region" });
-const sorted = COUNTRIES.map((code) => [code, names.of(code)]).sort(([, a], [, b]) => a.localeCompare(b, locale));
 
 /** @fires saved - detail: the new account of payouts */
 export class OnairPayeeForm extends LitElement {
@@ -79,14 +73,21 @@ export class OnairPayeeForm extends LitElement {
     `,
   ];
 
+  get #countries() {
+    const named = this.account.countries.map((code) => [code, names.of(code)]);
+    return named.sort(([, a], [, b]) => a.localeCompare(b, locale));
+  }
+
   get #forms() {
     const { forms } = this.account;
     return forms[this.country] ?? forms["*"];
   }
 
   willUpdate() {
+    // Only where diamonds are paid out to: what is not in the list would be refused.
+    const { countries } = this.account;
     const known = this.account.payee?.country ?? this.market;
-    this.country ??= COUNTRIES.includes(known) ? known : "US";
+    this.country ??= [known, "US", countries[0]].find((code) => countries.includes(code));
   }
 
   async #save(event) {
@@ -118,7 +119,7 @@ export class OnairPayeeForm extends LitElement {
       <p>${t("payee.why")}</p>
       <label class="field"
         >${t("payee.country")}<select name="country" .value=${this.country} @change=${({ target }) => (this.country = target.value)}>
-          ${sorted.map(([code, name]) => html`<option value=${code} ?selected=${code === this.country}>${name}</option>`)}
+          ${this.#countries.map(([code, name]) => html`<option value=${code} ?selected=${code === this.country}>${name}</option>`)}
         </select></label
       >
       <label class="field"
