@@ -81,7 +81,7 @@ class Wallet(Construct):
         )
 
     def let_sell(self, seller: Handler) -> None:
-        """Let a function take payments for coins, by every provider whose secret the operator named.
+        """Let a function take payments for coins, or ask about them, by every provider whose secret the operator named.
 
         A provider without a secret has no variable either: the function then says that it is not offered.
         """

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import requests
-from appstoreserverlibrary.api_client import APIException, AppStoreServerAPIClient
+from appstoreserverlibrary.api_client import APIError, APIException, AppStoreServerAPIClient
 from appstoreserverlibrary.models.ConsumptionRequest import ConsumptionRequest
 from appstoreserverlibrary.models.DeliveryStatus import DeliveryStatus
 from appstoreserverlibrary.models.Environment import Environment
@@ -44,6 +44,8 @@ TIMEOUT_S: Final = 8.0
 MILLIUNITS_PER_CENT: Final = 10
 # Apple gives percentages in milliunits: 100,000 is the whole.
 MILLIONTHS_PER_MILLIPERCENT: Final = 10
+# What Apple answers for a number that is no transaction of this app.
+UNKNOWN: Final = (APIError.TRANSACTION_ID_NOT_FOUND, APIError.INVALID_TRANSACTION_ID)
 T = TypeVar("T")
 
 
@@ -189,6 +191,35 @@ class AppStoreProvider(Provider):
             raise failed(self.name, "tell consumption", error.http_status_code) from None
         except (requests.RequestException, ValueError) as error:
             raise failed(self.name, "tell consumption", type(error).__name__) from None
+
+    def known(self, receipt: str) -> Transaction | None:
+        """What Apple knows of a transaction now, verified like a purchase; None where it knows none.
+
+        Raises
+        ------
+        OnairError
+            ``unavailable`` without a key in the configuration, or when Apple gives no sure answer.
+        """
+        if not self._settings.private_key:
+            raise failed(self.name, "look up", "no key configured")
+        try:
+            signed = _Client(self._settings).get_transaction_info(receipt).signedTransactionInfo
+        except APIException as error:
+            if error.api_error in UNKNOWN:
+                return None
+            raise failed(self.name, "look up", error.http_status_code) from None
+        except (requests.RequestException, ValueError) as error:
+            raise failed(self.name, "look up", type(error).__name__) from None
+        if signed is None:
+            raise failed(self.name, "look up", "no transaction in the answer")
+        try:
+            return self._verifier.verify_and_decode_signed_transaction(signed)
+        except Exception as error:  # noqa: BLE001 -- not verified, or not to be taken in
+            raise failed(self.name, "look up", type(error).__name__) from None
+
+    def pack_of(self, found: Transaction) -> str:
+        """The pack that was bought; empty for what is none of ours."""
+        return self._pack_id(found) or ""
 
     def _payment(self, found: Transaction) -> Payment:
         about = {"receipt": found.transactionId, "product": found.productId}

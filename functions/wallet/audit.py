@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from functions import clock
 from functions.wallet import audit_payouts, audit_receipts, chain
-from functions.wallet.audit_receipts import Records
+from functions.wallet.audit_receipts import Records, Voids
 from functions.wallet.chain import Difference, Link
 from functions.wallet.ledger import Ledger, Receipt
 from functions.wallet.model import (
@@ -70,7 +70,8 @@ class Proof(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """What an audit found; no differences means that every coin is proved.
 
-    ``receipts_compared`` purchases were compared with what their providers know.
+    ``receipts_compared`` purchases were compared with what their providers know, and ``voids_compared`` payments that a
+    provider gave back with what the ledger knows.
     """
 
     as_of: str
@@ -82,6 +83,7 @@ class Report(Struct, frozen=True):
     unsettled_oldest_ms: int
     differences: tuple[Difference, ...]
     receipts_compared: int = 0
+    voids_compared: int = 0
 
 
 class _Gathered:
@@ -109,6 +111,7 @@ def audit(
     as_of_ms: int | None = None,
     segments: int = SEGMENTS,
     records: Mapping[str, Records] | None = None,
+    voids: Mapping[str, Voids] | None = None,
     rng: random.Random | None = None,
 ) -> Report:
     """Verify the whole ledger as of a time.
@@ -122,6 +125,8 @@ def audit(
         How many parts of the table are read at once. Memory: about 0.5 GB a million transfers.
     records : Mapping[str, Records] | None
         Providers that are asked about a sample of purchases.
+    voids : Mapping[str, Voids] | None
+        Providers that are asked what they gave back.
     """
     as_of = clock.now_ms() - YOUNG_MS if as_of_ms is None else as_of_ms
     found = _gather(book, segments)
@@ -139,8 +144,16 @@ def audit(
     cut = {account: [each for each in links if each.at <= as_of] for account, links in found.chains.items()}
     differences += _receipts(book, found)
     differences += audit_payouts.check(book.payout, found.chains, found.payouts)
-    links = ((account, each) for account, all_of_it in cut.items() for each in all_of_it)
-    compared, more = audit_receipts.check(records or {}, links, rng or random.Random())
+    links = [(account, each) for account, all_of_it in cut.items() for each in all_of_it]
+    refunded = {
+        (each.details.provider, each.details.receipt)
+        for all_of_it in found.chains.values()
+        for each in all_of_it
+        if isinstance(each.details, RefundDetails)
+    }
+    compared, more = audit_receipts.check(records or {}, links, refunded, rng or random.Random())
+    differences += more
+    voids_compared, more = audit_receipts.check_voids(voids or {}, links, refunded)
     differences += more
     settled, more = _settlements(book, found, cut, as_of)
     differences += more
@@ -152,6 +165,7 @@ def audit(
         transfers=sum(len(links) for links in cut.values()),
         receipts=len(found.receipts),
         receipts_compared=compared,
+        voids_compared=voids_compared,
         payouts=len(found.payouts),
         proof=proof,
         unsettled_oldest_ms=oldest_ms,
@@ -335,7 +349,8 @@ def main() -> int:
     """Audit the ledger that ``LEDGER_TABLE`` names; 1 on any difference."""
     from functions.wallet.table import StoredLedger
 
-    report = audit(StoredLedger(), records=audit_receipts.configured())
+    records, voids = audit_receipts.configured()
+    report = audit(StoredLedger(), records=records, voids=voids)
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     return 1 if report.differences else 0
 

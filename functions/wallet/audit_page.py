@@ -46,6 +46,7 @@ def page(report: Report, seconds: float, more: int) -> str:
             ("transfers", report.transfers),
             ("receipts", report.receipts),
             ("purchases compared with their providers", report.receipts_compared),
+            ("refunds of providers compared with the ledger", report.voids_compared),
             ("payouts", report.payouts),
             ("oldest gift that waits for settlement (ms)", report.unsettled_oldest_ms),
         ]

@@ -1,35 +1,40 @@
 """Receipts against what their providers know: a sample a day of the purchases that minted coins.
 
 Each comparison is a call to the provider, so not all are made each day: over the days every purchase has the same
-chance. Stripe alone can be asked here; App Store and Google Play were asked when the receipt came, and their later word
-comes by webhook.
+chance. Stripe and App Store are asked by the receipt's id. Of a purchase on Google Play the ledger keeps no token, only
+its hash, so there the question is the other way round: of all whose money Google gave back within its 30 days, does the
+ledger know?
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import Struct
 
-from functions import aws, observe, settings
+from functions import aws, clock, observe, settings
 from functions.wallet.chain import Difference, Link
 from functions.wallet.model import PurchaseDetails
 
 # At some hundred milliseconds each they stay within a minute or two of the audit's fifteen.
 SAMPLE_MAX: Final = 200
 TIMEOUT_S: Final = 6.0
+SILENT_MAX: Final = 3
+TOLD_WITHIN_MS: Final = 2 * 24 * 3600 * 1000
 
 
 class Recorded(Struct, frozen=True):
-    """What a provider knows of a payment."""
+    """What a provider knows of a payment; ``usd_cents`` is None in another currency, whose prices are not ours."""
 
     paid: bool
-    usd_cents: int
+    usd_cents: int | None
     account: str
     pack: str
+    refunded_ms: int | None = None
 
 
 class UnansweredError(Exception):
@@ -41,6 +46,14 @@ class Records(Protocol):
 
     def find(self, receipt: str) -> Recorded | None:
         """What is known of a receipt, None for nothing at all; raises `UnansweredError`."""
+        ...
+
+
+class Voids(Protocol):
+    """A provider's list of payments that it gave back."""
+
+    def voided(self) -> dict[str, int]:
+        """Receipts whose money went back lately, and when (ms); raises `UnansweredError`."""
         ...
 
 
@@ -87,19 +100,35 @@ class StripeRecords:
         return Recorded(intent.status == "succeeded", cents, told.get("account", ""), told.get("pack", ""))
 
 
-def configured() -> dict[str, Records]:
-    """The providers of this deployment that can be asked."""
+def configured() -> tuple[dict[str, Records], dict[str, Voids]]:
+    """The providers of this deployment that can be asked: of a receipt, and of what they gave back."""
+    records: dict[str, Records] = {}
+    voids: dict[str, Voids] = {}
     arn = settings.optional("STRIPE_SECRET_ARN", "")
-    if not arn:
-        return {}
-    secret: Any = aws.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
-    return {"stripe": StripeRecords(str(secret))}
+    if arn:
+        secret: Any = aws.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+        records["stripe"] = StripeRecords(str(secret))
+    if settings.optional("APPLE_SECRET_ARN", "") or settings.optional("GOOGLE_SECRET_ARN", ""):
+        # Their libraries take half a second to import: only where there is such a provider.
+        from functions.wallet import audit_stores
+
+        records |= audit_stores.records()
+        voids |= audit_stores.voids()
+    return records, voids
 
 
 def check(
-    records: Mapping[str, Records], chains: Iterable[tuple[str, Link]], rng: random.Random, sample_max: int = SAMPLE_MAX
+    records: Mapping[str, Records],
+    chains: Iterable[tuple[str, Link]],
+    refunded: Set[tuple[str, str]],
+    rng: random.Random,
+    sample_max: int = SAMPLE_MAX,
 ) -> tuple[int, list[Difference]]:
-    """Compare up to ``sample_max`` purchases, drawn at random, with their providers' records; says how many."""
+    """Compare up to ``sample_max`` purchases, drawn at random, with their providers' records; says how many.
+
+    ``refunded`` are the receipts (provider, id) of which the ledger knows that money went back. A provider that was
+    silent `SILENT_MAX` times is asked no more, so that one which is away does not use up the audit's time.
+    """
     purchases = [
         (account, each)
         for account, each in chains
@@ -107,17 +136,53 @@ def check(
     ]
     wrong: list[Difference] = []
     compared = 0
+    silent: Counter[str] = Counter()
     for account, each in rng.sample(purchases, min(sample_max, len(purchases))):
         details = each.details
         assert isinstance(details, PurchaseDetails)
+        if silent[details.provider] >= SILENT_MAX:
+            continue
         try:
             known = records[details.provider].find(details.receipt)
         except UnansweredError as error:
             observe.logger.warning("receipt not compared", provider=details.provider, why=str(error))
+            silent[details.provider] += 1
             continue
         compared += 1
         wrong += _compared(account, each.id, details, known)
+        if known is not None and known.refunded_ms is not None:
+            wrong += _refunded(account, each.id, details, known.refunded_ms, refunded)
     return compared, wrong
+
+
+def check_voids(
+    voids: Mapping[str, Voids], chains: Iterable[tuple[str, Link]], refunded: Set[tuple[str, str]]
+) -> tuple[int, list[Difference]]:
+    """Whether the ledger knows of each payment that a provider gave back; says how many of its purchases these are."""
+    back: dict[tuple[str, str], int] = {}
+    for provider, each in voids.items():
+        try:
+            back.update({(provider, receipt): at for receipt, at in each.voided().items()})
+        except UnansweredError as error:
+            observe.logger.warning("refunds not compared", provider=provider, why=str(error))
+    wrong: list[Difference] = []
+    compared = 0
+    for account, each in chains if back else ():
+        details = each.details
+        if isinstance(details, PurchaseDetails) and (details.provider, details.receipt) in back:
+            compared += 1
+            wrong += _refunded(account, each.id, details, back[details.provider, details.receipt], refunded)
+    return compared, wrong
+
+
+def _refunded(
+    account: str, transfer: str, details: PurchaseDetails, at_ms: int, refunded: Set[tuple[str, str]]
+) -> list[Difference]:
+    # Its webhook may still be on the way, and providers repeat one that failed for a day and longer.
+    if (details.provider, details.receipt) in refunded or at_ms > clock.now_ms() - TOLD_WITHIN_MS:
+        return []
+    text = f"{details.provider} gave the money back at {clock.rfc3339(at_ms)}; its coins were never taken back"
+    return [Difference("refund_missing", account, transfer, text)]
 
 
 def _compared(account: str, transfer: str, details: PurchaseDetails, known: Recorded | None) -> list[Difference]:
@@ -127,10 +192,12 @@ def _compared(account: str, transfer: str, details: PurchaseDetails, known: Reco
     if not known.paid:
         return [Difference("receipt_unpaid", account, transfer, f"{details.provider} says it was not paid")]
     # Tax comes on top of what a pack costs, so more may have been paid and never less.
-    if (known.account, known.pack) != (account, details.pack) or known.usd_cents < details.usd_cents:
+    too_little = known.usd_cents is not None and known.usd_cents < details.usd_cents
+    if (known.account, known.pack) != (account, details.pack) or too_little:
+        paid = "another currency" if known.usd_cents is None else f"{known.usd_cents} cents"
         text = (
             f"minted {details.pack} ({details.usd_cents} cents); {details.provider} has {known.pack} "
-            f"({known.usd_cents} cents) of {known.account}"
+            f"({paid}) of {known.account}"
         )
         return [Difference("receipt_differs", account, transfer, text)]
     return []

@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 from typing import Annotated, Any, Final, Literal, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 import requests
@@ -18,7 +18,7 @@ from google.auth import exceptions
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import id_token, service_account
 from jwt.exceptions import PyJWTError
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from functions import observe
 from functions.wallet import catalogue, refunds
@@ -104,6 +104,20 @@ class _OneTime(Struct, frozen=True, rename="camel"):
 class _Voided(Struct, frozen=True, rename="camel"):
     purchase_token: str
     product_type: int = ONE_TIME
+
+
+class _Void(Struct, frozen=True, rename="camel"):
+    purchase_token: str
+    voided_time_millis: Annotated[str, Meta(pattern="^[0-9]{1,15}$")]
+
+
+class _Following(Struct, frozen=True, rename="camel"):
+    next_page_token: str = ""
+
+
+class _VoidedPage(Struct, frozen=True, rename="camel"):
+    voided: list[_Void] = field(default_factory=list[_Void], name="voidedPurchases")
+    token_pagination: _Following = _Following()
 
 
 class _Notification(Struct, frozen=True, rename="camel"):
@@ -211,22 +225,51 @@ class GooglePlayProvider(Provider):
         except ValueError:
             raise failed(self.name, "read a purchase", "malformed answer") from None
 
+    def voided(self, since_ms: int, pages_max: int) -> dict[str, int]:
+        """Receipts whose money went back since ``since_ms`` (at most 30 days ago), and when (ms).
+
+        https://developers.google.com/android-publisher/api-ref/rest/v3/purchases.voidedpurchases/list, at most
+        ``pages_max`` pages of a thousand; raises ``unavailable`` when Google does not tell.
+        """
+        package = quote(self._settings.package_name, safe="")
+        first = f"/androidpublisher/v3/applications/{package}/purchases/voidedpurchases"
+        found: dict[str, int] = {}
+        following = ""
+        for _ in range(pages_max):
+            told = {"startTime": str(since_ms), "maxResults": "1000", **({"token": following} if following else {})}
+            answer = self._send("GET", f"{first}?{urlencode(told)}")
+            if not answer.ok:
+                raise failed(self.name, "list voided purchases", answer.status_code)
+            try:
+                page = msgspec.json.decode(answer.content, type=_VoidedPage)
+            except ValueError:
+                raise failed(self.name, "list voided purchases", "malformed answer") from None
+            found.update((receipt_id(each.purchase_token), int(each.voided_time_millis)) for each in page.voided)
+            following = page.token_pagination.next_page_token
+            if not following:
+                break
+        return found
+
     def _call(self, method: str, path: str) -> bytes:
-        make: Any = AuthorizedSession
-        try:
-            with make(self._credentials, refresh_timeout=TIMEOUT_S, auth_request=_Transport()) as session:
-                answer: requests.Response = session.request(
-                    method, self._settings.api_url + path, timeout=TIMEOUT_S, max_allowed_time=2 * TIMEOUT_S
-                )
-        except (exceptions.GoogleAuthError, requests.RequestException, TypeError) as error:
-            # TypeError: what google-auth makes of a token endpoint that answers 200 with a page instead of JSON.
-            raise failed(self.name, method, type(error).__name__) from None
+        answer = self._send(method, path)
         if answer.status_code in (400, 404, 410):
             # No such token, not of this product, or too long ago.
             raise refused(self.name, "forged", status=answer.status_code)
         if not answer.ok:
             raise failed(self.name, method, answer.status_code)
         return answer.content
+
+    def _send(self, method: str, path: str) -> requests.Response:
+        make: Any = AuthorizedSession
+        try:
+            with make(self._credentials, refresh_timeout=TIMEOUT_S, auth_request=_Transport()) as session:
+                answer: requests.Response = session.request(
+                    method, self._settings.api_url + path, timeout=TIMEOUT_S, max_allowed_time=2 * TIMEOUT_S
+                )
+                return answer
+        except (exceptions.GoogleAuthError, requests.RequestException, TypeError) as error:
+            # TypeError: what google-auth makes of a token endpoint that answers 200 with a page instead of JSON.
+            raise failed(self.name, method, type(error).__name__) from None
 
     def _path(self, product: str, token: str) -> str:
         parts = (self._settings.package_name, product, token)

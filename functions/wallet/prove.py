@@ -38,7 +38,8 @@ class Kept(Struct, frozen=True):
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 -- a schedule says nothing
     """Audit the ledger, keep and count what was found; what it returns is for whoever starts it by hand."""
     started = time.monotonic()
-    whole = audit(StoredLedger(), segments=SEGMENTS, records=audit_receipts.configured())
+    records, voids = audit_receipts.configured()
+    whole = audit(StoredLedger(), segments=SEGMENTS, records=records, voids=voids)
     seconds = round(time.monotonic() - started, 3)
     found = len(whole.differences)
     shown = msgspec.structs.replace(whole, differences=whole.differences[:SHOWN_MAX])

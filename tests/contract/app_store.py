@@ -43,13 +43,14 @@ class Chain:
 
 
 class AppStore(ProviderServer):
-    """One app in one environment; ``consumption`` holds what it was told."""
+    """One app in one environment; ``consumption`` holds what it was told, ``known`` its transactions by id, signed."""
 
     def __init__(self, environment: str = "Sandbox") -> None:
         super().__init__()
         self.chain = Chain()
         self.environment = environment
         self.consumption: dict[str, Any] = {}
+        self.known: dict[str, str] = {}
         pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         self.api_key = ec.generate_private_key(ec.SECP256R1()).private_bytes(*pem).decode()
 
@@ -97,8 +98,13 @@ class AppStore(ProviderServer):
         return self.chain.sign({**content, "signedDate": signed_at})
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: Any) -> tuple[int, Any]:
-        assert method == "PUT"
         assert headers["authorization"].startswith("Bearer ")
+        if method == "GET":
+            signed = self.known.get(path.removeprefix("/inApps/v1/transactions/"))
+            if signed is None:
+                return 404, {"errorCode": 4040010, "errorMessage": "Transaction id not found."}
+            return 200, {"signedTransactionInfo": signed}
+        assert method == "PUT"
         self.consumption[path.rpartition("/")[2]] = body
         return 202, None
 

@@ -7,6 +7,7 @@ import datetime
 import json
 import time
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import jwt
 from cryptography import x509
@@ -22,12 +23,14 @@ EMAIL = "push@example.iam.gserviceaccount.com"
 
 
 class GooglePlay(ProviderServer):
-    """One app; ``purchases`` by (product, token), as the API tells them."""
+    """One app; ``purchases`` by (product, token), as the API tells them; ``voided`` tokens and times, a ``page`` each."""
 
     def __init__(self) -> None:
         super().__init__()
         self.key = rsa.generate_private_key(65537, 2048)
         self.purchases: dict[tuple[str, str], dict[str, Any]] = {}
+        self.voided: list[tuple[str, int]] = []
+        self.page = 1000
 
     def secret(self, **changes: Any) -> dict[str, Any]:
         """What an operator would put into Secrets Manager."""
@@ -71,6 +74,8 @@ class GooglePlay(ProviderServer):
         if path == "/certs":
             return 200, {"k1": self._certificate()}
         assert headers["authorization"] == "Bearer access"
+        if path.startswith(f"/androidpublisher/v3/applications/{PACKAGE}/purchases/voidedpurchases?"):
+            return 200, self._voided(dict(parse_qsl(urlsplit(path).query)))
         place = path.removeprefix(f"/androidpublisher/v3/applications/{PACKAGE}/purchases/products/")
         product, _, token = place.partition("/tokens/")
         token, _, verb = token.partition(":")
@@ -84,6 +89,18 @@ class GooglePlay(ProviderServer):
             found["consumptionState"] = 1
             return 204, None
         return 200, found
+
+    def _voided(self, asked: dict[str, str]) -> dict[str, Any]:
+        since, first = int(asked["startTime"]), int(asked.get("token", "0"))
+        assert since > (time.time() - 30 * 24 * 3600) * 1000, "the API refuses to look further back"
+        found = [each for each in self.voided if each[1] >= since]
+        shown = found[first : first + self.page]
+        told = [{"purchaseToken": token, "voidedTimeMillis": str(at), "voidedReason": 1} for token, at in shown]
+        more = first + self.page < len(found)
+        return {
+            "voidedPurchases": told,
+            **({"tokenPagination": {"nextPageToken": str(first + self.page)}} if more else {}),
+        }
 
     def _pem(self) -> str:
         encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8

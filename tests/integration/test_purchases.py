@@ -122,16 +122,17 @@ def chain_is_whole(client: Client) -> None:
     assert held == {"coins": 0, "diamonds": 0}
 
 
-def test_the_template_gives_the_api_each_secret_and_the_right_to_read_it() -> None:
+def test_the_template_gives_api_and_audit_each_secret_and_the_right_to_read_it() -> None:
     named = providers.context({"apple": "", "stripe": ""})
     made = template.load({**template.LOCAL_CONTEXT, **named}).template["Resources"]
-    (api,) = [each for each in made.values() if each.get("Properties", {}).get("Handler") == "functions.api.app"]
-    variables = api["Properties"]["Environment"]["Variables"]
-    assert variables["APPLE_SECRET_ARN"] == named["apple_secret_arn"]
-    assert variables["STRIPE_SECRET_ARN"] == named["stripe_secret_arn"]
-    assert "GOOGLE_SECRET_ARN" not in variables
+    for handler in ("functions.api.app", "functions.wallet.prove.handle"):
+        (one,) = [each for each in made.values() if each.get("Properties", {}).get("Handler") == handler]
+        variables = one["Properties"]["Environment"]["Variables"]
+        assert variables["APPLE_SECRET_ARN"] == named["apple_secret_arn"]
+        assert variables["STRIPE_SECRET_ARN"] == named["stripe_secret_arn"]
+        assert "GOOGLE_SECRET_ARN" not in variables
     readers = [name for name, each in made.items() if named["apple_secret_arn"] in json.dumps(each)]
-    assert sorted(made[name]["Type"] for name in readers) == ["AWS::IAM::Policy", "AWS::Lambda::Function"]
+    assert sorted(made[name]["Type"] for name in readers) == ["AWS::IAM::Policy"] * 2 + ["AWS::Lambda::Function"] * 2
 
 
 def test_every_provider_is_offered(town: Town) -> None:
