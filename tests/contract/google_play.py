@@ -23,7 +23,7 @@ EMAIL = "push@example.iam.gserviceaccount.com"
 
 
 class GooglePlay(ProviderServer):
-    """One app; ``purchases`` by (product, token), as the API tells them; ``voided`` tokens and times, a ``page`` each."""
+    """One app; ``purchases`` by (product, token), as the API tells them; ``voided`` ones and when."""
 
     def __init__(self) -> None:
         super().__init__()
