@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.accounts import data_routes, notices, pictures, standing_views, trail
+from functions.accounts import data_routes, notice_choice, notices, pictures, standing_views, trail
 from functions.accounts import report_routes as reports
 from functions.accounts import views as accounts
 from functions.parse import Page
@@ -98,6 +98,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "PATCH /me": Operation(accounts.OwnAccount, body=accounts.AccountChange, refusals=("invalid_request", "too_large")),
     "GET /me/notifications": Operation(notices.Notices, query=Page, refusals=("invalid_request",)),
     "PUT /me/notifications": Operation(status=204, body=notices.NoticesRead, refusals=("invalid_request", "too_large")),
+    "GET /me/notifications/preferences": Operation(notice_choice.Preferences),
+    "PUT /me/notifications/preferences": Operation(
+        notice_choice.Preferences, body=notice_choice.Preferences, refusals=("invalid_request", "too_large")
+    ),
     "GET /me/eligibility": Operation(
         accounts.Eligibility, query=accounts.EligibilityQuery, refusals=("invalid_request",)
     ),

@@ -20,6 +20,7 @@ from functions import messages, observe
 from functions.accounts.data_routes import routes as data
 from functions.accounts.graph_routes import routes as graph
 from functions.accounts.moderator_routes import routes as moderators
+from functions.accounts.notice_routes import routes as notices
 from functions.accounts.operator_routes import routes as operators
 from functions.accounts.picture_routes import routes as pictures
 from functions.accounts.report_routes import routes as reports
@@ -183,6 +184,7 @@ _BLUEPRINTS: Final = (
     moderators,
     operators,
     reports,
+    notices,
     standing,
     streams,
     sharing,

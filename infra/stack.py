@@ -18,6 +18,7 @@ from infra.alarms import Alarms, functions_of
 from infra.api import Api
 from infra.audit import Audit
 from infra.handler import House
+from infra.notices import Notices
 from infra.payouts import Payouts
 from infra.relay import Relay
 from infra.rooms import Rooms
@@ -54,6 +55,7 @@ class OnairStack(cdk.Stack):
             signing=signing,
         )
         self.streams.watch(self.rooms, self.accounts)
+        self.notices = Notices(self, "Notices", house=house, accounts=self.accounts, streams=self.streams)
         self.accounts.watch(self.streams, self.rooms)
         self.web = Web(self, "Web", house=house)
         self.account_work = AccountWork(
@@ -120,6 +122,7 @@ class OnairStack(cdk.Stack):
                 "Media": self.streams.media,
                 "Payouts": self.payouts.waiting,
                 "Work": self.account_work.queue,
+                "Notices": self.notices.queue,
             }
         )
         self.alarms.watch_ring(self.rooms.ring)
@@ -154,6 +157,7 @@ class OnairStack(cdk.Stack):
             "UserPoolClientId": self.accounts.client.user_pool_client_id,
             "MediaBucket": self.relay.bucket.bucket_name,
             "WorkQueueUrl": self.account_work.queue.queue.queue_url,
+            "NoticesQueueUrl": self.notices.queue.queue.queue_url,
             "PicturesBucket": self.account_work.bucket.bucket_name,
             "PageBucket": self.web.bucket.bucket_name,
             "DistributionDomain": self.web.distribution.distribution_domain_name,

@@ -1,4 +1,5 @@
-"""Lambda on the Accounts table's stream: keeps ``followers_counted``, the number of followers that count.
+"""Lambda on the Accounts table's stream: keeps ``followers_counted``, the number of followers that count, and tells
+who is followed.
 
 Whether a follow counts depends on the follower's age and standing, which change without the follow. So each follow
 that counts has an item of its own (`CountedItem`), and its count moves in one transaction with it: whatever is
@@ -17,7 +18,7 @@ from pynamodb.attributes import NumberAttribute
 from pynamodb.transactions import TransactWrite
 
 from functions import clock, observe, storage, transaction
-from functions.accounts import due, model, table
+from functions.accounts import due, model, notices, table
 from functions.accounts.due import Due
 from functions.accounts.follows import FollowItem
 from functions.accounts.model import Account
@@ -131,10 +132,16 @@ def _write(changes: Sequence[Change]) -> bool:
 @observe.tracer.capture_lambda_handler(capture_response=False)
 def handle(event: dict[str, Any], _context: Any) -> dict[str, int]:
     """Follows that came or went."""
-    pairs: list[Pair] = []
+    pairs, new = list[Pair](), list[Pair]()
     for record in event["Records"]:
         keys = record["dynamodb"]["Keys"]
         pk, sk = str(keys["pk"]["S"]), str(keys["sk"]["S"])
         if sk.startswith(FOLLOWER_PREFIX):
             pairs.append(Pair(pk.removeprefix("account#"), sk.removeprefix(FOLLOWER_PREFIX)))
-    return {"changed": count(pairs)}
+            if record["eventName"] == "INSERT":
+                new.append(pairs[-1])
+    changed = count(pairs)
+    # After the counts, which eligibility waits for.
+    for pair in new:
+        notices.tell_follow(pair.followed, pair.follower)
+    return {"changed": changed}

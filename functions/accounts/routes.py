@@ -1,4 +1,4 @@
-"""HTTPS routes of one's own account: sign-up, profile, notices, eligibility. Others': graph_routes.py."""
+"""HTTPS routes of one's own account: sign-up, profile, eligibility. Others': graph_routes.py."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from pynamodb.expressions.update import Action
 
 from functions import clock, ids, messages, parse
 from functions.accounts import eligibility as going_live
-from functions.accounts import markets, model, notices, pool, rates, table, views
+from functions.accounts import markets, model, pool, rates, table, views
 from functions.accounts.model import Account, Devices
 from functions.accounts.table import ProfileItem
 from functions.errors import OnairError
-from functions.parse import Page
 from functions.security import cognito
 
 routes = Blueprint(__name__)
@@ -127,24 +126,6 @@ def change_me() -> views.OwnAccount:
     if given.private is not UNSET:
         actions.append(ProfileItem.private.set(given.private))
     return views.own(table.change(me.account, actions) if actions else table.required(me.account))
-
-
-@routes.route("/me/notifications", methods=["GET"], authorizer=cognito)
-def list_notices() -> notices.Notices:
-    """Who named or answered one, newest first."""
-    request = routes.current_request
-    me = parse.identity(request)
-    page = parse.query(request, Page)
-    place = parse.cursor(page.cursor, parts=1)
-    items, after = notices.listed(me.account, place[0] if place else None, page.limit)
-    return notices.Notices(items, parse.make_cursor(after) if after is not None else UNSET)
-
-
-@routes.route("/me/notifications", methods=["PUT"], authorizer=cognito)
-def read_notices() -> None:
-    """Mark notices as read, up to one of them."""
-    request = routes.current_request
-    notices.mark_read(parse.identity(request).account, parse.body(request, notices.NoticesRead).until)
 
 
 @routes.route("/me/eligibility", methods=["GET"], authorizer=cognito)

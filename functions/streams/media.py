@@ -12,14 +12,15 @@ from aws_lambda_powertools.utilities.batch import (
 
 from functions import observe
 from functions.rooms import table as rooms
-from functions.streams import model, table
+from functions.streams import announce, model, table
 from functions.streams.model import MediaReport
 
 
 def take(report: MediaReport) -> bool:
     """Store a report and tell the room, unless the stream knows better; True when it was taken.
 
-    A report that comes again, after a crash between the two steps, takes both again.
+    Media that flows for the first time is what followers are told of. A report that comes again, after a crash between
+    the steps, takes all of them again.
     """
     stream = table.read(report.stream)
     if stream is None or not model.is_newer(stream, report):
@@ -28,6 +29,10 @@ def take(report: MediaReport) -> bool:
         # Someone wrote between read and write (a new key, the end): the queue brings the report again.
         raise ChangedError(report.stream)
     rooms.set_media(report.stream, report.state)
+    if report.state == "flowing" and not stream.announced:
+        # Marked after: a crash between the two orders it again, which tells nobody twice.
+        announce.order(stream)
+        table.set_announced(stream.id)
     return True
 
 

@@ -91,6 +91,7 @@ class Stream(msgspec.Struct, frozen=True):
     media_seen_ms: int | None = None
     media_generation: int = 0
     flowed: bool = False
+    announced: bool = False
     preview: bool = False
     cover_url: str | None = None
     followers_at_start: int = 0

@@ -98,6 +98,8 @@ class StreamItem(storage.StoredItem):
     media_seen = NumberAttribute(null=True)
     media_generation = NumberAttribute(default=0)
     flowed = BooleanAttribute(default=False)
+    # Followers are being told that it is live.
+    announced = BooleanAttribute(default=False)
     preview = BooleanAttribute(default=False)
     stadium = BooleanAttribute(null=True)
     cover_url = UnicodeAttribute(null=True)
@@ -320,6 +322,15 @@ def set_media(stream: Stream, report: MediaReport) -> bool:
     return True
 
 
+def set_announced(stream_id: str) -> None:
+    """Followers are being told; for a stream that is gone nothing is left to say."""
+    try:
+        StreamItem(_pk(stream_id), STREAM).update([StreamItem.announced.set(True)], condition=StreamItem.state.exists())
+    except UpdateError as error:
+        if error.cause_response_code != REFUSED:
+            raise
+
+
 def list_feed(
     key: FeedKey, after: tuple[str, str] | None, limit: int, *, forward: bool = False
 ) -> list[tuple[str, str]]:
@@ -439,6 +450,7 @@ def stream_of(item: StreamItem) -> Stream:
         media_seen_ms=_integer(item.media_seen),
         media_generation=int(item.media_generation),
         flowed=bool(item.flowed),
+        announced=bool(item.announced),
         preview=bool(item.preview),
         cover_url=item.cover_url,
         followers_at_start=int(item.followers_at_start),

@@ -56,7 +56,8 @@ TOLD: dict[str, set[str]] = {
     "wallet.ring_unsettled": {*SETTLES, "PAYOUTS_QUEUE_URL"},
     "wallet.prove": {"LEDGER_TABLE", "AUDIT_BUCKET"},
     "wallet.pay_out": {"LEDGER_TABLE", "ACCOUNTS_TABLE", "SANDBOX_PURCHASES"},
-    "streams.media": {*RINGS, "STREAMS_TABLE"},
+    "streams.media": {*RINGS, "STREAMS_TABLE", "NOTICES_QUEUE_URL"},
+    "streams.announce": {"ACCOUNTS_TABLE", "STREAMS_TABLE", "NOTICES_QUEUE_URL"},
     "accounts.reconcile": {"ACCOUNTS_TABLE", "WORK_QUEUE_URL"},
     "accounts.work": {*RINGS, "ACCOUNTS_TABLE", "STREAMS_TABLE", "USER_POOL_ID", "WORK_QUEUE_URL"},
     "accounts.picture": {"ACCOUNTS_TABLE", "STREAMS_TABLE", "PICTURES_BUCKET", "WEB_URL"},
@@ -128,6 +129,7 @@ def test_function_may_touch_only_tables_and_queues_that_it_is_told_of(cloud: Clo
         ("wallet.settle", "WalletSettleQueue", 10),
         ("streams.media", "StreamsMediaQueue", 10),
         ("wallet.pay_out", "PayoutsPayoutsQueue", 2),
+        ("streams.announce", "NoticesNoticesQueue", 1),
     ],
 )
 def test_queue_starts_its_function_and_takes_back_what_failed(cloud: Cloud, name: str, queue: str, batch: int) -> None:

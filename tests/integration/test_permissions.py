@@ -182,6 +182,7 @@ def _exercise(onair: Onair) -> None:
     _own_data(onair)
     _relay_reports(onair, stream["id"])
     wait_until(lambda: viewer.call("GET", f"/streams/{stream['id']}")["media"] == "flowing", "the relay's report")
+    wait_until(lambda: _seen(onair, "announce", "BatchWriteItem"), "followers to be told")
     for path in ("/feed/for-you", "/feed/following", "/feed/upcoming", "/wallet/statement", "/me"):
         viewer.call("GET", path)
     viewer.call("GET", f"/streams/{stream['id']}/frames")

@@ -280,6 +280,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
             aws.client("sqs").create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})
             for name in ("Ring", "Work")
         )
+        notices = aws.client("sqs").create_queue(QueueName="Notices")
         for name, value in {
             "USER_POOL_ID": pool_id,
             "USER_POOL_CLIENT_ID": client_id,
@@ -288,6 +289,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
             "RING_QUEUE_URL": queue["QueueUrl"],
             "WEB_URL": "https://onair.example",
             "WORK_QUEUE_URL": work["QueueUrl"],
+            "NOTICES_QUEUE_URL": notices["QueueUrl"],
             "SIGNING_SECRET_ARN": secrets.create_secret(Name="signing", SecretString="s" * 64)["ARN"],
             "PLAYBACK_SECRET_ARN": secrets.create_secret(Name="playback", SecretString="p" * 64)["ARN"],
         }.items():
