@@ -21,6 +21,7 @@ from functions.rooms import messages
 FOLDER: Final = Path(__file__).resolve().parent
 VERSION: Final = "1"
 REFERENCE: Final = "#/components/schemas/{name}"
+_PAGE: Final = {"text/html": {"schema": {"type": "string"}}}
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -69,9 +70,15 @@ def _operation(path: str, entry: Any, row: Operation) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "Done" if row.answer is None else row.answer.__name__}
     if row.answer is not None:
         answer["content"] = _json(row.answer)
+    if row.csv:
+        answer["content"] = {**answer["content"], "text/csv": {"schema": {"type": "string"}}}
     if row.page:
-        answer = {"description": "A page", "content": {"text/html": {"schema": {"type": "string"}}}}
-    made["responses"] = {str(row.status): answer, **_refusals(entry, row)}
+        answer = {"description": "A page", "content": _PAGE}
+    refused = _refusals(entry, row)
+    if row.page:
+        # Whoever follows a link reads a page, also when it leads nowhere; only what is not ours to show stays JSON.
+        refused = {status: {**one, "content": {**_PAGE, **one["content"]}} for status, one in refused.items()}
+    made["responses"] = {str(row.status): answer, **refused}
     if entry.authorizer is not None:
         made["security"] = [{"access_token": []}]
     else:

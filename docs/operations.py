@@ -29,7 +29,7 @@ class Operation:
     """One route: types of body, query and answer; its codes beyond those that every route may answer.
 
     ``page``: answers HTML, for people. ``optional_token``: open, and a token that is sent must be good.
-    ``repeatable``: takes ``Idempotency-Key``.
+    ``repeatable``: takes ``Idempotency-Key``. ``csv``: answers a table instead where it is asked for one.
     """
 
     answer: type | None = None
@@ -40,6 +40,7 @@ class Operation:
     optional_token: bool = False
     repeatable: bool = False
     page: bool = False
+    csv: bool = False
 
 
 WATCHING = ("unauthenticated", "suspended", "banned", "blocked", "age_restricted", "followers_only")
@@ -217,9 +218,6 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
         optional_token=True,
     ),
-    "GET /streams/{stream_id}/replay": Operation(
-        streams.ReplayRight, refusals=("not_found", "conflict", "unavailable", *WATCHING), optional_token=True
-    ),
     "GET /streams/{stream_id}/frames": Operation(
         FramesPage,
         query=rooms.FramesQuery,
@@ -269,7 +267,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /gifts": Operation(wallet.Gifts, query=wallet.GiftsQuery, refusals=("invalid_request",)),
     "GET /coin-packs": Operation(wallet.CoinPacks),
     "GET /wallet": Operation(purchases.WalletAnswer),
-    "GET /wallet/export": Operation(export.Export, query=export.ExportQuery, refusals=("invalid_request",)),
+    "GET /wallet/export": Operation(export.Export, query=export.ExportQuery, refusals=("invalid_request",), csv=True),
     "GET /wallet/months": Operation(boards.Months),
     "GET /wallet/days": Operation(boards.Days, query=boards.DaysQuery, refusals=("invalid_request",)),
     "GET /streams/{stream_id}/leaderboard": Operation(
