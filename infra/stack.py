@@ -78,8 +78,6 @@ class OnairStack(cdk.Stack):
             playback=playback,
             origin=origin,
         )
-        self.streams.record(self.relay.bucket)
-        self.streams.let_forget(self.account_work.work)
         self.api = Api(
             self,
             "Api",
@@ -95,7 +93,6 @@ class OnairStack(cdk.Stack):
             playback=playback,
         )
         self.payouts.let_ask(self.api.handler)
-        self.streams.let_forget(self.api.handler)
         self.audit = Audit(self, "Audit", house=house, wallet=self.wallet)
         self.audit.let_read(self.api.handler)
         # Both APIs write access logs through the account's one role, which must be set first.

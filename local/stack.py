@@ -203,8 +203,7 @@ class Stack:
         rest = RestGateway(self.declared.rest, self.runtime, keys)
         control = Control(actions, self.faults, self.clock)
         stages = (self.declared.rest.stage, self.declared.socket.stage)
-        secret = self.declared.relay_environment["PLAYBACK_SECRET"]
-        self._edge = Edge(self.addresses, rest, self.sockets, control, stages, secret)
+        self._edge = Edge(self.addresses, rest, self.sockets, control, stages)
         await self._edge.start(self.options.tls)
         self.triggers = Triggers(self.declared.sources, self.runtime, self.faults)
         self.triggers.start()

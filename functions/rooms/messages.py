@@ -248,11 +248,9 @@ class RemovedEvent(Event, frozen=True, tag="removed"):
 
 
 class SettingsEvent(Event, frozen=True, tag="settings"):
-    """The host changed the room's settings; or, with ``goals``, the stream's gift goals, which stand elsewhere
-    (``GET /streams/{stream_id}/goals``): whoever shows them reads them anew."""
+    """The host changed the room's settings."""
 
     settings: RoomSettings
-    goals: bool = False
 
 
 class MilestoneEvent(Event, frozen=True, tag="milestone"):

@@ -15,7 +15,7 @@ from functions.errors import OnairError
 from functions.parse import Identity, Page
 from functions.rooms import table as rooms
 from functions.security import cognito
-from functions.streams import feed, forgetting, life, model, shares, table, tickets, views
+from functions.streams import feed, life, model, shares, table, tickets, views
 from functions.streams.model import ENDED_BY_HOST, Stream, Summary, feed_key
 
 routes = Blueprint(__name__)
@@ -148,12 +148,8 @@ def change_stream(stream_id: str) -> views.StreamView:
 
 @routes.route("/streams/{stream_id}", methods=["DELETE"], authorizer=cognito)
 def delete_stream(stream_id: str) -> None:
-    """Delete a stream that is not live, and with it its recording and its room."""
+    """Delete a stream that is not live."""
     stream = _own(stream_id, parse.identity(routes.current_request))
-    if not model.deletable(stream):
-        raise OnairError("conflict", "End this broadcast before you delete it.")
-    if stream.started_ms is not None:
-        forgetting.order(stream.id)
     table.delete(stream.id)
 
 
@@ -196,12 +192,6 @@ def create_ticket(stream_id: str) -> views.Ticket:
     if asked.via is not None and identity is not None:
         shares.arrive(asked.via, stream_id, identity.account)
     return ticket
-
-
-@routes.route("/streams/{stream_id}/replay", methods=["GET"])
-def read_replay(stream_id: str) -> views.ReplayRight:
-    """The right to play the recording; open where the broadcast was for everyone and its replay is public."""
-    return tickets.issue_replay(stream_id, parse.optional_identity(routes.current_request))
 
 
 @routes.route("/feed/for-you", methods=["GET"], authorizer=cognito)

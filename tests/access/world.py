@@ -13,7 +13,7 @@ from typing import Any, Final
 from moto.cognitoidp.models import CognitoIdpUserPool, cognitoidp_backends
 from moto.dynamodb.models import dynamodb_backends
 
-from functions import aws
+from functions import aws, clock
 from local import deployment, ports, tables, template
 from local.client import Client
 from local.stack import Options, Stack
@@ -67,6 +67,10 @@ class World:
                 self.sockets[role] = self.onair.socket(self.clients[role], live)
                 self.sockets[role].join()
         self.stack._in_loop(self.stack.triggers.stop())
+        self.keep()
+
+    def keep(self) -> None:
+        """What is stored now is what `restore` goes back to."""
         self._kept = self._saved()
 
     def _people(self) -> None:
@@ -125,7 +129,7 @@ class World:
 
     def _records(self, host: Client, live: str) -> None:
         operator, struck = self.clients["operator"], self.onair.account("once_struck")
-        tomorrow = {"title": "Tomorrow", "topics": [], "devices": DEVICES, "scheduled_for": self._in_hours(24)}
+        tomorrow = {"title": "Tomorrow", "topics": [], "devices": DEVICES, "scheduled_for": self.in_hours(24)}
         self.things["planned"] = host.call("POST", "/streams", tomorrow)["id"]
         self.things["ready"] = host.call("POST", "/streams", {"title": "Soon", "topics": [], "devices": DEVICES})["id"]
         link: str = host.call("POST", f"/streams/{live}/share", {"channel": "link"})["url"]
@@ -136,7 +140,7 @@ class World:
         entry = operator.call("POST", "/operator/accounts/once_struck/strikes", strike)["id"]
         struck.call("POST", "/me/standing/appeals", {"entry_id": entry, "text": "That was not me."})
         self.things["appeal_id"] = operator.call("GET", "/operator/appeals")["items"][0]["id"]
-        ends = {"standing": "suspended", "reason": "to be looked at", "until": self._in_hours(48)}
+        ends = {"standing": "suspended", "reason": "to be looked at", "until": self.in_hours(48)}
         operator.call("PUT", f"/operator/accounts/{handle('suspended')}/standing", ends)
         # Who is suspended is signed out everywhere, and may sign in again to read why and to appeal.
         suspended = self.clients["suspended"]
@@ -152,9 +156,8 @@ class World:
         self.things["shy"] = "someone_shy"
         self.things["circle"] = self.onair.broadcast(shy, audience="followers")["id"]
 
-    def _in_hours(self, hours: int) -> str:
-        from functions import clock
-
+    def in_hours(self, hours: int) -> str:
+        """A time ahead, as routes take it."""
         return clock.rfc3339(clock.now_ms() + hours * 3_600_000)
 
     def restore(self) -> None:

@@ -70,7 +70,6 @@ BY_THE_SERVICE: Final = {
 UNUSED_HERE: Final = {
     ("accounts.picture", "s3:DeleteObject", "images/*"): "a newer upload was done while this one was made",
     ("accounts.work", "sqs:SendMessage", "AccountWorkWorkQueue"): "an erasure that takes longer than one run",
-    ("streams.media", "sqs:SendMessage", "StreamsMediaQueue"): "a recording or a room too large for one run",
     ("accounts.reconcile", "sqs:SendMessage", "AccountWorkWorkQueue"): "an erasure whose message was lost",
     ("api.app", "s3:PutObject", "uploads/*"): "whoever holds a signed form uses this right, not the API",
     ("accounts.reconcile", "dynamodb:PutItem", "Accounts"): "more accounts than one run has time for",
@@ -134,10 +133,6 @@ def _needed(onair: Onair, call: SeenCall) -> Right | None:
     if call.service == "secretsmanager":
         return Right(f"secretsmanager:{call.operation}", call.resource)
     if call.service == "s3":
-        if call.operation == "ListObjectsV2":
-            return Right("s3:ListBucket", f"arn:aws:s3:::{call.resource}")
-        if call.operation == "DeleteObjects":  # of one recording; which objects, the call's body says
-            return Right("s3:DeleteObject", f"arn:aws:s3:::{call.resource}/replay/*")
         return Right(f"s3:{call.operation}", f"arn:aws:s3:::{call.resource}")
     if call.service == "kms":
         return Right(f"kms:{call.operation}", call.resource)
@@ -205,7 +200,6 @@ def _exercise(onair: Onair) -> None:
     _operators(onair)
     host.call("POST", f"/streams/{stream['id']}/publish")
     host.call("POST", f"/streams/{stream['id']}/end")
-    _recording(onair, host, stream["id"])
     exercise_payouts(onair, host)
     devices = {"camera": True, "microphone": True}
     made = host.call("POST", "/streams", {"title": "Never", "topics": [], "devices": devices})
@@ -417,19 +411,6 @@ def _relay_reports(onair: Onair, stream_id: str) -> None:
         MessageGroupId=stream_id,
         MessageDeduplicationId=f"{stream_id}-flowing",
     )
-
-
-def _recording(onair: Onair, host: Any, stream_id: str) -> None:
-    """A recording whose relay died before it told that all is stored: the sweep has the replay made."""
-    bucket = onair.stack.declared.outputs["MediaBucket"]
-    for name in ("init-0123abcd-0.mp4", "001700000000-0123abcd-0-1700000000000-180000-0.m4s"):
-        aws.client("s3").put_object(Bucket=bucket, Key=f"replay/{stream_id}/{name}", Body=b"media")
-    onair.advance(91)
-    wait_until(lambda: host.call("GET", f"/streams/{stream_id}")["state"] == "replay", "the sweep", 20)
-    assert host.call("GET", f"/streams/{stream_id}/replay")["duration_s"] == 2.0
-    host.call("DELETE", f"/streams/{stream_id}")
-    wait_until(lambda: _seen(onair, "streams.media", "DeleteObjects"), "the recording to be deleted", 20)
-    wait_until(lambda: _seen(onair, "streams.media", "BatchWriteItem"), "the room to be deleted", 20)
 
 
 def _big_room(onair: Onair, stream_id: str) -> None:

@@ -276,9 +276,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         pool_id = cognito.create_user_pool(PoolName="onair")["UserPool"]["Id"]
         client_id = cognito.create_user_pool_client(UserPoolId=pool_id, ClientName="web")["UserPoolClient"]["ClientId"]
         cognito.create_group(UserPoolId=pool_id, GroupName="operators")
-        queue, work, told = (
+        queue, work = (
             aws.client("sqs").create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})
-            for name in ("Ring", "Work", "Media")
+            for name in ("Ring", "Work")
         )
         notices = aws.client("sqs").create_queue(QueueName="Notices")
         for name, value in {
@@ -290,7 +290,6 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
             "WEB_URL": "https://onair.example",
             "WORK_QUEUE_URL": work["QueueUrl"],
             "NOTICES_QUEUE_URL": notices["QueueUrl"],
-            "MEDIA_QUEUE_URL": told["QueueUrl"],
             "SIGNING_SECRET_ARN": secrets.create_secret(Name="signing", SecretString="s" * 64)["ARN"],
             "PLAYBACK_SECRET_ARN": secrets.create_secret(Name="playback", SecretString="p" * 64)["ARN"],
         }.items():
