@@ -194,6 +194,9 @@ class Leases:
             logger.warning("cannot look up the owner of %s: %s", stream_id, error)
             known = self._looked.get(stream_id)
             found = None if known is None else known[1]
+        if found is not None and found.task != self._settings.task and found.address == self._settings.address:
+            # A relay that was started again where another died: asking that one would be asking ourselves.
+            found = None
         self._remember(stream_id, found)
         return found
 

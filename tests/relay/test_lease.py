@@ -248,3 +248,14 @@ async def test_two_owners_never(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
     table.answers_lost = None
     await asyncio.gather(*(each.renew() for each in tasks))
     assert sum(each.leases.holds("show") for each in tasks) <= 1, f"seed {seed}"
+
+
+async def test_who_is_started_again_at_a_dead_task_s_address_does_not_ask_itself_for_the_stream() -> None:
+    table = Table()
+    before = Task(table, "one", address="http://same")
+    await before.leases.claim("show", 1)
+    again, other = Task(table, "two", address="http://same"), Task(table, "three")
+    assert await again.leases.owner("show", kept_s=0) is None
+    assert await again.leases.claim("show", 1) is not None
+    found = await other.leases.owner("show", kept_s=0)
+    assert found is not None and (found.task, found.fence) == ("two", 2)
