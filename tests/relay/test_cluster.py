@@ -194,7 +194,8 @@ def test_an_owner_that_wakes_up_after_it_lost_the_stream_stops(cluster: Cluster)
     owner.process.send_signal(signal.SIGCONT)
     # then it learns of the higher fence, holds nothing, and answers from the new owner
     until(lambda: owner.metric("leases") == 0, 10, "the task that lost it gives way")
-    assert owner.metric("leases_lost_total") == 1 and owner.metric("publishers") == 0
+    until(lambda: owner.metric("publishers") == 0, 10, "its publisher is let go")
+    assert owner.metric("leases_lost_total") == 1
     until(lambda: owner.live("show").status == 200, 5, "it pulls from the new owner")
     newest = _read(edge, "show").segments[-1]
     assert _read(owner, "show").segments[-1].init == newest.init

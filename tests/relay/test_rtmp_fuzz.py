@@ -60,7 +60,7 @@ class _Everyone:
 
     def gave_up(self, key: StreamKey) -> None: ...
 
-    def program(self, stream_id: str) -> Program:
+    def sink(self, stream_id: str) -> Program:
         return Program(stream_id, _SETTINGS, lambda _: None)
 
     async def arrived(self, publisher: Publisher) -> None:
