@@ -33,6 +33,9 @@ GUARD_MS: Final = 300
 # A ring does this many transactions and rings again for the rest, so that a batch of ten stays within the function's
 # time.
 ROUNDS_MAX: Final = 10
+RUNG_MAX: Final = 1_000
+# The slot in which this container rang for a creator last, and by which client: the queue has that ring.
+_rung: dict[tuple[str, str, str], tuple[Any, int]] = {}
 
 
 class Ring(Struct, frozen=True):
@@ -43,14 +46,25 @@ class Ring(Struct, frozen=True):
 
 
 def ring_settle(creator: str) -> None:
-    """Wake the settler for ``creator``: however many gifts come within a slot, they ring once."""
+    """Wake the settler for ``creator``: however many gifts come within a slot, they ring once.
+
+    What this container knows to be in the queue already is not sent to be dropped there: each sending is paid for.
+    """
     slot = clock.now_ms() // SLOT_MS
-    aws.client("sqs").send_message(
-        QueueUrl=settings.required("SETTLE_QUEUE_URL"),
+    queue_url, queues = settings.required("SETTLE_QUEUE_URL"), aws.client("sqs")
+    # By function too: where all run in one process, each still is a container of its own.
+    key = (settings.optional("AWS_LAMBDA_FUNCTION_NAME", ""), queue_url, creator)
+    if _rung.get(key) == (queues, slot):
+        return
+    queues.send_message(
+        QueueUrl=queue_url,
         MessageBody=msgspec.json.encode(Ring(creator, slot)).decode(),
         MessageGroupId=creator,
         MessageDeduplicationId=f"{creator}#{slot}",
     )
+    if len(_rung) >= RUNG_MAX:
+        _rung.clear()
+    _rung[key] = (queues, slot)
 
 
 def handle(event: dict[str, Any], context: Any) -> Any:

@@ -33,6 +33,7 @@ def ledger(client: https.Client, monkeypatch: pytest.MonkeyPatch) -> https.Clien
     """The API's client with a ledger table, a Settle queue and the sandbox switched on."""
     tables.create_ledger(aws.client("dynamodb"), "ledger")
     queue = aws.client("sqs").create_queue(QueueName="Settle.fifo", Attributes={"FifoQueue": "true"})
+    monkeypatch.setattr(settle, "_rung", {})  # another test's queue, at the same time of its clock
     monkeypatch.setenv("LEDGER_TABLE", "ledger")
     monkeypatch.setenv("SETTLE_QUEUE_URL", queue["QueueUrl"])
     monkeypatch.setenv("SANDBOX_PURCHASES", "true")
@@ -192,6 +193,39 @@ def test_a_ring_settles_its_creator_after_the_slots_end(ledger: https.Client) ->
     assert (host.diamonds, host.carried_milli) == (1, 500)
     settle.handle(batch(json.dumps(ring), json.dumps(ring)), None)
     assert StoredLedger().wallet("host-id") == host
+
+
+def test_a_run_rings_once_a_slot_and_again_in_the_next(ledger: https.Client) -> None:
+    buy(ledger)
+    ledger.clock.sleep_ms(SLOT_MS - clock.now_ms() % SLOT_MS)
+
+    def sent_by(*client_ids: str) -> int:
+        with observe.counting() as calls:
+            for each in client_ids:
+                give(each)
+        return [each.operation for each in calls].count("SendMessage")
+
+    assert sent_by("1", "2", "3") == 1
+    ledger.clock.sleep_ms(SLOT_MS)
+    assert sent_by("4", "5") == 1
+    now = clock.now_ms() // SLOT_MS
+    assert [int(each["slot"]) for each in rings()] == [now - 1, now]
+
+
+def test_a_ring_that_was_not_taken_is_rung_by_the_next_gift(ledger: https.Client) -> None:
+    buy(ledger)
+    lost: list[str] = []
+
+    def lose(**_: Any) -> None:
+        if not lost:
+            lost.append("ring")
+            raise ReadTimeoutError(endpoint_url="sqs")
+
+    aws.client("sqs").meta.events.register("before-call.sqs.SendMessage", lose)
+    give("1")
+    give("2")
+    assert lost == ["ring"]
+    assert len(rings()) == 1
 
 
 def test_a_broken_ring_fails_alone(ledger: https.Client) -> None:
