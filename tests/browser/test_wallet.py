@@ -47,6 +47,8 @@ def test_gifts_goals_and_the_board_from_both_sides(new_page: NewPage) -> None:
     expect(host.locator("onair-gift-board [data-goal=doughnut]")).to_contain_text("0 / 3")
     _close(host)
     expect(host.locator("onair-goal-button small")).to_have_text("0/3")
+    # Told by the room, not by the button's next look, which is half a minute away.
+    expect(viewer.locator("onair-goal-button small")).to_have_text("0/3", timeout=6_000)
 
     # Two taps send, the third by the large button; then the combo stands at three.
     viewer.locator("aside form button.gift").click()
@@ -89,6 +91,16 @@ def test_gifts_goals_and_the_board_from_both_sides(new_page: NewPage) -> None:
     _picture(viewer, "board")
     _close(viewer)
     expect(viewer.locator("onair-goal-button small")).to_have_text("✓")
+    # Their card shows what they ever received; a reading that fails can be asked for again.
+    viewer.route("**/accounts/*/gifts", lambda route: route.abort(), times=1)
+    viewer.locator("button.who").click()
+    gallery = viewer.locator("onair-gift-gallery")
+    expect(gallery.get_by_role("alert")).to_contain_text("could not be loaded")
+    _picture(viewer, "gallery-failed")
+    gallery.get_by_role("button", name="Try again").click()
+    expect(gallery.locator("[data-gift=doughnut]")).to_have_attribute("aria-label", "Doughnut, 3 times")
+    _picture(viewer, "gallery")
+    _close(viewer)
     host.locator("[data-sheet=board]").click()
     expect(host.locator("onair-gift-board ol li")).to_have_count(1)
     host.locator("onair-sheet[open] dialog").evaluate(

@@ -156,7 +156,11 @@ export class OnairGiftBoard extends LitElement {
     this.later = undefined;
   }
 
-  #line = ({ detail: { event } }) => event.type === "gift" && this.#soon();
+  #line = ({ detail: { event } }) => {
+    if (event.type === "gift") this.#soon();
+    // Whoever set the goals has them already.
+    if (event.type === "settings" && event.goals && this.room.me?.role !== "host") this.#load();
+  };
 
   #soon = () => {
     this.more = this.later !== undefined; // came too late for the reading that is due

@@ -8,7 +8,7 @@ import { short, t } from "./strings.js";
 
 /** Settlement takes a second or two; a burst of gifts is asked about once. */
 const REFRESH_MS = 2_500;
-/** A goal that the host sets meanwhile is no event of the room: it is noticed by then. */
+/** A room's event that was lost, or a settlement that took longer, is noticed by then. */
 const EVERY_MS = 30_000;
 
 export class OnairGoalButton extends LitElement {
@@ -78,7 +78,10 @@ export class OnairGoalButton extends LitElement {
 
   #told = ({ detail }) => (this.goals = detail);
 
-  #line = ({ detail: { event } }) => event.type === "gift" && this.#soon();
+  #line = ({ detail: { event } }) => {
+    if (event.type === "gift") this.#soon();
+    if (event.type === "settings" && event.goals) this.read();
+  };
 
   #soon = () => {
     this.more = this.later !== undefined; // came too late for the reading that is due

@@ -7,6 +7,7 @@ import { session } from "./session.js";
 import { avatar, sheet } from "./style.js";
 import { short, t } from "./strings.js";
 import { refused, toast } from "./toast.js";
+import "./gift_gallery.js";
 
 /** @fires followed - detail {following} */
 export class OnairHostCard extends LitElement {
@@ -154,6 +155,7 @@ export class OnairHostCard extends LitElement {
                   ${t(this.#standing)}
                 </button>`}
             ${this.#blocking()}`}
+      <onair-gift-gallery .handle=${account.handle}></onair-gift-gallery>
     `;
   }
 }
