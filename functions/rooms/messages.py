@@ -248,9 +248,11 @@ class RemovedEvent(Event, frozen=True, tag="removed"):
 
 
 class SettingsEvent(Event, frozen=True, tag="settings"):
-    """The host changed the room's settings."""
+    """The host changed the room's settings; or, with ``goals``, the stream's gift goals, which stand elsewhere
+    (``GET /streams/{stream_id}/goals``): whoever shows them reads them anew."""
 
     settings: RoomSettings
+    goals: bool = False
 
 
 class MilestoneEvent(Event, frozen=True, tag="milestone"):

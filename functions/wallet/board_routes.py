@@ -8,10 +8,14 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from pynamodb.exceptions import PynamoDBException
 
-from functions import clock, observe, parse, security
+from functions import clock, ids, observe, parse, security
 from functions.accounts import showing
 from functions.accounts import table as accounts
 from functions.errors import OnairError
+from functions.rooms import moderating
+from functions.rooms.messages import SettingsEvent
+from functions.rooms.ring import ring
+from functions.rooms.table import read_room
 from functions.streams import table as streams
 from functions.streams import tickets
 from functions.wallet import catalogue, tally
@@ -26,6 +30,8 @@ BOARD_LENGTH_MAX: Final = 100
 GOALS_MAX: Final = 5
 # Reading counts what a crashed settler left; more than this waits for the next reader.
 CATCH_UP_BATCHES: Final = 2
+# Somebody may moderate the room at the same moment.
+TELL_ATTEMPTS_MAX: Final = 3
 
 
 class BoardQuery(Struct, frozen=True):
@@ -173,6 +179,7 @@ def change_goals(stream_id: str) -> GoalsProgress:
         raise parse.refused("goals", "`goals` names a gift twice.")
     goals = [Goal(catalogue.gift(each.gift_id).id, each.count) for each in asked.goals]
     StoredBoards().set_goals(tally.stream_board(who.account, stream_id), goals)
+    _tell_room(stream_id)
     _caught_up(who.account)
     return _progress(who.account, stream_id)
 
@@ -215,6 +222,20 @@ def _watched(stream_id: str) -> str:
     tickets.admit(stream, parse.optional_identity(routes.current_request))
     _caught_up(stream.host.id)
     return stream.host.id
+
+
+def _tell_room(stream_id: str) -> None:
+    # With the settings that stand, on the condition that they still do: an event must not bring old ones back.
+    for _ in range(TELL_ATTEMPTS_MAX):
+        room = read_room(stream_id)
+        if room is None or not room.live:
+            return
+        event = SettingsEvent(id=ids.new(), at=clock.rfc3339(clock.now_ms()), settings=room.settings, goals=True)
+        if moderating.write_room(room, room, [event]):
+            ring(stream_id)
+            return
+    # The goals are set all the same; pages look again within half a minute.
+    observe.logger.warning("goals not told", stream=stream_id)
 
 
 def _caught_up(creator: str) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from functions import aws
-from functions.rooms.messages import GiftMessage, Sender
+from functions.rooms.messages import GiftMessage, RoomEvent, Sender, SettingsEvent
 from functions.rooms.model import RoomView
+from functions.rooms.stored import StoredRooms
 from functions.wallet import gift_transfer, settle
 from functions.wallet.giving import Giver
 from functions.wallet.table import StoredLedger
@@ -77,6 +79,22 @@ def test_goals_that_make_no_sense_are_refused(client: https.Client, goals: list[
     stream = client.live(host)
     assert client.call("PUT", f"/streams/{stream}/goals", {"goals": goals}, who=host).field == field
     assert client.call("GET", f"/streams/{stream}/goals").body["items"] == []
+
+
+def test_a_room_is_told_of_new_goals_with_the_settings_that_stand(client: https.Client) -> None:
+    host = client.host()
+    stream = client.live(host)
+    assert client.call("PATCH", f"/streams/{stream}/room", {"slow_mode_s": 7}, who=host).status == 200
+    for goals in ([{"gift_id": "rose", "count": 1}], []):
+        assert client.call("PUT", f"/streams/{stream}/goals", {"goals": goals}, who=host).status == 200
+    told = [msgspec.json.decode(each.body, type=RoomEvent) for each in StoredRooms().inbox(stream, 10)]
+    settings = [each for each in told if isinstance(each, SettingsEvent)]
+    assert sorted(each.goals for each in settings) == [False, True, True]
+    assert {each.settings.slow_mode_s for each in settings} == {7}
+    # A stream that is over has nobody to tell, and keeps its goals.
+    assert client.call("POST", f"/streams/{stream}/end", who=host).status == 200
+    assert client.call("PUT", f"/streams/{stream}/goals", {"goals": []}, who=host).status == 200
+    assert len(StoredRooms().inbox(stream, 10)) == len(told) + 1
 
 
 def test_only_the_host_sets_goals_and_an_export_names_a_month(client: https.Client) -> None:
