@@ -129,9 +129,14 @@ async def settled(origin: str, stream: str, wanted: int) -> list[int]:
         await asyncio.sleep(0.5)
     assert len(gifts) == wanted, f"{wanted} gifts were answered and {len(gifts)} are there"
     assert len(done) == wanted, f"{wanted - len(done)} gifts are not settled after {SETTLED_WITHIN_S} s"
+    return lags(items, done)
+
+
+def lags(items: list[dict[str, Any]], gifts: list[dict[str, Any]]) -> list[int]:
+    """From the time in each gift's entry to that in the settlement that names it (ms), shortest first."""
     at = {(each["pk"]["S"], each["sk"]["S"]): int(each["at"]["N"]) for each in items if "at" in each}
     creator = gifts[0]["credit"]["S"].partition("/")[2]
-    return sorted(at[f"wallet#{creator}", each["settlement"]["S"]] - int(each["at"]["N"]) for each in done)
+    return sorted(at[f"wallet#{creator}", each["settlement"]["S"]] - int(each["at"]["N"]) for each in gifts)
 
 
 def quantile(values: list[float] | list[int], part: float) -> float:
