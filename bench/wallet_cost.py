@@ -180,7 +180,7 @@ def main() -> int:
         print(f"| {service} | {costs[0][service]:.2f} | {costs[1][service]:.2f} |")
     print(f"| **all** | **{sum(costs[0].values()):.2f}** | **{sum(costs[1].values()):.2f}** |")
     if sums[1] > WRITES_MAX:
-        print(f"\nOver the limit by {sums[1] - WRITES_MAX:.2f}: docs/decisions/0322 says where it could be cut.")
+        print(f"\nOver the limit by {sums[1] - WRITES_MAX:.2f}: docs/decisions/0334 says where it could be cut.")
     return 0
 
 
