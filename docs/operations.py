@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.accounts import data_routes, notice_choice, notices, pictures, standing_views, trail
+from functions.accounts import data_routes, devices, notice_choice, notices, pictures, standing_views, trail
 from functions.accounts import report_routes as reports
 from functions.accounts import views as accounts
 from functions.parse import Page
@@ -103,6 +103,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "PUT /me/notifications/preferences": Operation(
         notice_choice.Preferences, body=notice_choice.Preferences, refusals=("invalid_request", "too_large")
     ),
+    "GET /me/devices": Operation(devices.DevicesView),
+    "PUT /me/devices/{device_id}": Operation(
+        status=204, body=devices.NewDevice, refusals=("invalid_request", "conflict", "too_large")
+    ),
+    "DELETE /me/devices/{device_id}": Operation(status=204, refusals=("conflict",)),
     "GET /me/eligibility": Operation(
         accounts.Eligibility, query=accounts.EligibilityQuery, refusals=("invalid_request",)
     ),

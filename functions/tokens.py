@@ -20,7 +20,8 @@ PLAYBACK_LIFETIME_S: Final = 4 * 3600
 
 
 @lru_cache(maxsize=8)
-def _secret(arn: str) -> str:
+def secret(arn: str) -> str:
+    """A secret's text."""
     # One call a container: a secret is read on first use and kept (rotation replaces containers by a deploy).
     answer: dict[str, Any] = aws.client("secretsmanager").get_secret_value(SecretId=arn)
     return str(answer["SecretString"])
@@ -28,7 +29,7 @@ def _secret(arn: str) -> str:
 
 def forget_secrets() -> None:
     """Drop cached secrets (local stack, when a stack is replaced)."""
-    _secret.cache_clear()
+    secret.cache_clear()
 
 
 def sign_ticket(claims: dict[str, Any]) -> tuple[str, int]:
@@ -37,12 +38,12 @@ def sign_ticket(claims: dict[str, Any]) -> tuple[str, int]:
 
     expires_s = clock.now_ms() // 1000 + TICKET_LIFETIME_S
     body = {**claims, "aud": "socket", "exp": expires_s}
-    return jwt.encode(body, _secret(settings.required("SIGNING_SECRET_ARN")), ALGORITHM), expires_s * 1000
+    return jwt.encode(body, secret(settings.required("SIGNING_SECRET_ARN")), ALGORITHM), expires_s * 1000
 
 
 def read_ticket(ticket: str) -> dict[str, Any]:
     """Claims of a valid ticket; raises `OnairError` ``unauthenticated`` for a forged, expired or foreign one."""
-    return _read(ticket, "socket", _secret(settings.required("SIGNING_SECRET_ARN")))
+    return _read(ticket, "socket", secret(settings.required("SIGNING_SECRET_ARN")))
 
 
 def stream_key(stream_id: str, generation: int) -> str:
@@ -50,7 +51,7 @@ def stream_key(stream_id: str, generation: int) -> str:
     import jwt
 
     body = {"sub": stream_id, "gen": generation, "aud": "publish"}
-    return jwt.encode(body, _secret(settings.required("SIGNING_SECRET_ARN")), ALGORITHM)
+    return jwt.encode(body, secret(settings.required("SIGNING_SECRET_ARN")), ALGORITHM)
 
 
 def seat_key(stream_id: str, seat: str) -> str:
@@ -58,7 +59,7 @@ def seat_key(stream_id: str, seat: str) -> str:
     import jwt
 
     body = {"sub": stream_id, "seat": seat, "aud": "seat"}
-    return jwt.encode(body, _secret(settings.required("SIGNING_SECRET_ARN")), ALGORITHM)
+    return jwt.encode(body, secret(settings.required("SIGNING_SECRET_ARN")), ALGORITHM)
 
 
 def playback_token(stream_id: str) -> tuple[str, int]:
@@ -67,7 +68,7 @@ def playback_token(stream_id: str) -> tuple[str, int]:
 
     expires_s = clock.now_ms() // 1000 + PLAYBACK_LIFETIME_S
     body = {"sub": stream_id, "aud": "play", "exp": expires_s}
-    return jwt.encode(body, _secret(settings.required("PLAYBACK_SECRET_ARN")), ALGORITHM), expires_s * 1000
+    return jwt.encode(body, secret(settings.required("PLAYBACK_SECRET_ARN")), ALGORITHM), expires_s * 1000
 
 
 def _read(token: str, audience: str, secret: str) -> dict[str, Any]:

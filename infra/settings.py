@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True):
     log_days: LogDays
     alarm_email: str
     mail_from: str
+    push_hosts: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.,:/-]+$")]
     sign_ups_an_hour: Positive
     sign_in_failures: Positive
     secrets_generation: Positive

@@ -55,9 +55,9 @@ class OnairStack(cdk.Stack):
             signing=signing,
         )
         self.streams.watch(self.rooms, self.accounts)
-        self.notices = Notices(self, "Notices", house=house, accounts=self.accounts, streams=self.streams)
         self.accounts.watch(self.streams, self.rooms)
         self.web = Web(self, "Web", house=house)
+        self.notices = Notices(self, "Notices", house=house, accounts=self.accounts, streams=self.streams, web=self.web)
         self.account_work = AccountWork(
             self,
             "AccountWork",
@@ -93,6 +93,7 @@ class OnairStack(cdk.Stack):
             playback=playback,
         )
         self.payouts.let_ask(self.api.handler)
+        self.notices.let_register(self.api.handler)
         self.audit = Audit(self, "Audit", house=house, wallet=self.wallet)
         self.audit.let_read(self.api.handler)
         # Both APIs write access logs through the account's one role, which must be set first.
@@ -123,6 +124,7 @@ class OnairStack(cdk.Stack):
                 "Payouts": self.payouts.waiting,
                 "Work": self.account_work.queue,
                 "Notices": self.notices.queue,
+                "Push": self.notices.pushes,
             }
         )
         self.alarms.watch_ring(self.rooms.ring)
@@ -158,6 +160,7 @@ class OnairStack(cdk.Stack):
             "MediaBucket": self.relay.bucket.bucket_name,
             "WorkQueueUrl": self.account_work.queue.queue.queue_url,
             "NoticesQueueUrl": self.notices.queue.queue.queue_url,
+            "PushQueueUrl": self.notices.pushes.queue.queue_url,
             "PicturesBucket": self.account_work.bucket.bucket_name,
             "PageBucket": self.web.bucket.bucket_name,
             "DistributionDomain": self.web.distribution.distribution_domain_name,

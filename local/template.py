@@ -32,6 +32,8 @@ LOCAL_CONTEXT: Final[Mapping[str, str]] = {
     # Everyone here comes from one address.
     "sign_ups_an_hour": "1000000",
     "sign_in_failures": "1000000",
+    # Tests bring a push service of their own.
+    "push_hosts": "fcm.googleapis.com,push.services.mozilla.com,push.apple.com,notify.windows.com,http://127.0.0.1",
     "removal": "destroy",
     "deletion_protection": "false",
     "relay_image": "local/relay:none",

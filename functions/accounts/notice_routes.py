@@ -1,17 +1,22 @@
-"""HTTPS routes of notices: the inbox, how far it is read, and what one wants to hear of."""
+"""HTTPS routes of notices: the inbox, how far it is read, what one wants to hear of, and the devices of pushes."""
 
 from __future__ import annotations
+
+import re
+from typing import Final
 
 from chalice.app import Blueprint
 from msgspec import UNSET
 
-from functions import messages, parse
-from functions.accounts import notice_choice, notices
+from functions import clock, messages, parse
+from functions.accounts import devices, notice_choice, notices, web_push
 from functions.accounts.notice_choice import Preferences
 from functions.parse import Page
 from functions.security import cognito
 
 routes = Blueprint(__name__)
+
+_DEVICE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @routes.route("/me/notifications", methods=["GET"], authorizer=cognito)
@@ -51,3 +56,33 @@ def write_preferences() -> Preferences:
         raise parse.refused("time_zone", problem)
     notice_choice.write(me.account, given)
     return notice_choice.whole(given, notices.KINDS)
+
+
+@routes.route("/me/devices", methods=["GET"], authorizer=cognito)
+def list_devices() -> devices.DevicesView:
+    """One's devices that take pushes, and the key that a browser subscribes with."""
+    me = parse.identity(routes.current_request)
+    return devices.DevicesView(devices.views(devices.read(me.account)), web_push.public_key())
+
+
+@routes.route("/me/devices/{device_id}", methods=["PUT"], authorizer=cognito)
+def put_device(device_id: str) -> None:
+    """Have pushes sent to a browser; again renews it. Beyond ten the oldest makes way."""
+    request = routes.current_request
+    me = parse.identity(request)
+    given = parse.body(request, devices.NewDevice)
+    if not _DEVICE_ID.fullmatch(device_id):
+        raise parse.refused("device_id", "A device's id has 1 to 64 letters, digits, `-` and `_`.")
+    if not devices.allowed(given.endpoint):
+        raise parse.refused("endpoint", "This is not the address of a push service that we send to.")
+    if not web_push.is_point(given.p256dh):
+        raise parse.refused("p256dh", "This is not the key of a browser's subscription.")
+    devices.put(
+        me.account, devices.Device(device_id, given.endpoint, given.p256dh, given.auth, since_ms=clock.now_ms())
+    )
+
+
+@routes.route("/me/devices/{device_id}", methods=["DELETE"], authorizer=cognito)
+def drop_device(device_id: str) -> None:
+    """Have none sent there any more; again changes nothing."""
+    devices.remove(parse.identity(routes.current_request).account, device_id)

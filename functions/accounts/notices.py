@@ -163,6 +163,11 @@ def claim(account_id: str, what: str, for_s: int) -> bool:
     return True
 
 
+def unclaim(account_id: str, what: str) -> None:
+    """It was not told after all."""
+    ToldItem(account_key(account_id), f"{TOLD_PREFIX}{what}").delete()
+
+
 def _item(account_id: str, notice: Notice) -> NoticeItem:
     return NoticeItem(
         account_key(account_id),

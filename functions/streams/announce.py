@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from functions import aws, clock, observe, settings, storage
-from functions.accounts import follows, model, notice_choice, notices
+from functions.accounts import devices, follows, model, notice_choice, notices, push
 from functions.accounts.blocks import BlockItem, block_key
+from functions.accounts.devices import DevicesItem
 from functions.accounts.model import Account
 from functions.accounts.notice_choice import ChoiceItem, Preferences
 from functions.accounts.notices import Notice
@@ -24,9 +25,9 @@ from functions.streams.model import Stream
 
 # A page's entries are about 130 bytes each: within the 1 MB that one Query reads.
 PAGE: Final = 1_000
-# Three items an account are read, a hundred at a time.
-BATCH: Final = 99
-READ_AT_ONCE: Final = 33
+# Four items an account are read, a hundred at a time.
+BATCH: Final = 100
+READ_AT_ONCE: Final = 25
 # SendMessageBatch takes ten.
 ORDERED_AT_ONCE: Final = 10
 # Nobody is told of a stream that has run for so long already: a queue that stood still must not wake people later.
@@ -95,6 +96,7 @@ def _do(message: Message) -> None:
         notice = go_live_notice(stream)
         told = [one for one in _receivers(stream, message.accounts) if one.choice.way(notice.kind).inbox]
         notices.put_many([one.account.id for one in told], notice)
+        push.order(notice, [one.account.id for one in told if one.devices and one.choice.way(notice.kind).push])
 
 
 def _page(stream: Stream, after: str | None) -> None:
@@ -133,6 +135,7 @@ class Receiver(Struct, frozen=True):
 
     account: Account
     choice: Preferences
+    devices: bool
 
 
 def _receivers(stream: Stream, account_ids: Sequence[str]) -> list[Receiver]:
@@ -148,15 +151,16 @@ def _receivers(stream: Stream, account_ids: Sequence[str]) -> list[Receiver]:
                 (ProfileItem, pk, PROFILE),
                 (ChoiceItem, pk, notice_choice.CHOICE),
                 (BlockItem, pk, block_key(stream.host.id)),
+                (DevicesItem, pk, devices.DEVICES),
             ]
         rows = storage.read_across(keys)
-        for place in range(0, len(rows), 3):
-            profile, choice, block = rows[place : place + 3]
+        for place in range(0, len(rows), 4):
+            profile, choice, block, listed = rows[place : place + 4]
             account = counted([profile]) if isinstance(profile, ProfileItem) else None
             if account is None or block is not None or account.standing in ("suspended", "banned"):
                 continue
             if model.age_years(account.birth_date, today) < stream.min_age:
                 continue
             chosen = notice_choice.decoded(choice if isinstance(choice, ChoiceItem) else None)
-            found.append(Receiver(account, chosen))
+            found.append(Receiver(account, chosen, listed is not None))
     return found

@@ -31,6 +31,7 @@ TOLD: dict[str, set[str]] = {
         "USER_POOL_CLIENT_ID", "JWKS_URL", "TOKEN_ISSUER", "SIGNING_SECRET_ARN", "PLAYBACK_SECRET_ARN", "RELAY_URL",
         "PLAYBACK_URL", "RTMP_URL", "WEB_URL", "SANDBOX_PURCHASES", "PAYOUTS_QUEUE_URL", "TAX_KEY_ARN", "AUDIT_BUCKET",
         "WORK_QUEUE_URL", "PICTURES_BUCKET", "UPLOAD_URL", "SIGN_UPS_MAX", "SIGN_IN_FAILURES_MAX",
+        "PUSH_SECRET_ARN", "PUSH_HOSTS",
     },
     "accounts.follower_count": {"ACCOUNTS_TABLE"},
     "accounts.keep": {*RINGS, "ACCOUNTS_TABLE", "STREAMS_TABLE", "USER_POOL_ID"},
@@ -57,7 +58,8 @@ TOLD: dict[str, set[str]] = {
     "wallet.prove": {"LEDGER_TABLE", "AUDIT_BUCKET"},
     "wallet.pay_out": {"LEDGER_TABLE", "ACCOUNTS_TABLE", "SANDBOX_PURCHASES"},
     "streams.media": {*RINGS, "STREAMS_TABLE", "NOTICES_QUEUE_URL"},
-    "streams.announce": {"ACCOUNTS_TABLE", "STREAMS_TABLE", "NOTICES_QUEUE_URL"},
+    "streams.announce": {"ACCOUNTS_TABLE", "STREAMS_TABLE", "NOTICES_QUEUE_URL", "PUSH_QUEUE_URL"},
+    "accounts.push": {"ACCOUNTS_TABLE", "WEB_URL", "PUSH_SECRET_ARN"},
     "accounts.reconcile": {"ACCOUNTS_TABLE", "WORK_QUEUE_URL"},
     "accounts.work": {*RINGS, "ACCOUNTS_TABLE", "STREAMS_TABLE", "USER_POOL_ID", "WORK_QUEUE_URL"},
     "accounts.picture": {"ACCOUNTS_TABLE", "STREAMS_TABLE", "PICTURES_BUCKET", "WEB_URL"},
@@ -130,6 +132,7 @@ def test_function_may_touch_only_tables_and_queues_that_it_is_told_of(cloud: Clo
         ("streams.media", "StreamsMediaQueue", 10),
         ("wallet.pay_out", "PayoutsPayoutsQueue", 2),
         ("streams.announce", "NoticesNoticesQueue", 1),
+        ("accounts.push", "NoticesPushQueue", 1),
     ],
 )
 def test_queue_starts_its_function_and_takes_back_what_failed(cloud: Cloud, name: str, queue: str, batch: int) -> None:

@@ -82,7 +82,7 @@ def test_sequencer_stops_before_its_ring_becomes_visible_again(cloud: Cloud) -> 
 
 def test_secrets_are_made_by_cloudformation(cloud: Cloud) -> None:
     secrets = cloud.of("AWS::SecretsManager::Secret")
-    assert {name[:-8] for name in secrets} == {"Signing", "Playback", "Origin"}
+    assert {name[:-8] for name in secrets} == {"Signing", "Playback", "Origin", "NoticesPushSecret"}
     for secret in secrets.values():
         assert secret["Properties"]["GenerateSecretString"] == {"ExcludePunctuation": True, "PasswordLength": 64}
         assert "SecretString" not in secret["Properties"]

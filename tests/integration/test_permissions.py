@@ -27,14 +27,16 @@ from moto.cloudformation.parsing import clean_json
 from PIL import Image
 
 from functions import aws, clock, settings
-from functions.accounts import due
+from functions.accounts import due, push
 from functions.accounts.due import Due
+from functions.accounts.notices import Notice
 from functions.accounts.table import PROFILE, ProfileItem, account_key
 from local.deployment import ACCOUNT, REGION, STACK
 from local.faults import Faults, FunctionFault, PostFault
 from local.runtime import SeenCall
 from local.stack import Stack, forget_containers
 from local.testing import PASSWORD, Onair, wait_until
+from tests import push_service
 from tests.integration.payout_moments import earn, exercise_audit, exercise_payouts
 from tests.integration.room_moments import spend_an_evening
 
@@ -176,13 +178,23 @@ def _exercise(onair: Onair) -> None:
     host, viewer = onair.account("right_host", followers=1_200), onair.account("right_viewer", coins=14_000)
     silent = onair.account("silent_host", followers=1_200)
     _accounts(onair, viewer)
-    stream = onair.broadcast(host)
+    with push_service.running() as service:
+        # Its service asks to wait, and then says that the browser is gone.
+        service.answers = [429, 410]
+        viewer.call("PUT", "/me/devices/right_phone", push_service.Browser(service).subscription)
+        stream = onair.broadcast(host)
+        _relay_reports(onair, stream["id"])
+        wait_until(lambda: _seen(onair, "announce", "BatchWriteItem"), "followers to be told")
+        wait_until(lambda: _seen(onair, "push", "DeleteItem"), "a push to be put off")
+        notice = Notice("go_live", clock.now_ms(), stream["id"], "right", host.account_id, "right_host", "Right Host")
+        order = msgspec.json.encode(push.Order(notice, [viewer.account_id])).decode()
+        record = {"messageId": "right", "body": order}
+        assert _run(onair, "accounts.push.handle", {"Records": [record]}) == {"batchItemFailures": []}
+        assert viewer.call("GET", "/me/devices")["items"] == []
     _room(onair, viewer, stream["id"])
     spend_an_evening(onair, host, viewer, stream["id"])
     _own_data(onair)
-    _relay_reports(onair, stream["id"])
     wait_until(lambda: viewer.call("GET", f"/streams/{stream['id']}")["media"] == "flowing", "the relay's report")
-    wait_until(lambda: _seen(onair, "announce", "BatchWriteItem"), "followers to be told")
     for path in ("/feed/for-you", "/feed/following", "/feed/upcoming", "/wallet/statement", "/me"):
         viewer.call("GET", path)
     viewer.call("GET", f"/streams/{stream['id']}/frames")

@@ -280,7 +280,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
             aws.client("sqs").create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})
             for name in ("Ring", "Work")
         )
-        notices = aws.client("sqs").create_queue(QueueName="Notices")
+        notices, pushes = (aws.client("sqs").create_queue(QueueName=name) for name in ("Notices", "Push"))
         for name, value in {
             "USER_POOL_ID": pool_id,
             "USER_POOL_CLIENT_ID": client_id,
@@ -290,6 +290,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
             "WEB_URL": "https://onair.example",
             "WORK_QUEUE_URL": work["QueueUrl"],
             "NOTICES_QUEUE_URL": notices["QueueUrl"],
+            "PUSH_QUEUE_URL": pushes["QueueUrl"],
+            "PUSH_SECRET_ARN": secrets.create_secret(Name="push", SecretString="u" * 64)["ARN"],
+            "PUSH_HOSTS": "fcm.googleapis.com,push.apple.com,http://127.0.0.1",
             "SIGNING_SECRET_ARN": secrets.create_secret(Name="signing", SecretString="s" * 64)["ARN"],
             "PLAYBACK_SECRET_ARN": secrets.create_secret(Name="playback", SecretString="p" * 64)["ARN"],
         }.items():
