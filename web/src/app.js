@@ -12,6 +12,7 @@ import { watchKeyboard } from "./viewport.js";
 import "./feed.js";
 import "./live.js";
 import "./me.js";
+import "./notices.js";
 import "./operator.js";
 import "./payouts.js";
 import "./settings.js";
@@ -227,6 +228,8 @@ export class OnairApp extends LitElement {
         return html`<onair-payouts></onair-payouts>`;
       case "settings":
         return html`<onair-settings></onair-settings>`;
+      case "notices":
+        return html`<onair-notices></onair-notices>`;
       case "standing":
         return html`<onair-standing></onair-standing>`;
       case "operator":

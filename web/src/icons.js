@@ -4,6 +4,7 @@ import { html, svg } from "lit";
 const strokes = {
   home: svg`<path d="M3.5 11.2 12 4l8.5 7.2"/><path d="M5.6 9.8V20h12.8V9.8"/><path d="M10 20v-5.2h4V20"/>`,
   following: svg`<circle cx="9" cy="8" r="3.6"/><path d="M2.8 19.4c.6-3.6 3.1-5.6 6.2-5.6 1.6 0 3 .5 4.1 1.5"/><path d="M17.6 20.2s-3.6-2-3.6-4.4c0-2.1 2.6-2.7 3.6-.9 1-1.8 3.6-1.2 3.6.9 0 2.4-3.6 4.4-3.6 4.4Z"/>`,
+  bell: svg`<path d="M6 16.5V11a6 6 0 0 1 12 0v5.5l1.6 2H4.4Z"/><path d="M10 21h4M12 3.2V5"/>`,
   plus: svg`<path d="M12 5v14M5 12h14"/>`,
   me: svg`<circle cx="12" cy="8.2" r="4"/><path d="M4.3 20c.8-4.2 3.9-6.4 7.7-6.4s6.9 2.2 7.7 6.4"/>`,
   close: svg`<path d="m6 6 12 12M18 6 6 18"/>`,

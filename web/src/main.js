@@ -2,6 +2,8 @@
 import "./app.js";
 import "./toast.js";
 import { provideEmoji } from "./emoji_font.js";
+import { openWhatIsClicked } from "./pushes.js";
 
 provideEmoji();
+openWhatIsClicked();
 document.body.append(document.createElement("onair-toast"));

@@ -1,4 +1,5 @@
 // <onair-me>: one's own profile, wallet and statement, and the way out.
+import "./bell.js";
 import { LitElement, css, html } from "lit";
 import { api } from "./api.js";
 import { icon } from "./icons.js";
@@ -253,6 +254,7 @@ export class OnairMe extends LitElement {
         <div><span>${t("me.coins")}</span><b>${icon("coin")}${wallet ? exact(wallet.coins) : "…"}</b></div>
         <div><span>${t("me.diamonds")}</span><b>${icon("diamond")}${wallet ? exact(wallet.diamonds) : "…"}</b></div>
       </section>
+      <onair-bell></onair-bell>
       <a class="earnings" href="/earnings" @click=${follow}
         >${icon("diamond")}<span>${t("earnings.open")}</span>${icon("chevron")}</a
       >

@@ -10,6 +10,7 @@ const routes = [
   [/^\/me\/standing$/, "standing"],
   [/^\/operator$/, "operator"],
   [/^\/settings$/, "settings"],
+  [/^\/notifications$/, "notices"],
   [/^\/earnings$/, "earnings"],
 ];
 
