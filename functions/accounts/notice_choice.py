@@ -20,7 +20,7 @@ from functions.accounts.table import AccountsItem, account_key
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-Kind = Literal["mention", "reply", "follow", "go_live", "reminder"]
+Kind = Literal["mention", "reply", "follow", "go_live"]
 
 CHOICE: Final = "notice_choice"
 Minute = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]

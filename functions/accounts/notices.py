@@ -25,7 +25,6 @@ TITLES: Final[dict[Kind, str]] = {
     "reply": "{name} answered you",
     "follow": "{name} follows you",
     "go_live": "{name} is live",
-    "reminder": "{name} goes live soon",
 }
 NOTICE_PREFIX: Final = "notice#"
 READ: Final = "notices_read"

@@ -33,15 +33,16 @@ Answer = Literal["sent", "gone", "later", "refused"]
 
 def public_key() -> str:
     """The key that browsers subscribe with: base64url of an uncompressed point."""
-    return _text(_point(_vapid_key(settings.required("PUSH_SECRET_ARN"))))
+    return _text(_point(_vapid_key()))
 
 
-@lru_cache(maxsize=4)
-def _vapid_key(arn: str) -> EllipticCurvePrivateKey:
+def _vapid_key() -> EllipticCurvePrivateKey:
     """Made of the deployment's secret, always the same: 64 random letters and digits are 380 bits."""
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    wide = int.from_bytes(_derived(tokens.secret(arn).encode(), b"", b"onair vapid key", 48))
+    wide = int.from_bytes(
+        _derived(tokens.secret(settings.required("PUSH_SECRET_ARN")).encode(), b"", b"onair vapid key", 48)
+    )
     return ec.derive_private_key(wide % (_P256_ORDER - 1) + 1, ec.SECP256R1())
 
 
@@ -120,7 +121,7 @@ def authorization(endpoint: str) -> str:
         "exp": clock.now_ms() // 1000 + SIGNED_S,
         "sub": settings.required("WEB_URL"),
     }
-    token = jwt.encode(claims, _vapid_key(settings.required("PUSH_SECRET_ARN")), "ES256")
+    token = jwt.encode(claims, _vapid_key(), "ES256")
     return f"vapid t={token}, k={public_key()}"
 
 

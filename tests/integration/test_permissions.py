@@ -182,6 +182,9 @@ def _exercise(onair: Onair) -> None:
         # Its service asks to wait, and then says that the browser is gone.
         service.answers = [429, 410]
         viewer.call("PUT", "/me/devices/right_phone", push_service.Browser(service).subscription)
+        assert viewer.call("GET", "/me/devices")["web_push_key"]
+        # As in `_room`: a container of its own reads the secret when the first push comes.
+        forget_containers()
         stream = onair.broadcast(host)
         _relay_reports(onair, stream["id"])
         wait_until(lambda: _seen(onair, "announce", "BatchWriteItem"), "followers to be told")
