@@ -59,6 +59,12 @@ def test_the_host_decides_what_waits_and_a_viewer_reports(new_page: NewPage) -> 
     expect(viewer.locator("aside form input")).to_have_value("see www.example.com")
     viewer.locator("aside form input").fill("")
 
+    # The host lets the viewer moderate: the room's rules are one tap away at once.
+    host.locator("li.chat", has_text="ring me").click(button="right")
+    host.locator("[data-act=appoint]").click()
+    expect(host.locator("onair-toast")).to_contain_text("moderates your broadcasts now")
+    expect(viewer.locator("[data-sheet=rules]")).to_be_visible()
+
     # The viewer reports what the host says.
     _say(host, "buy my followers")
     said = viewer.locator("li.chat", has_text="buy my followers")

@@ -88,6 +88,7 @@ export class OnairCommentMenu extends LitElement {
       ...(moderates || own
         ? [{ id: "remove", icon: "trash", bad: true, run: () => this.#send("DELETE", `/events/${encodeURIComponent(comment.id)}`) }]
         : []),
+      ...(others && this.#role === "host" ? [this.#appoint()] : []),
       ...(others
         ? [
             { id: "mute", icon: "muted", bad: true, told: true, run: () => this.#send("PUT", member, { mute_s: MUTE_S }) },
@@ -95,6 +96,15 @@ export class OnairCommentMenu extends LitElement {
           ]
         : []),
     ];
+  }
+
+  /** A host's moderators are so in every broadcast, and in this one at once. */
+  #appoint() {
+    const { handle, badges } = this.comment.from;
+    const path = `/me/moderators/${encodeURIComponent(handle)}`;
+    return badges?.includes("moderator")
+      ? { id: "dismiss", icon: "shield", told: true, run: () => api.request("DELETE", path) }
+      : { id: "appoint", icon: "shield", told: true, run: () => api.request("PUT", path) };
   }
 
   #reply() {
