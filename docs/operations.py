@@ -223,6 +223,9 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
         optional_token=True,
     ),
+    "GET /streams/{stream_id}/replay": Operation(
+        streams.ReplayRight, refusals=("not_found", "conflict", "unavailable", *WATCHING), optional_token=True
+    ),
     "GET /streams/{stream_id}/frames": Operation(
         FramesPage,
         query=rooms.FramesQuery,

@@ -63,11 +63,20 @@ def seat_key(stream_id: str, seat: str) -> str:
 
 
 def playback_token(stream_id: str) -> tuple[str, int]:
-    """The right to watch ``stream_id``; returns the token and its expiry in ms since the Unix epoch."""
+    """The right to watch ``stream_id`` live; returns the token and its expiry in ms since the Unix epoch."""
+    return _playback(stream_id, "play")
+
+
+def replay_token(stream_id: str) -> tuple[str, int]:
+    """The right to watch the replay of ``stream_id``, which may be for others than the live broadcast; as above."""
+    return _playback(stream_id, "replay")
+
+
+def _playback(stream_id: str, audience: str) -> tuple[str, int]:
     import jwt
 
     expires_s = clock.now_ms() // 1000 + PLAYBACK_LIFETIME_S
-    body = {"sub": stream_id, "aud": "play", "exp": expires_s}
+    body = {"sub": stream_id, "aud": audience, "exp": expires_s}
     return jwt.encode(body, secret(settings.required("PLAYBACK_SECRET_ARN")), ALGORITHM), expires_s * 1000
 
 

@@ -61,7 +61,7 @@ function handler(event) {
         return refuse('This link lacks its right to watch. Ask for a ticket, which has the playback URL.');
     }
     var claims = claimsOf(path[2]);
-    if (!claims || claims.aud !== 'play' || claims.sub !== path[3]) {
+    if (!claims || claims.aud !== (path[1] === 'replay' ? 'replay' : 'play') || claims.sub !== path[3]) {
         return refuse('This right to watch is not valid here. Ask for a new ticket.');
     }
     if (!(claims.exp > Date.now() / 1000)) {

@@ -23,7 +23,7 @@ from infra.handler import House
 from infra.interfaces import interface
 from infra.rooms import Rooms
 from infra.settings import ROOT
-from infra.streams import Streams
+from infra.streams import RECORDINGS, Streams, acknowledge_recordings
 from infra.web import Web
 
 HTTP_PORT: Final = 8081
@@ -81,7 +81,7 @@ class Relay(Construct):
         rules.acknowledge(
             self.bucket,
             "S1",
-            "Only the relay reads and writes here; its own log tells what it archives and serves.",
+            "Only the relay and its reports' function write here, and CloudFront alone reads, whose metrics count.",
         )
         self.vpc = ec2.Vpc(
             self,
@@ -280,6 +280,8 @@ class Relay(Construct):
         for actions, resources in (
             (("dynamodb:GetItem", "dynamodb:BatchGetItem"), [streams.table.table_arn]),
             (("sqs:SendMessage",), [streams.media.queue.queue_arn]),
+            # In parts too; those of an upload that failed are taken back.
+            (("s3:PutObject", "s3:AbortMultipartUpload"), [self.bucket.arn_for_objects(RECORDINGS)]),
             # Only the address of its own network interface; EC2 knows no resource for this action.
             (("ec2:DescribeNetworkInterfaces",), ["*"]),
         ):
@@ -295,6 +297,7 @@ class Relay(Construct):
             service="ecs", resource="task", resource_name=f"{self.cluster.cluster_name}/*"
         )
         role.add_to_principal_policy(iam.PolicyStatement(actions=["ecs:UpdateTaskProtection"], resources=[tasks]))
+        acknowledge_recordings(role, self.bucket)
         rules.acknowledge(
             role,
             "IAM5[Resource::*]",
@@ -429,19 +432,27 @@ class Relay(Construct):
             max_ttl=cdk.Duration.days(1),
             enable_accept_encoding_gzip=True,
         )
-        for pattern in ("/live/*", "/replay/*"):
-            web.distribution.add_behavior(
-                pattern,
-                from_relay,
-                cache_policy=live,
-                allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD_OPTIONS,
-                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
-                function_associations=[
-                    cloudfront.FunctionAssociation(
-                        function=check, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST
-                    )
-                ],
-            )
+        checked = [
+            cloudfront.FunctionAssociation(function=check, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST)
+        ]
+        web.distribution.add_behavior(
+            "/live/*",
+            from_relay,
+            cache_policy=live,
+            allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD_OPTIONS,
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+            function_associations=checked,
+        )
+        # Recordings come from the bucket itself: without the token, the path is the object's key.
+        web.distribution.add_behavior(
+            f"/{RECORDINGS}",
+            origins.S3BucketOrigin.with_origin_access_control(self.bucket),
+            cache_policy=cloudfront.CachePolicy.CACHING_OPTIMIZED,
+            allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD_OPTIONS,
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+            response_headers_policy=cloudfront.ResponseHeadersPolicy.CORS_ALLOW_ALL_ORIGINS,
+            function_associations=checked,
+        )
         web.distribution.add_behavior(
             "/preview/*",
             from_relay,

@@ -78,6 +78,7 @@ class OnairStack(cdk.Stack):
             playback=playback,
             origin=origin,
         )
+        self.streams.record(self.relay.bucket)
         self.api = Api(
             self,
             "Api",

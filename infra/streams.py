@@ -9,8 +9,10 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda_event_sources as sources
-from constructs import Construct
+from aws_cdk import aws_s3 as s3
+from constructs import Construct, IConstruct
 
+from infra import rules
 from infra.handler import Handler, House
 from infra.interfaces import interface
 from infra.storage import index_arn, table, text, work_queue
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 FEED_INDEX = "feed"
 HOST_INDEX = "host"
+# Keys of recordings in the media bucket; CloudFront serves them below the same path.
+RECORDINGS = "replay/*"
 
 
 class Streams(Construct):
@@ -51,7 +55,7 @@ class Streams(Construct):
             "Media",
             house=self._house,
             entry="streams.media.handle",
-            timeout_s=10,
+            timeout_s=30,  # a recording of twelve hours is a list of 22 pages
             environment={"STREAMS_TABLE": self.table.table_name, **rooms.writer_environment()},
         )
         told.may(["dynamodb:GetItem", "dynamodb:UpdateItem"], on=[self.table.table_arn])
@@ -67,6 +71,7 @@ class Streams(Construct):
             environment={
                 "STREAMS_TABLE": self.table.table_name,
                 "ACCOUNTS_TABLE": accounts.table.table_name,
+                "MEDIA_QUEUE_URL": self.media.queue.queue_url,
                 **rooms.writer_environment(),
             },
         )
@@ -83,4 +88,23 @@ class Streams(Construct):
                 interface(targets.LambdaFunction(interface(self.sweep), retry_attempts=0))
             ],  # the next minute is the retry
         )
+        self.sweep.may(["sqs:SendMessage"], on=[self.media.queue.queue_arn])
         self.told = told
+
+    def record(self, bucket: s3.Bucket) -> None:
+        """Have replays put together of what the relay stores in ``bucket``."""
+        self.told.add_environment("MEDIA_BUCKET", bucket.bucket_name)
+        self.told.may(["s3:ListBucket"], on=[bucket.bucket_arn])
+        self.told.may(["s3:PutObject"], on=[bucket.arn_for_objects(RECORDINGS)])
+        acknowledge_recordings(self.told.role or self.told, bucket)
+
+
+def acknowledge_recordings(role: IConstruct, bucket: s3.Bucket) -> None:
+    """Say why a right is for all objects of recordings."""
+    resource = bucket.node.default_child
+    assert isinstance(resource, s3.CfnBucket)
+    rules.acknowledge(
+        role,
+        f"IAM5[Resource::<{cdk.Stack.of(role).get_logical_id(resource)}.Arn>/{RECORDINGS}]",
+        "Objects of a recording carry the stream's id and are as many as its segments.",
+    )

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
+import jwt
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from moto.s3.models import s3_backends
 
+from functions import clock
 from local.addresses import Addresses
 from local.control import Control
 from local.deployment import ACCOUNT
@@ -34,10 +36,17 @@ class Edge:
     """Listens on loopback and, where asked, on an address of the home network with TLS."""
 
     def __init__(
-        self, addresses: Addresses, rest: RestGateway, sockets: SocketGateway, control: Control, stages: tuple[str, str]
+        self,
+        addresses: Addresses,
+        rest: RestGateway,
+        sockets: SocketGateway,
+        control: Control,
+        stages: tuple[str, str],
+        playback_secret: str,
     ) -> None:
         self._addresses = addresses
         self._rest = rest
+        self._playback_secret = playback_secret
         rest_stage, socket_stage = stages
         self._rest_stage = rest_stage
         app = web.Application(client_max_size=BODY_BYTES_MAX)
@@ -56,6 +65,7 @@ class Edge:
             route("*", "/relay/{path:.*}", self._relay)
             route("GET", "/ca.pem", self._authority)
         route("GET", "/images/{path:.*}", self._image)
+        route("GET", "/replay/{token}/{stream}/{name}", self._recording)
         route("GET", "/{path:.*}", self._page)
         app.cleanup_ctx.append(self._proxy_session)
         self._app = app
@@ -90,14 +100,33 @@ class Edge:
 
     async def _image(self, request: web.Request) -> web.Response:
         """A picture out of moto's S3, as CloudFront serves it there."""
-        name = f"images/{request.match_info['path']}"
-        buckets: Any = s3_backends[ACCOUNT]["aws"].buckets
-        for bucket in buckets.values():
-            found = bucket.keys.get(name)
-            if found is not None:
-                headers = {"Cache-Control": "public, max-age=31536000, immutable", **_ANY_ORIGIN}
-                return web.Response(body=found.value, content_type="image/webp", headers=headers)
-        raise web.HTTPNotFound
+        found = _stored(f"images/{request.match_info['path']}")
+        headers = {"Cache-Control": "public, max-age=31536000, immutable", **_ANY_ORIGIN}
+        return web.Response(body=found.value, content_type="image/webp", headers=headers)
+
+    async def _recording(self, request: web.Request) -> web.Response:
+        """An object of a recording for who holds its token, as infra/playback.js checks it and CloudFront serves it."""
+        token, stream, name = (request.match_info[part] for part in ("token", "stream", "name"))
+        if not self._may_play(token, stream):
+            body = {"error": {"code": "unauthenticated", "message": "This right to watch is not valid here."}}
+            return web.json_response(body, status=401, headers={"Cache-Control": "no-store", **_ANY_ORIGIN})
+        found = _stored(f"replay/{stream}/{name}")
+        headers = {"Cache-Control": found.metadata.get("cache-control") or "no-cache", **_ANY_ORIGIN}
+        kind = found.metadata.get("Content-Type") or found.metadata.get("content-type") or "application/octet-stream"
+        return web.Response(body=found.value, content_type=kind, headers=headers)
+
+    def _may_play(self, token: str, stream: str) -> bool:
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._playback_secret,
+                algorithms=["HS256"],
+                audience="replay",
+                options={"require": ["exp", "sub"], "verify_exp": False},
+            )
+        except jwt.InvalidTokenError:
+            return False
+        return claims["sub"] == stream and clock.now_ms() < int(claims["exp"]) * 1000
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         wanted = request.match_info["path"] or "index.html"
@@ -153,3 +182,13 @@ class Edge:
         response = web.Response(status=answer.status, body=body)
         response.headers.extend(passed)
         return response
+
+
+def _stored(key: str) -> Any:
+    """The object of moto's S3 with this key, in whatever bucket; 404 without one."""
+    buckets: Any = s3_backends[ACCOUNT]["aws"].buckets
+    for bucket in buckets.values():
+        found = bucket.keys.get(key)
+        if found is not None:
+            return found
+    raise web.HTTPNotFound

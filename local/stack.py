@@ -203,7 +203,8 @@ class Stack:
         rest = RestGateway(self.declared.rest, self.runtime, keys)
         control = Control(actions, self.faults, self.clock)
         stages = (self.declared.rest.stage, self.declared.socket.stage)
-        self._edge = Edge(self.addresses, rest, self.sockets, control, stages)
+        secret = self.declared.relay_environment["PLAYBACK_SECRET"]
+        self._edge = Edge(self.addresses, rest, self.sockets, control, stages, secret)
         await self._edge.start(self.options.tls)
         self.triggers = Triggers(self.declared.sources, self.runtime, self.faults)
         self.triggers.start()

@@ -81,7 +81,7 @@ def end(stream: Stream, reason: str) -> Stream:
         return stream
     rooms.close_room(stream.id, stream.end_reason)
     _wait_for_last_frame(stream.id)
-    return table.finish(stream.id, _summary(stream))
+    return table.finish(stream, _summary(stream))
 
 
 def _wait_for_last_frame(stream_id: str) -> None:

@@ -12,8 +12,8 @@ from aws_lambda_powertools.utilities.batch import (
 
 from functions import observe
 from functions.rooms import table as rooms
-from functions.streams import announce, model, table
-from functions.streams.model import MediaReport
+from functions.streams import announce, model, recording, table
+from functions.streams.model import MediaReport, Stream
 
 
 def take(report: MediaReport) -> bool:
@@ -23,6 +23,8 @@ def take(report: MediaReport) -> bool:
     the steps, takes all of them again.
     """
     stream = table.read(report.stream)
+    if report.state == "archived":
+        return stream is not None and record(stream)
     if stream is None or not model.is_newer(stream, report):
         return False
     if not table.set_media(stream, report):
@@ -34,6 +36,13 @@ def take(report: MediaReport) -> bool:
         announce.order(stream)
         table.set_announced(stream.id)
     return True
+
+
+def record(stream: Stream) -> bool:
+    """Make the replay of what the relay stored; again, of what is there then. False for a broadcast without one."""
+    if stream.state != "ended" or not model.may_have_recording(stream):
+        return False
+    return table.set_replay(stream.id, recording.put_together(stream.id))
 
 
 class ChangedError(Exception):

@@ -8,6 +8,10 @@ import msgspec
 
 State = Literal["scheduled", "ready", "live", "ended"]
 Media = Literal["waiting", "flowing", "lost"]
+# What a client is told: a stream that has ended and can be watched again is a `replay`.
+Shown = Literal["scheduled", "ready", "live", "ended", "replay"]
+# What the relay tells: of the media while it is live, and once after its end that all of it is stored.
+Reported = Literal["waiting", "flowing", "lost", "archived"]
 Audience = Literal["everyone", "followers", "members"]
 Replay = Literal["public", "followers", "off"]
 Role = Literal["host", "moderator", "viewer", "visitor"]
@@ -18,7 +22,8 @@ Role = Literal["host", "moderator", "viewer", "visitor"]
 #   followers  live and flowing, for followers only
 #   lost       live, its media flowed and is lost now
 #   ending     ended, its summary not stored yet: the sweep finishes it
-FeedKey = Literal["upcoming", "waiting", "live", "followers", "lost", "ending"]
+#   recorded   ended, its replay not put together yet: the relay tells when it can be, or the sweep finds it
+FeedKey = Literal["upcoming", "waiting", "live", "followers", "lost", "ending", "recorded"]
 # Every key under which a live stream stands: for whoever needs all live streams (rooms/ring_live.py).
 LIVE_FEED_KEYS: Final[tuple[FeedKey, ...]] = ("waiting", "live", "followers", "lost")
 
@@ -32,6 +37,8 @@ NEVER_FLOWED_MS_MAX: Final = 5 * 60_000
 LOST_MS_MAX: Final = 2 * 60_000
 # Three of the relay's half-minute repeats.
 UNHEARD_MS_MAX: Final = 90_000
+# A relay that lives has stored everything by then, but for what S3 did not take.
+RECORDING_MS_MAX: Final = 90_000
 JUST_STARTED_MS: Final = 5 * 60_000
 POPULAR_VIEWERS: Final = 100
 
@@ -97,6 +104,8 @@ class Stream(msgspec.Struct, frozen=True):
     followers_at_start: int = 0
     followers_at_end: int | None = None
     summary: Summary | None = None
+    # How long the replay plays; 0 where nothing was recorded, None until that is known.
+    replay_s: float | None = None
     feed_key: FeedKey | None = None
 
 
@@ -108,7 +117,7 @@ class MediaReport(msgspec.Struct, frozen=True):
 
     stream: str
     generation: int
-    state: Media
+    state: Reported
     at_ms: int
     preview: bool = False
     seen_ms: int = 0
@@ -150,6 +159,22 @@ def unheard(stream: Stream, now_ms: int) -> MediaReport | None:
     if now_ms - seen_ms < UNHEARD_MS_MAX:
         return None
     return MediaReport(stream.id, stream.media_generation, "lost", seen_ms, stream.preview, seen_ms)
+
+
+def shown(stream: Stream) -> Shown:
+    """The state as clients see it."""
+    return "replay" if stream.state == "ended" and stream.replay_s and stream.replay != "off" else stream.state
+
+
+def may_have_recording(stream: Stream) -> bool:
+    """Whether something of this stream can be stored: it flowed, and a replay was wanted."""
+    return stream.flowed and stream.replay != "off"
+
+
+def recording_is_due(stream: Stream, now_ms: int) -> bool:
+    """Whether an ended stream's relay has been silent for so long that its replay is made of what there is."""
+    ended_ms = stream.ended_ms if stream.ended_ms is not None else now_ms
+    return stream.state == "ended" and stream.replay_s is None and now_ms - ended_ms >= RECORDING_MS_MAX
 
 
 def silence(stream: Stream, now_ms: int) -> str | None:

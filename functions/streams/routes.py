@@ -194,6 +194,12 @@ def create_ticket(stream_id: str) -> views.Ticket:
     return ticket
 
 
+@routes.route("/streams/{stream_id}/replay", methods=["GET"])
+def read_replay(stream_id: str) -> views.ReplayRight:
+    """The right to play the recording; open where the broadcast was for everyone and its replay is public."""
+    return tickets.issue_replay(stream_id, parse.optional_identity(routes.current_request))
+
+
 @routes.route("/feed/for-you", methods=["GET"], authorizer=cognito)
 def read_for_you() -> views.Streams:
     """What is live."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from functions import clock, observe
+import msgspec
+
+from functions import aws, clock, observe, settings
 from functions.rooms import table as rooms
 from functions.streams import life, model, table
-from functions.streams.model import ENDED_BY_HOST, Stream
+from functions.streams.model import ENDED_BY_HOST, MediaReport, Stream
 
 READ_AT_ONCE: Final = 100
 
@@ -28,6 +30,7 @@ def sweep() -> list[str]:
         except Exception:  # noqa: BLE001 - logged, and raised as a whole after the others had their turn
             observe.logger.exception("a broadcast could not be ended", stream=stream.id)
             failed.append(stream.id)
+    failed += _order_recordings()
     if failed:
         raise SweepError(", ".join(failed))
     return done
@@ -47,10 +50,33 @@ def _mark_unheard() -> list[str]:
             try:
                 # False: the relay spoke while we looked, and nothing is to be done.
                 if table.set_media(stream, report):
-                    rooms.set_media(stream.id, report.state)
+                    rooms.set_media(stream.id, "lost")
                     observe.logger.warning("relay unheard", stream=stream.id, seen_ms=stream.media_seen_ms)
             except Exception:  # noqa: BLE001 - logged, and raised as a whole after the others had their turn
                 observe.logger.exception("a silent broadcast could not be marked", stream=stream.id)
+                failed.append(stream.id)
+    return failed
+
+
+def _order_recordings() -> list[str]:
+    """Have replays made whose relay does not tell that it stored everything; returns ids for which that failed."""
+    now_ms = clock.now_ms()
+    found = table.iterate_feed("recorded")
+    failed: list[str] = []
+    for start in range(0, len(found), READ_AT_ONCE):
+        for stream in table.read_many(found[start : start + READ_AT_ONCE]).values():
+            if not model.recording_is_due(stream, now_ms):
+                continue
+            report = MediaReport(stream.id, stream.generation, "archived", now_ms, seen_ms=now_ms)
+            try:
+                aws.client("sqs").send_message(
+                    QueueUrl=settings.required("MEDIA_QUEUE_URL"),
+                    MessageBody=msgspec.json.encode(report).decode(),
+                    MessageGroupId=stream.id,
+                    MessageDeduplicationId=f"{stream.id}-archived-{now_ms}",
+                )
+            except Exception:  # noqa: BLE001 - logged, and raised as a whole after the others had their turn
+                observe.logger.exception("a replay could not be ordered", stream=stream.id)
                 failed.append(stream.id)
     return failed
 

@@ -29,6 +29,7 @@ from functions.streams.model import (
     Stream,
     Summary,
     feed_key,
+    may_have_recording,
 )
 
 STREAM: Final = "stream"
@@ -106,6 +107,7 @@ class StreamItem(storage.StoredItem):
     followers_at_start = NumberAttribute(default=0)
     followers_at_end = NumberAttribute(null=True)
     summary = JSONAttribute(null=True)
+    replay_ms = NumberAttribute(null=True)
     feed_key = UnicodeAttribute(null=True)
     # Who is on screen, as the relay reads it; written by rooms/seating.py.
     stage = UnicodeAttribute(null=True)
@@ -262,17 +264,42 @@ def end(stream: Stream, reason: str, ended_ms: int, followers: int) -> bool:
     return True
 
 
-def finish(stream_id: str, summary: Summary) -> Stream:
-    """Store the summary of an ended stream, once: a later one changes nothing and the first is answered."""
+def finish(stream: Stream, summary: Summary) -> Stream:
+    """Store the summary of an ended stream, once: a later one changes nothing and the first is answered.
+
+    It stays in the index as ``recorded`` while its replay may still come, so that none is forgotten.
+    """
+    item = StreamItem(_pk(stream.id), STREAM)
+    summed: Action = StreamItem.summary.set(_summary_dict(summary))
+    unfinished = (StreamItem.state == "ended") & StreamItem.summary.does_not_exist()
+    if may_have_recording(stream) and _done(
+        item, [summed, StreamItem.feed_key.set("recorded")], unfinished & StreamItem.replay_ms.does_not_exist()
+    ):
+        return stream_of(item)
+    if _done(item, [summed, StreamItem.feed_key.remove()], unfinished):
+        return stream_of(item)
+    return required(stream.id)
+
+
+def set_replay(stream_id: str, replay_s: float) -> bool:
+    """Store how long the replay of an ended stream plays; False when it is gone."""
     item = StreamItem(_pk(stream_id), STREAM)
-    actions: list[Action] = [StreamItem.summary.set(_summary_dict(summary)), StreamItem.feed_key.remove()]
+    told: Action = StreamItem.replay_ms.set(round(replay_s * 1000))
+    ended = StreamItem.state == "ended"
+    # Before `finish`, the key is `ending` and stays.
+    return _done(item, [told, StreamItem.feed_key.remove()], ended & (StreamItem.feed_key == "recorded")) or _done(
+        item, [told], ended
+    )
+
+
+def _done(item: StreamItem, actions: list[Action], condition: Condition) -> bool:
     try:
-        item.update(actions, condition=(StreamItem.state == "ended") & StreamItem.summary.does_not_exist())
+        item.update(actions, condition=condition)
     except UpdateError as error:
-        if error.cause_response_code != REFUSED:
-            raise
-        return required(stream_id)
-    return stream_of(item)
+        if error.cause_response_code == REFUSED:
+            return False
+        raise
+    return True
 
 
 def rotate_key(stream: Stream, publish_request: str | None, now_ms: int) -> Stream:
@@ -291,15 +318,16 @@ def rotate_key(stream: Stream, publish_request: str | None, now_ms: int) -> Stre
 
 def set_media(stream: Stream, report: MediaReport) -> bool:
     """Store what the relay reported of ``stream`` as it was read; False when the stream has changed since."""
-    flowed = stream.flowed or report.state == "flowing"
+    media = cast(Media, report.state)
+    flowed = stream.flowed or media == "flowing"
     actions: list[Action] = [
-        StreamItem.media.set(report.state),
+        StreamItem.media.set(media),
         StreamItem.media_at.set(report.at_ms),
         _set(StreamItem.media_seen, report.seen_ms or None),
         StreamItem.media_generation.set(report.generation),
         StreamItem.flowed.set(flowed),
         StreamItem.preview.set(stream.preview or report.preview),
-        _set(StreamItem.feed_key, feed_key("live", report.state, flowed, stream.audience)),
+        _set(StreamItem.feed_key, feed_key("live", media, flowed, stream.audience)),
     ]
     unchanged = (
         (StreamItem.state == "live")
@@ -456,12 +484,17 @@ def stream_of(item: StreamItem) -> Stream:
         followers_at_start=int(item.followers_at_start),
         followers_at_end=_integer(item.followers_at_end),
         summary=Summary(**item.summary) if item.summary else None,
+        replay_s=_seconds(item.replay_ms),
         feed_key=cast("FeedKey | None", item.feed_key),
     )
 
 
 def _integer(value: float | None) -> int | None:
     return None if value is None else int(value)
+
+
+def _seconds(ms: float | None) -> float | None:
+    return None if ms is None else int(ms) / 1000
 
 
 def schedule_ms(moment: datetime) -> int:

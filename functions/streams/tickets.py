@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from functions import clock, ids, settings, storage, tokens
 from functions.accounts import blocks, markets
@@ -18,8 +19,9 @@ from functions.rooms.items import MEMBER_PREFIX, MemberItem, room_key
 from functions.rooms.model import Member
 from functions.storage import StoredItem
 from functions.streams import table
-from functions.streams.model import Role, Stream
-from functions.streams.views import Ticket
+from functions.streams.model import Role, Stream, may_have_recording
+from functions.streams.recording import PLAYLIST
+from functions.streams.views import ReplayRight, Ticket, view
 
 
 def issue(stream_id: str, identity: Identity | None) -> Ticket:
@@ -45,6 +47,39 @@ def admit(stream: Stream, identity: Identity | None) -> tuple[Role, Account | No
     """As what ``identity`` may see this stream, live or not, and its account; raises as `issue` for who may not."""
     found = _admitted(stream, identity)
     return found.role, found.account
+
+
+def issue_replay(stream_id: str, identity: Identity | None) -> ReplayRight:
+    """The right to play the recording of a broadcast: who might watch it live, and for followers where it says so.
+
+    Raises
+    ------
+    OnairError
+        As `issue`; ``conflict`` before its end, ``unavailable`` while it is put together, ``not_found`` without one.
+    """
+    stream = table.required(stream_id)
+    found = _admitted(replace(stream, audience="followers") if stream.replay == "followers" else stream, identity)
+    if found.member is not None and found.member.banned:
+        raise OnairError("banned")
+    if stream.state != "ended":
+        raise OnairError("conflict", "This broadcast has not ended yet.")
+    if stream.replay_s is None and may_have_recording(stream):
+        raise OnairError("unavailable", "The replay is being prepared. Try again in a minute.", retry_after_ms=5_000)
+    if not stream.replay_s or stream.replay == "off":
+        raise OnairError("not_found", "There is no replay of this broadcast.")
+    token, expires_ms = tokens.replay_token(stream.id)
+    account = found.account
+    return ReplayRight(
+        stream=view(stream),
+        playback_url=f"{settings.required('WEB_URL')}/replay/{token}/{stream.id}/{PLAYLIST}",
+        playback_expires_at=clock.rfc3339(expires_ms),
+        duration_s=stream.replay_s,
+        hidden=_hidden(account),
+    )
+
+
+def _hidden(account: Account | None) -> tuple[str, ...]:
+    return tuple(sorted(blocks.hidden_from(account.id))) if account is not None and account.has_blocks else ()
 
 
 class _Admitted(Struct, frozen=True):
@@ -122,5 +157,5 @@ def _signed(stream: Stream, subject: str, role: Role, account: Account | None) -
         expires_at=clock.rfc3339(expires_ms),
         playback_url=f"{settings.required('PLAYBACK_URL')}/live/{playback}/{stream.id}/index.m3u8",
         playback_expires_at=clock.rfc3339(playback_expires_ms),
-        hidden=tuple(sorted(blocks.hidden_from(account.id))) if account is not None and account.has_blocks else (),
+        hidden=_hidden(account),
     )

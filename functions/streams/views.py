@@ -21,8 +21,9 @@ from functions.streams.model import (
     Media,
     Replay,
     Role,
-    State,
+    Shown,
     Stream,
+    shown,
 )
 
 # Lengths hold after normalisation to NFC, which the types cannot know: parse.text checks them, these document.
@@ -80,7 +81,7 @@ class StreamView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     title: str
     topics: tuple[str, ...]
-    state: State
+    state: Shown
     host: Host
     audience: Audience
     min_age: int
@@ -125,13 +126,26 @@ class Ticket(msgspec.Struct, frozen=True):
     hidden: tuple[str, ...] = ()
 
 
+class ReplayRight(msgspec.Struct, frozen=True):
+    """The right to play a recording until ``playback_expires_at``; ``hidden`` as in a ticket.
+
+    The room of then is `GET /streams/{id}/frames`: a frame belongs to the picture whose program date is its ``at``.
+    """
+
+    stream: StreamView
+    playback_url: str
+    playback_expires_at: str
+    duration_s: float
+    hidden: tuple[str, ...] = ()
+
+
 def view(stream: Stream, viewers: int = 0) -> StreamView:
     """A stream for everyone who may know of it."""
     return StreamView(
         id=stream.id,
         title=stream.title,
         topics=stream.topics,
-        state=stream.state,
+        state=shown(stream),
         host=stream.host,
         audience=stream.audience,
         min_age=stream.min_age,

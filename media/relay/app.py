@@ -31,6 +31,7 @@ STREAMS: Final = web.AppKey("streams", Streams)
 LEASES: Final = web.AppKey("leases", Leases)
 # Of the five seconds that ECS (and `make run`) wait after SIGTERM.
 _DRAIN_S: Final = 2.5
+_STORE_S: Final = 1.0
 _STATUS_CODES: Final = {400: "invalid_request", 404: "not_found", 405: "invalid_request", 413: "too_large"}
 _EXPOSED: Final = "Location, ETag, Link, Accept-Patch, Accept-Post, Date, Retry-After"
 
@@ -113,7 +114,7 @@ def make(settings: Settings) -> web.Application:
         response.headers["Access-Control-Expose-Headers"] = _EXPOSED
 
     async def background(_app: web.Application) -> AsyncIterator[None]:
-        work = (streams.run(), control.run(), leases.run(), protection.run(), load.run())
+        work = (streams.run(), streams.store(), control.run(), leases.run(), protection.run(), load.run())
         tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:
             task.add_done_callback(_report_end)
@@ -125,6 +126,7 @@ def make(settings: Settings) -> web.Application:
 
     async def drain(_app: web.Application) -> None:
         await asyncio.gather(streams.drain(_DRAIN_S), control.drain(_DRAIN_S), rtmp.stop(), pull.close())
+        await streams.store_rest(_STORE_S)
         await peers.close()
 
     app = web.Application(middlewares=[errors, elsewhere], client_max_size=signalling.SDP_BYTES_MAX)

@@ -51,6 +51,8 @@ class StreamItem(msgspec.Struct, frozen=True):
     for_everyone: bool = False
     # Whether the room's frames are to travel in the media.
     stadium: bool = False
+    # Whether a replay is wanted; else nothing is recorded.
+    recorded: bool = False
     stage: StageItem = StageItem()
 
 
@@ -89,7 +91,7 @@ class Control:
                 TableName=self._settings.streams_table,
                 Key=_key(stream_id),
                 ConsistentRead=True,
-                ProjectionExpression="#state, key_generation, audience, min_age, stage",
+                ProjectionExpression="#state, key_generation, audience, min_age, replay, stage",
                 ExpressionAttributeNames={"#state": "state"},
             )
         except (BotoCoreError, ClientError) as error:
@@ -175,7 +177,7 @@ class Control:
                 self._settings.streams_table: {
                     "Keys": keys,
                     "ConsistentRead": True,
-                    "ProjectionExpression": "pk, #state, key_generation, audience, min_age, stadium, stage",
+                    "ProjectionExpression": "pk, #state, key_generation, audience, min_age, stadium, replay, stage",
                     "ExpressionAttributeNames": {"#state": "state"},
                 }
             }
@@ -193,6 +195,7 @@ def _item(item: dict[str, Any]) -> StreamItem:
         key_generation=int(item.get("key_generation", {}).get("N", "0")),
         for_everyone=item.get("audience", {}).get("S") == "everyone" and age == 0,
         stadium=item.get("stadium", {}).get("BOOL") is True,
+        recorded=item.get("replay", {}).get("S", "off") != "off",
         stage=_stage(item.get("stage", {}).get("S")),
     )
 

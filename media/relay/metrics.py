@@ -54,6 +54,16 @@ class Metrics:
         self.room_reconnects = Counter(
             "onair_relay_room_reconnects", "Sockets to rooms that were lost", registry=registry
         )
+        self.archive_objects = Counter("onair_relay_archive_objects", "Objects of recordings stored", registry=registry)
+        self.archive_errors = Counter("onair_relay_archive_errors", "Uploads that failed", registry=registry)
+        self.archive_dropped = Counter(
+            "onair_relay_archive_dropped",
+            "Objects that recordings lack, since neither S3 nor the disk took them",
+            registry=registry,
+        )
+        self.archive_waiting_bytes = Gauge(
+            "onair_relay_archive_waiting_bytes", "Bytes of recordings that S3 has not taken yet", registry=registry
+        )
         self.control_errors = Counter("onair_relay_control_errors", "Failed calls to AWS", registry=registry)
 
     def bytes_sent(self) -> float:

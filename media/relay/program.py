@@ -90,6 +90,8 @@ class Program:
         self.preview_open = False
         self.parts_cut = 0
         self.request_key_frame: Callable[[], None] = _nobody
+        # Told each closed segment, with the run's name and the segment's map (archive.py).
+        self.keep: Callable[[str, HeldSegment, bytes], None] = _unkept
         self._on_change = on_change
         # Names carry a random prefix per run, so no cache ever mixes two runs. Segment numbers start at the clock (a
         # segment lasts over a second), so that they rise also across a restart of the relay. The discontinuity count
@@ -248,7 +250,9 @@ class Program:
             self._next_msn = broken.msn
             self._break_next = self._break_next or broken.discontinuity
             return
-        self._segments[-1].close()
+        closed = self._segments[-1]
+        closed.close()
+        self.keep(self._run, closed, self._inits[closed.init_number][1])
         # A segment that left the playlist stays for as long as the playlist is long (6.2.2).
         while len(self._segments) > 2 * self.settings.window_segments + 1:
             self._discontinuities += self._segments.popleft().discontinuity
@@ -409,6 +413,10 @@ class Program:
             hint_uri=self._hint(step),
             ended=self.ended,
         )
+
+
+def _unkept(_run: str, _segment: HeldSegment, _init: bytes) -> None:
+    """Nothing is recorded."""
 
 
 def _nobody() -> None:

@@ -33,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     streams_table: str = ""
     media_queue_url: str = ""
+    # Where recordings go; empty records nothing.
+    media_bucket: str = ""
     # The rooms' socket: of a stadium, frames are read here and written into the media. Empty: no stadium.
     socket_url: str = ""
     signing_secret: str = ""
@@ -69,6 +71,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # A preview picture at most this often; decoding one key frame of 720p takes ~10 ms in a worker thread.
     thumbnail_s: float = 10.0
     thumbnail_width_px: int = 640
+    # What S3 has not taken yet: so much in memory, then so much on disk, and what comes then is lost to the recording.
+    # 12 streams of 2.5 Mb/s are 225 MB a minute.
+    archive_memory_bytes: int = 32 * 1024 * 1024
+    archive_disk_bytes: int = 4 * 1024 * 1024 * 1024
     # AAC for HLS; Opus from browsers is 48 kHz stereo.
     audio_bit_rate: int = 128_000
     # How often the items of live streams are read: the longest that a revoked key or an ended stream goes on.
@@ -113,6 +119,9 @@ def read(environment: Mapping[str, str]) -> Settings:
         deployment=text("DEPLOYMENT"),
         streams_table=text("STREAMS_TABLE"),
         media_queue_url=text("MEDIA_QUEUE_URL"),
+        media_bucket=text("MEDIA_BUCKET"),
+        archive_memory_bytes=number("ARCHIVE_MEMORY_MB", 32, 1, 4096) * 1024 * 1024,
+        archive_disk_bytes=number("ARCHIVE_DISK_MB", 4096, 0, 200_000) * 1024 * 1024,
         socket_url=text("SOCKET_URL"),
         signing_secret=text("SIGNING_SECRET"),
         playback_secret=text("PLAYBACK_SECRET"),

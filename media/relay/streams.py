@@ -7,8 +7,10 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, Protocol
 
+from media.relay.archive import Archive
 from media.relay.cmaf import VideoFormat
 from media.relay.control import Control, MediaState, StreamItem
 from media.relay.errors import RelayError
@@ -80,6 +82,9 @@ class Streams:
         self._arriving: set[str] = set()
         self._generations: dict[str, int] = {}
         self._for_everyone: dict[str, bool] = {}
+        # None records nothing.
+        self._archive = Archive(settings, metrics, self._archived) if settings.media_bucket else None
+        self._recorded: set[str] = set()
         self._announced_s: dict[str, float] = {}
         self._parts_seen: dict[str, int] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -99,7 +104,7 @@ class Streams:
         if self.draining:
             raise RelayError("unavailable", "This relay is being replaced. Connect again in a moment.")
         item = await self._control.read(key.stream_id)
-        for_everyone = _check_item(item, key)
+        item = _checked(item, key)
         present = self.publishers.get(key.stream_id)
         if key.stream_id in self._arriving or (present is not None and self._holds_place(present, key)):
             raise RelayError("conflict", "Someone publishes this broadcast already. Take over with a new stream key.")
@@ -113,7 +118,8 @@ class Streams:
             raise
         if after is not None:
             self._after[key.stream_id] = after
-        self._for_everyone[key.stream_id] = for_everyone
+        self._for_everyone[key.stream_id] = item.for_everyone
+        (self._recorded.add if item.recorded else self._recorded.discard)(key.stream_id)
 
     async def stage(self, key: StreamKey) -> Stage:
         """The stage on which a guest may publish with this key, by the stream's item as it is now.
@@ -156,6 +162,7 @@ class Streams:
         """The publisher that was admitted did not come."""
         self._arriving.discard(key.stream_id)
         if key.stream_id not in self.programs:
+            self._recorded.discard(key.stream_id)
             self._for_everyone.pop(key.stream_id, None)
             self._release(key.stream_id)
 
@@ -165,6 +172,8 @@ class Streams:
         if present is None or present.ended:
             after = self._after.pop(stream_id, None)
             present = self.programs[stream_id] = Program(stream_id, self._settings, self._announce, after)
+            if self._archive is not None and stream_id in self._recorded:
+                present.keep = partial(self._archive.segment, stream_id)
             self.on_begin(stream_id)
         present.preview_open = self._for_everyone.get(stream_id, False)
         return present
@@ -266,6 +275,7 @@ class Streams:
         self._rooms.keep(stream_id, wanted, lambda frame: self._hand_on(stream_id, frame))
         if item is None or item.state != "live":
             program.end()
+            self._close_recording(stream_id, item)
             self.stages.forget(stream_id)
             if publisher is not None:
                 self._later(self.left(publisher))
@@ -275,6 +285,20 @@ class Streams:
         if publisher is not None and item.key_generation > publisher.key.generation:
             logger.info("stream key of %s was revoked: disconnecting its publisher", stream_id)
             self._later(self.left(publisher))
+
+    def _close_recording(self, stream_id: str, item: StreamItem | None) -> None:
+        if self._archive is None or stream_id not in self._recorded:
+            return
+        if item is None:
+            self._archive.forget(stream_id)
+        else:
+            self._archive.finish(stream_id)
+
+    def _archived(self, stream_id: str) -> None:
+        """All of an ended stream is stored: its playlist can be written (functions/streams/recording.py)."""
+        now_ms = time.time_ns() // 1_000_000
+        generation = self._generations.get(stream_id, 0)
+        self._control.announce(MediaState(stream_id, generation, "archived", now_ms, preview=False, seen_ms=now_ms))
 
     def _hand_on(self, stream_id: str, frame: bytes) -> None:
         # The program of now: another one may have taken the place of that for which the room was entered.
@@ -297,6 +321,8 @@ class Streams:
 
     def _measure(self) -> None:
         programs = self.programs.values()
+        if self._archive is not None:
+            self._metrics.archive_waiting_bytes.set(self._archive.waiting_bytes)
         self._metrics.publishers.set(len(self.publishers))
         self._metrics.streams.set(len(self.programs))
         self._metrics.streams_flowing.set(sum(program.state == "flowing" for program in programs))
@@ -342,6 +368,7 @@ class Streams:
 
     def _forget(self, stream_id: str) -> None:
         self._release(stream_id)
+        self._recorded.discard(stream_id)
         self._rooms.leave(stream_id)
         self.stages.forget(stream_id)
         for kept in (self.programs, self._generations, self._for_everyone, self._announced_s, self._parts_seen):
@@ -353,6 +380,18 @@ class Streams:
         task.add_done_callback(self._closing.discard)
 
     # ---- the end ----
+
+    async def store(self) -> None:
+        """Bring recordings to S3, for ever."""
+        if self._archive is not None:
+            await self._archive.run()
+        else:
+            await asyncio.Event().wait()
+
+    async def store_rest(self, deadline_s: float) -> None:
+        """Store what is left of recordings before the process ends."""
+        if self._archive is not None:
+            await self._archive.drain(deadline_s)
 
     async def drain(self, deadline_s: float) -> None:
         """Take no more publishers, end every playlist, disconnect everyone; returns within ``deadline_s``."""
@@ -372,12 +411,12 @@ def _nowhere(_stream_id: str) -> None:
     """Nobody looks elsewhere."""
 
 
-def _check_item(item: StreamItem | None, key: StreamKey) -> bool:
-    """Whether its pictures are for everyone; raises `RelayError` when this key may not publish."""
+def _checked(item: StreamItem | None, key: StreamKey) -> StreamItem:
+    """The item; raises `RelayError` when this key may not publish."""
     if item is None:
         raise RelayError("not_found", "There is no such broadcast.")
     if item.state != "live":
         raise RelayError("not_found", "This broadcast is not live. Start it, then publish.")
     if key.generation != item.key_generation:
         raise RelayError("forbidden", "This stream key was replaced by a newer one.")
-    return item.for_everyone
+    return item

@@ -88,6 +88,7 @@ def test_open_routes_are_only_those_that_the_protocol_opens() -> None:
         ("POST", "/streams/{stream_id}/ticket"),
         ("GET", "/streams/{stream_id}/frames"),  # a visitor who watches pages on after `joined` says `more`
         ("GET", "/streams/{stream_id}/questions"),
+        ("GET", "/streams/{stream_id}/replay"),  # for a visitor where the broadcast was for everyone
         ("GET", "/s/{code}"),  # whoever is sent a link opens it
         ("GET", "/gifts"),
         ("GET", "/coin-packs"),

@@ -57,13 +57,13 @@ TOLD: dict[str, set[str]] = {
     "wallet.ring_unsettled": {*SETTLES, "PAYOUTS_QUEUE_URL"},
     "wallet.prove": {"LEDGER_TABLE", "AUDIT_BUCKET"},
     "wallet.pay_out": {"LEDGER_TABLE", "ACCOUNTS_TABLE", "SANDBOX_PURCHASES"},
-    "streams.media": {*RINGS, "STREAMS_TABLE", "NOTICES_QUEUE_URL"},
+    "streams.media": {*RINGS, "STREAMS_TABLE", "NOTICES_QUEUE_URL", "MEDIA_BUCKET"},
     "streams.announce": {"ACCOUNTS_TABLE", "STREAMS_TABLE", "NOTICES_QUEUE_URL", "PUSH_QUEUE_URL"},
     "accounts.push": {"ACCOUNTS_TABLE", "WEB_URL", "PUSH_SECRET_ARN"},
     "accounts.reconcile": {"ACCOUNTS_TABLE", "WORK_QUEUE_URL"},
     "accounts.work": {*RINGS, "ACCOUNTS_TABLE", "STREAMS_TABLE", "USER_POOL_ID", "WORK_QUEUE_URL"},
     "accounts.picture": {"ACCOUNTS_TABLE", "STREAMS_TABLE", "PICTURES_BUCKET", "WEB_URL"},
-    "streams.sweep": {*RINGS, "STREAMS_TABLE", "ACCOUNTS_TABLE"},
+    "streams.sweep": {*RINGS, "STREAMS_TABLE", "ACCOUNTS_TABLE", "MEDIA_QUEUE_URL"},
 }  # fmt: skip
 TABLES = {
     "ACCOUNTS_TABLE": "Accounts",

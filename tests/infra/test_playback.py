@@ -57,7 +57,7 @@ def _claims(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["live", "replay"])
 def test_valid_token_opens_and_leaves_the_path(kind: str) -> None:
-    token, _ = tokens.playback_token("stream1")
+    token, _ = {"live": tokens.playback_token, "replay": tokens.replay_token}[kind]("stream1")
     answer = ask(f"/{kind}/{token}/stream1/video/part-7.2.mp4")
     assert answer["uri"] == f"/{kind}/stream1/video/part-7.2.mp4"
 
@@ -76,6 +76,8 @@ def _refused() -> dict[str, str]:
         "without expiry": f"/live/{_signed({'sub': 'stream1', 'aud': 'play'})}/stream1/index.m3u8",
         "with an expiry that is no number": f"/live/{_raw(_claims(exp='soon'))}/stream1/index.m3u8",
         "of another stream": f"/live/{good}/stream2/index.m3u8",
+        "for the replay": f"/live/{_signed(_claims(aud='replay'))}/stream1/index.m3u8",
+        "for the live broadcast": f"/replay/{good}/stream1/index.m3u8",
         "for publishing": f"/live/{_signed(_claims(aud='publish'))}/stream1/index.m3u8",
         "signed with another key": f"/live/{_signed(_claims(), 'x' * 64)}/stream1/index.m3u8",
         "with a changed signature": f"/live/{head}.{body}.{other}{signature[1:]}/stream1/index.m3u8",

@@ -148,6 +148,10 @@ def _needed(onair: Onair, call: SeenCall) -> Right | None:
     if call.service == "sns":
         return Right(f"sns:{call.operation}", "*")
     if call.service == "s3":
+        if call.resource == onair.stack.declared.outputs["MediaBucket"]:
+            bucket = f"arn:aws:s3:::{call.resource}"
+            listing = call.operation == "ListObjectsV2"
+            return Right("s3:ListBucket", bucket) if listing else Right(f"s3:{call.operation}", f"{bucket}/replay/*")
         # Of what it deletes, uploads: pictures only where a newer upload was faster.
         folder = "images" if call.operation == "PutObject" else "uploads"
         return Right(f"s3:{call.operation}", f"arn:aws:s3:::{call.resource}/{folder}/*")
@@ -215,6 +219,7 @@ def _exercise(onair: Onair) -> None:
     _operators(onair)
     host.call("POST", f"/streams/{stream['id']}/publish")
     host.call("POST", f"/streams/{stream['id']}/end")
+    _recording(onair, host, stream["id"])
     exercise_payouts(onair, host)
     devices = {"camera": True, "microphone": True}
     made = host.call("POST", "/streams", {"title": "Never", "topics": [], "devices": devices})
@@ -426,6 +431,16 @@ def _relay_reports(onair: Onair, stream_id: str) -> None:
         MessageGroupId=stream_id,
         MessageDeduplicationId=f"{stream_id}-flowing",
     )
+
+
+def _recording(onair: Onair, host: Any, stream_id: str) -> None:
+    """A recording whose relay died before it told that all is stored: the sweep has the replay made."""
+    bucket = onair.stack.declared.outputs["MediaBucket"]
+    for name in ("init-0123abcd-0.mp4", "001700000000-0123abcd-0-1700000000000-180000-0.m4s"):
+        aws.client("s3").put_object(Bucket=bucket, Key=f"replay/{stream_id}/{name}", Body=b"media")
+    onair.advance(91)
+    wait_until(lambda: host.call("GET", f"/streams/{stream_id}")["state"] == "replay", "the sweep", 20)
+    assert host.call("GET", f"/streams/{stream_id}/replay")["duration_s"] == 2.0
 
 
 def _big_room(onair: Onair, stream_id: str) -> None:

@@ -195,6 +195,7 @@ class Stack:
         seats: Sequence[str] = (),
         muted: Sequence[str] = (),
         layout: str = "grid",
+        replay: str = "off",
     ) -> None:
         """Write the stream's item as functions/streams and functions/rooms/seating.py do."""
         stage = {"layout": layout, "seats": [{"seat": seat, "muted": seat in muted} for seat in seats]}
@@ -205,6 +206,7 @@ class Stack:
             "key_generation": {"N": str(generation)},
             "audience": {"S": audience},
             "min_age": {"N": str(min_age)},
+            "replay": {"S": replay},
             "stage": {"S": json.dumps(stage)},
         }
         self._dynamodb.put_item(TableName="Streams", Item=item)

@@ -15,6 +15,7 @@ import "./me.js";
 import "./notices.js";
 import "./operator.js";
 import "./payouts.js";
+import "./replay.js";
 import "./settings.js";
 import "./sheet.js";
 import "./sign_in.js";
@@ -22,7 +23,7 @@ import "./standing.js";
 import "./watch.js";
 
 /** Screens that take the whole glass: no tab bar on them. */
-const FULL = new Set(["watch", "live"]);
+const FULL = new Set(["watch", "replay", "live"]);
 
 export class OnairApp extends LitElement {
   static properties = {
@@ -222,6 +223,8 @@ export class OnairApp extends LitElement {
         return html`<onair-feed .kind=${screen === "feed" ? "for-you" : "following"}></onair-feed>`;
       case "watch":
         return html`<onair-watch .streamId=${id}></onair-watch>`;
+      case "replay":
+        return html`<onair-replay .streamId=${id}></onair-replay>`;
       case "live":
         return html`<onair-live></onair-live>`;
       case "earnings":

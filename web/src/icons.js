@@ -27,6 +27,7 @@ const strokes = {
   refresh: svg`<path d="M19.5 12a7.5 7.5 0 1 1-2.3-5.4L19.5 9"/><path d="M19.7 4.5V9h-4.5"/>`,
   fit: svg`<path d="M4 9.5V5.5A1.5 1.5 0 0 1 5.5 4h4M14.5 4h4A1.5 1.5 0 0 1 20 5.5v4M20 14.5v4a1.5 1.5 0 0 1-1.5 1.5h-4M9.5 20h-4A1.5 1.5 0 0 1 4 18.5v-4"/>`,
   play: svg`<path d="M8 5.2v13.6L19 12Z"/>`,
+  pause: svg`<path d="M8.5 5.5v13M15.5 5.5v13"/>`,
   lock: svg`<rect x="5" y="10.5" width="14" height="9.5" rx="2.5"/><path d="M8 10.5V8a4 4 0 0 1 8 0v2.5"/>`,
   clock: svg`<circle cx="12" cy="12" r="8.3"/><path d="M12 7.3V12l3.2 2"/>`,
   sign_out: svg`<path d="M10 4.5H6.5A2 2 0 0 0 4.5 6.5v11a2 2 0 0 0 2 2H10M14.5 8l4 4-4 4M18.5 12H9.5"/>`,

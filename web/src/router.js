@@ -5,6 +5,7 @@ const routes = [
   [/^\/$/, "feed"],
   [/^\/following$/, "following"],
   [/^\/watch\/(?<id>[^/]+)$/, "watch"],
+  [/^\/replay\/(?<id>[^/]+)$/, "replay"],
   [/^\/go-live$/, "live"],
   [/^\/me$/, "me"],
   [/^\/me\/standing$/, "standing"],

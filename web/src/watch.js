@@ -143,6 +143,7 @@ export class OnairWatch extends LitElement {
   #streamRead(room, stream) {
     if (room !== this.room) return;
     this.stream = stream;
+    if (stream.state === "replay") return router.go(`/replay/${stream.id}`, { replace: true });
     if (stream.state === "ended") this.#finish({ reason: stream.end_reason });
     this.#readFollowing();
   }
@@ -469,7 +470,7 @@ export class OnairWatch extends LitElement {
         ${this.replyTo ? replyChip(this.replyTo, () => (this.replyTo = undefined)) : this.#kinds()} ${this.#composer()}
       </aside>
       ${this.ended
-        ? endedScreen({ ...this.ended, host: this.host, follows: this.#mayFollow ? this.#follow : undefined })
+        ? endedScreen({ ...this.ended, replay: this.stream?.replay === "off" ? undefined : `/replay/${this.streamId}`, host: this.host, follows: this.#mayFollow ? this.#follow : undefined })
         : ""} ${this.#sheets()}
       <onair-room-sheets .room=${this.room} @reply=${this.#reply}></onair-room-sheets>
     `;

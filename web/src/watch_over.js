@@ -5,8 +5,8 @@ import { follow } from "./router.js";
 import { avatar } from "./style.js";
 import { clock, exact, t } from "./strings.js";
 
-/** @param {{ host?: object, seconds: number, viewers?: number, follows?: () => void }} ended */
-export function endedScreen({ host, seconds, viewers, follows }) {
+/** @param {{ host?: object, seconds: number, viewers?: number, replay?: string, follows?: () => void }} ended */
+export function endedScreen({ host, seconds, viewers, follows, replay }) {
   const name = host?.display_name ?? "";
   return html`<section class="over" role="status">
     ${host ? avatar(host, 96) : ""}
@@ -17,6 +17,7 @@ export function endedScreen({ host, seconds, viewers, follows }) {
       ${viewers ? html`<div><dd>${exact(viewers)}</dd><dt>${t("summary.viewers_unique")}</dt></div>` : ""}
     </dl>
     ${follows ? html`<button class="button" @click=${follows}>${t("follow")} ${name}</button>` : ""}
+    ${replay ? html`<a class="button" href=${replay} @click=${follow}>${t("replay.watch")}</a>` : ""}
     <a class="button act" href="/" @click=${follow}>${t("watch.back_to_feed")}</a>
   </section>`;
 }
@@ -26,8 +27,8 @@ export function failedScreen(failure, signIn) {
   const missing = failure.code === "not_found";
   return html`<section class="over" role="alert">
     <div class="art">${icon(missing ? "alert" : "lock")}</div>
-    <h1>${missing ? t("not_found.title") : t("watch.ended_banned")}</h1>
-    <p>${missing ? t("watch.not_found") : failure.message}</p>
+    <h1>${failure.heading ?? (missing ? t("not_found.title") : t("watch.ended_banned"))}</h1>
+    <p>${missing && !failure.heading ? t("watch.not_found") : failure.message}</p>
     ${failure.account ? html`<button class="button act" @click=${signIn}>${t("sign_in.title")}</button>` : ""}
     <a class="button ${failure.account ? "" : "act"}" href="/" @click=${follow}>${t("watch.back_to_feed")}</a>
   </section>`;

@@ -1,0 +1,132 @@
+"""A recording: what the relay stored of a broadcast, and the playlist that makes a replay of it.
+
+Each object's name says what a playlist tells of it (media/relay/archive.py makes the names), so the list of names is
+the index: it cannot differ from what is there. Writing the playlist again gives the same one, or a longer one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from functions import aws, settings
+
+PLAYLIST: Final = "index.m3u8"
+_TICKS_A_SECOND: Final = 90_000
+# EXT-X-MAP with a playlist of more than I-frames needs version 6 (RFC 8216 section 7).
+_VERSION: Final = 6
+_SEGMENT: Final = re.compile(r"(\d{12})-([0-9a-f]{8})-(\d{1,6})-(\d{1,14})-(\d{1,9})-([01])\.m4s")
+_MAP: Final = re.compile(r"init-([0-9a-f]{8})-(\d{1,6})\.mp4")
+_PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
+# It is written anew when a part of the recording came late.
+_CACHE: Final = "public, max-age=10"
+
+
+class StoredSegment(msgspec.Struct, frozen=True, order=True):
+    """One segment as its name tells it; ``number`` rises through all runs of a stream."""
+
+    number: int
+    run: str
+    map: int
+    date_ms: int
+    ticks: int
+    after_break: bool
+    name: str
+
+    @property
+    def seconds(self) -> float:
+        """How long it plays."""
+        return self.ticks / _TICKS_A_SECOND
+
+
+def prefix(stream_id: str) -> str:
+    """Where everything of a stream's recording is; CloudFront's path below ``/replay/`` is the key."""
+    return f"replay/{stream_id}/"
+
+
+def segments_of(names: Iterable[str]) -> tuple[StoredSegment, ...]:
+    """The segments among these names that can be played, in order; one whose map is missing cannot."""
+    listed = list(names)
+    maps = {(found[1], int(found[2])) for name in listed if (found := _MAP.fullmatch(name))}
+    segments = [
+        StoredSegment(int(found[1]), found[2], int(found[3]), int(found[4]), int(found[5]), found[6] == "1", name)
+        for name in listed
+        if (found := _SEGMENT.fullmatch(name)) and int(found[5]) > 0
+    ]
+    return tuple(sorted(one for one in segments if (one.run, one.map) in maps))
+
+
+def duration_s(segments: Iterable[StoredSegment]) -> float:
+    """How long a recording plays; gaps of the broadcast are not in it."""
+    return sum(segment.seconds for segment in segments)
+
+
+def playlist(segments: tuple[StoredSegment, ...]) -> str:
+    """The VOD playlist (RFC 8216, 4.3): a break where the relay told one, another run began, or one is missing."""
+    longest_s = max((segment.seconds for segment in segments), default=1.0)
+    lines = [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{_VERSION}",
+        # No segment may be longer, rounded to whole seconds (4.3.3.1).
+        f"#EXT-X-TARGETDURATION:{max(1, int(longest_s + 0.5))}",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        "#EXT-X-MEDIA-SEQUENCE:0",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+    ]
+    before: StoredSegment | None = None
+    for segment in segments:
+        if before is not None and _breaks(before, segment):
+            lines.append("#EXT-X-DISCONTINUITY")
+        if before is None or (before.run, before.map) != (segment.run, segment.map):
+            lines.append(f'#EXT-X-MAP:URI="init-{segment.run}-{segment.map}.mp4"')
+        lines += [
+            f"#EXT-X-PROGRAM-DATE-TIME:{_rfc3339(segment.date_ms)}",
+            f"#EXTINF:{segment.seconds:.5f},",
+            segment.name,
+        ]
+        before = segment
+    lines.append("#EXT-X-ENDLIST")
+    return "\n".join(lines) + "\n"
+
+
+def put_together(stream_id: str) -> float:
+    """Write the playlist of what is stored; returns how long it plays in seconds, 0 where nothing is."""
+    segments = segments_of(_names(stream_id))
+    if not segments:
+        return 0.0
+    aws.client("s3").put_object(
+        Bucket=settings.required("MEDIA_BUCKET"),
+        Key=prefix(stream_id) + PLAYLIST,
+        Body=playlist(segments).encode(),
+        ContentType=_PLAYLIST_TYPE,
+        CacheControl=_CACHE,
+    )
+    return duration_s(segments)
+
+
+def _names(stream_id: str) -> Iterator[str]:
+    start = prefix(stream_id)
+    more: dict[str, str] = {}
+    while True:
+        page: dict[str, Any] = aws.client("s3").list_objects_v2(
+            Bucket=settings.required("MEDIA_BUCKET"), Prefix=start, **more
+        )
+        for found in page.get("Contents", []):
+            yield str(found["Key"]).removeprefix(start)
+        if not page.get("IsTruncated"):
+            return
+        more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def _breaks(before: StoredSegment, segment: StoredSegment) -> bool:
+    same_run = before.run == segment.run
+    return segment.after_break or not same_run or segment.number != before.number + 1 or before.map != segment.map
+
+
+def _rfc3339(at_ms: int) -> str:
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
