@@ -81,6 +81,10 @@ class Rooms(Construct):
         handler.may(["dynamodb:UpdateItem"], on=[self.table.table_arn])
         self.let_ring(handler)
 
+    def let_clear(self, handler: Handler) -> None:
+        """Let ``handler`` delete what is stored of a room."""
+        handler.may(["dynamodb:Query", "dynamodb:BatchWriteItem"], on=[self.table.table_arn])
+
     def let_close(self, handler: Handler) -> None:
         """Let ``handler`` close rooms (event ``ended``, room no longer live) and read their totals."""
         handler.may([*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"], on=[self.table.table_arn])

@@ -79,6 +79,7 @@ class OnairStack(cdk.Stack):
             origin=origin,
         )
         self.streams.record(self.relay.bucket)
+        self.streams.let_forget(self.account_work.work)
         self.api = Api(
             self,
             "Api",
@@ -95,6 +96,7 @@ class OnairStack(cdk.Stack):
         )
         self.payouts.let_ask(self.api.handler)
         self.notices.let_register(self.api.handler)
+        self.streams.let_forget(self.api.handler)
         self.audit = Audit(self, "Audit", house=house, wallet=self.wallet)
         self.audit.let_read(self.api.handler)
         # Both APIs write access logs through the account's one role, which must be set first.

@@ -60,6 +60,8 @@ class Streams(Construct):
         )
         told.may(["dynamodb:GetItem", "dynamodb:UpdateItem"], on=[self.table.table_arn])
         rooms.let_tell_media(told)
+        rooms.let_clear(told)
+        self.let_forget(told)
         told.add_event_source(sources.SqsEventSource(self.media.queue, batch_size=10, report_batch_item_failures=True))
 
         self.sweep = Handler(
@@ -91,11 +93,16 @@ class Streams(Construct):
         self.sweep.may(["sqs:SendMessage"], on=[self.media.queue.queue_arn])
         self.told = told
 
+    def let_forget(self, handler: Handler) -> None:
+        """Let ``handler`` have taken away what a deleted stream left."""
+        handler.add_environment("MEDIA_QUEUE_URL", self.media.queue.queue_url)
+        handler.may(["sqs:SendMessage"], on=[self.media.queue.queue_arn])
+
     def record(self, bucket: s3.Bucket) -> None:
         """Have replays put together of what the relay stores in ``bucket``."""
         self.told.add_environment("MEDIA_BUCKET", bucket.bucket_name)
         self.told.may(["s3:ListBucket"], on=[bucket.bucket_arn])
-        self.told.may(["s3:PutObject"], on=[bucket.arn_for_objects(RECORDINGS)])
+        self.told.may(["s3:PutObject", "s3:DeleteObject"], on=[bucket.arn_for_objects(RECORDINGS)])
         acknowledge_recordings(self.told.role or self.told, bucket)
 
 

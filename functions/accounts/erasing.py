@@ -19,7 +19,7 @@ from functions.accounts.follows import FollowItem
 from functions.accounts.table import HANDLE, PROFILE, AccountsItem, HandleItem, ProfileItem, account_key
 from functions.rooms import shutting_out
 from functions.rooms.stored import StoredRooms
-from functions.streams import life
+from functions.streams import forgetting, life
 from functions.streams import table as streams
 
 ENDED_BY_ERASURE: Final = "account_erased"
@@ -109,6 +109,7 @@ def _end_streams(account_id: str, pause: Callable[[], None]) -> None:
             continue
         if stream.state in ("live", "ended"):
             life.end(stream, ENDED_BY_ERASURE)
+            forgetting.order(stream_id)
         streams.delete(stream_id)
 
 

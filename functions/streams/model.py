@@ -10,8 +10,9 @@ State = Literal["scheduled", "ready", "live", "ended"]
 Media = Literal["waiting", "flowing", "lost"]
 # What a client is told: a stream that has ended and can be watched again is a `replay`.
 Shown = Literal["scheduled", "ready", "live", "ended", "replay"]
-# What the relay tells: of the media while it is live, and once after its end that all of it is stored.
-Reported = Literal["waiting", "flowing", "lost", "archived"]
+# What the relay tells: of the media while it is live, and once after its end that all of it is stored. `deleted` comes
+# from ourselves (forgetting.py), in the same queue, so that it follows what the relay told before.
+Reported = Literal["waiting", "flowing", "lost", "archived", "deleted"]
 Audience = Literal["everyone", "followers", "members"]
 Replay = Literal["public", "followers", "off"]
 Role = Literal["host", "moderator", "viewer", "visitor"]
@@ -175,6 +176,11 @@ def recording_is_due(stream: Stream, now_ms: int) -> bool:
     """Whether an ended stream's relay has been silent for so long that its replay is made of what there is."""
     ended_ms = stream.ended_ms if stream.ended_ms is not None else now_ms
     return stream.state == "ended" and stream.replay_s is None and now_ms - ended_ms >= RECORDING_MS_MAX
+
+
+def deletable(stream: Stream) -> bool:
+    """Whether a stream may be deleted: it never started, or it has ended and is summed up."""
+    return stream.state in ("ready", "scheduled") or (stream.state == "ended" and stream.summary is not None)
 
 
 def silence(stream: Stream, now_ms: int) -> str | None:

@@ -15,7 +15,7 @@ from functions.errors import OnairError
 from functions.parse import Identity, Page
 from functions.rooms import table as rooms
 from functions.security import cognito
-from functions.streams import feed, life, model, shares, table, tickets, views
+from functions.streams import feed, forgetting, life, model, shares, table, tickets, views
 from functions.streams.model import ENDED_BY_HOST, Stream, Summary, feed_key
 
 routes = Blueprint(__name__)
@@ -148,8 +148,12 @@ def change_stream(stream_id: str) -> views.StreamView:
 
 @routes.route("/streams/{stream_id}", methods=["DELETE"], authorizer=cognito)
 def delete_stream(stream_id: str) -> None:
-    """Delete a stream that is not live."""
+    """Delete a stream that is not live, and with it its recording and its room."""
     stream = _own(stream_id, parse.identity(routes.current_request))
+    if not model.deletable(stream):
+        raise OnairError("conflict", "End this broadcast before you delete it.")
+    if stream.started_ms is not None:
+        forgetting.order(stream.id)
     table.delete(stream.id)
 
 

@@ -72,6 +72,7 @@ BY_THE_SERVICE: Final = {
 UNUSED_HERE: Final = {
     ("accounts.picture", "s3:DeleteObject", "images/*"): "a newer upload was done while this one was made",
     ("accounts.work", "sqs:SendMessage", "AccountWorkWorkQueue"): "an erasure that takes longer than one run",
+    ("streams.media", "sqs:SendMessage", "StreamsMediaQueue"): "a recording or a room too large for one run",
     ("accounts.reconcile", "sqs:SendMessage", "AccountWorkWorkQueue"): "an erasure whose message was lost",
     ("api.app", "s3:PutObject", "uploads/*"): "whoever holds a signed form uses this right, not the API",
     ("accounts.reconcile", "dynamodb:PutItem", "Accounts"): "more accounts than one run has time for",
@@ -135,6 +136,10 @@ def _needed(onair: Onair, call: SeenCall) -> Right | None:
     if call.service == "secretsmanager":
         return Right(f"secretsmanager:{call.operation}", call.resource)
     if call.service == "s3":
+        if call.operation == "ListObjectsV2":
+            return Right("s3:ListBucket", f"arn:aws:s3:::{call.resource}")
+        if call.operation == "DeleteObjects":  # of one recording; which objects, the call's body says
+            return Right("s3:DeleteObject", f"arn:aws:s3:::{call.resource}/replay/*")
         return Right(f"s3:{call.operation}", f"arn:aws:s3:::{call.resource}")
     if call.service == "kms":
         return Right(f"kms:{call.operation}", call.resource)
@@ -148,10 +153,6 @@ def _needed(onair: Onair, call: SeenCall) -> Right | None:
     if call.service == "sns":
         return Right(f"sns:{call.operation}", "*")
     if call.service == "s3":
-        if call.resource == onair.stack.declared.outputs["MediaBucket"]:
-            bucket = f"arn:aws:s3:::{call.resource}"
-            listing = call.operation == "ListObjectsV2"
-            return Right("s3:ListBucket", bucket) if listing else Right(f"s3:{call.operation}", f"{bucket}/replay/*")
         # Of what it deletes, uploads: pictures only where a newer upload was faster.
         folder = "images" if call.operation == "PutObject" else "uploads"
         return Right(f"s3:{call.operation}", f"arn:aws:s3:::{call.resource}/{folder}/*")
@@ -441,6 +442,9 @@ def _recording(onair: Onair, host: Any, stream_id: str) -> None:
     onair.advance(91)
     wait_until(lambda: host.call("GET", f"/streams/{stream_id}")["state"] == "replay", "the sweep", 20)
     assert host.call("GET", f"/streams/{stream_id}/replay")["duration_s"] == 2.0
+    host.call("DELETE", f"/streams/{stream_id}")
+    wait_until(lambda: _seen(onair, "streams.media", "DeleteObjects"), "the recording to be deleted", 20)
+    wait_until(lambda: _seen(onair, "streams.media", "BatchWriteItem"), "the room to be deleted", 20)
 
 
 def _big_room(onair: Onair, stream_id: str) -> None:

@@ -276,9 +276,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         pool_id = cognito.create_user_pool(PoolName="onair")["UserPool"]["Id"]
         client_id = cognito.create_user_pool_client(UserPoolId=pool_id, ClientName="web")["UserPoolClient"]["ClientId"]
         cognito.create_group(UserPoolId=pool_id, GroupName="operators")
-        queue, work = (
+        queue, work, told = (
             aws.client("sqs").create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})
-            for name in ("Ring", "Work")
+            for name in ("Ring", "Work", "Media")
         )
         notices, pushes = (aws.client("sqs").create_queue(QueueName=name) for name in ("Notices", "Push"))
         for name, value in {
@@ -293,6 +293,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
             "PUSH_QUEUE_URL": pushes["QueueUrl"],
             "PUSH_SECRET_ARN": secrets.create_secret(Name="push", SecretString="u" * 64)["ARN"],
             "PUSH_HOSTS": "fcm.googleapis.com,push.apple.com,http://127.0.0.1",
+            "MEDIA_QUEUE_URL": told["QueueUrl"],
             "SIGNING_SECRET_ARN": secrets.create_secret(Name="signing", SecretString="s" * 64)["ARN"],
             "PLAYBACK_SECRET_ARN": secrets.create_secret(Name="playback", SecretString="p" * 64)["ARN"],
         }.items():

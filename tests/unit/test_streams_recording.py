@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 
-from functions import aws, clock
+from functions import aws, clock, settings
 from functions.rooms import table as rooms
-from functions.streams import media, recording, sweep, table
+from functions.streams import forgetting, media, recording, sweep, table
 from functions.streams.model import MediaReport
 from tests.unit.https import Answer, Client, Person
+from tests.unit.test_streams_handlers import record
 
 RUN, OTHER_RUN = "0123abcd", "89abcdef"
 MAPS = (f"init-{RUN}-0.mp4", f"init-{RUN}-1.mp4", f"init-{OTHER_RUN}-0.mp4")
@@ -79,8 +81,6 @@ def bucket(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("MEDIA_BUCKET", BUCKET)
     s3 = aws.client("s3")
     s3.create_bucket(Bucket=BUCKET)
-    queue = aws.client("sqs").create_queue(QueueName="Media.fifo", Attributes={"FifoQueue": "true"})
-    monkeypatch.setenv("MEDIA_QUEUE_URL", queue["QueueUrl"])
     yield s3
 
 
@@ -107,8 +107,6 @@ def replay(client: Client, stream_id: str, who: Person | None = None) -> Answer:
 
 
 def ordered() -> list[str]:
-    from functions import settings
-
     found = aws.client("sqs").receive_message(QueueUrl=settings.required("MEDIA_QUEUE_URL"), MaxNumberOfMessages=10)
     return [message["Body"] for message in found.get("Messages", [])]
 
@@ -166,8 +164,6 @@ def test_a_relay_that_died_does_not_keep_the_replay_back(client: Client, bucket:
     client.clock.offset_ms += 90_000
     sweep.sweep()
     (body,) = ordered()
-    from tests.unit.test_streams_handlers import record
-
     assert media.handle({"Records": [record("1", body, stream_id)]}, None) == {"batchItemFailures": []}
     assert table.required(stream_id).replay_s == 2.0
     sweep.sweep()
@@ -200,3 +196,75 @@ def test_a_replay_for_followers_is_for_followers(client: Client, bucket: Any) ->
     assert replay(client, stream_id, other).code == "followers_only"
     assert replay(client, stream_id, fan).status == 200
     assert replay(client, stream_id, host).status == 200
+
+
+# ---- taken away ----
+
+
+def carried_out(stream_id: str) -> Any:
+    """Have the orders that wait carried out, as the queue hands them over."""
+    records = [record(str(at), body, stream_id) for at, body in enumerate(ordered())]
+    assert records
+    return media.handle({"Records": records}, None)
+
+
+def stored(s3: Any) -> set[str]:
+    return {each["Key"].split("/")[1] for each in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
+
+
+def test_a_deleted_broadcast_leaves_neither_recording_nor_room_and_others_keep_theirs(
+    client: Client, bucket: Any
+) -> None:
+    host = client.host()
+    stream_id = over(client, host)
+    other = over(client, client.host("host_two"))
+    for each in (stream_id, other):
+        store(bucket, each, *(name(number) for number in range(1, 40)))
+        assert archived(each)
+    assert client.call("DELETE", f"/streams/{stream_id}", who=host).status == 204
+    assert replay(client, stream_id).code == "not_found"
+    assert carried_out(stream_id) == {"batchItemFailures": []}
+    assert stored(bucket) == {other}
+    assert rooms.read_room(stream_id) is None
+    assert rooms.read_room(other) is not None
+    assert client.call("GET", f"/streams/{stream_id}/frames").code == "not_found"
+    # What the relay stores late goes as well.
+    store(bucket, stream_id, name(50))
+    assert archived(stream_id)
+    assert stored(bucket) == {other}
+
+
+def test_an_order_that_comes_before_the_deletion_waits_and_one_without_it_is_dropped(
+    client: Client, bucket: Any
+) -> None:
+    stream_id = over(client, client.host())
+    store(bucket, stream_id, name(1))
+    forgetting.order(stream_id)
+    early = MediaReport(stream_id, 0, "deleted", clock.now_ms())
+    with pytest.raises(forgetting.StandingError):
+        media.take(early)
+    client.clock.offset_ms += forgetting.STANDING_MS_MAX
+    assert not media.take(early)
+    assert stored(bucket) == {stream_id}
+
+
+def test_what_one_run_has_no_time_for_is_ordered_again(client: Client, bucket: Any) -> None:
+    host = client.host()
+    stream_id = over(client, host)
+    store(bucket, stream_id, name(1))
+    client.call("DELETE", f"/streams/{stream_id}", who=host)
+    (order,) = ordered()
+    report = msgspec.json.decode(order, type=MediaReport)
+    left = iter([20_000, 20_000])
+    assert media.take(report, lambda: next(left, 1_000))
+    assert rooms.read_room(stream_id) is not None, "it had no time for the room"
+    assert carried_out(stream_id) == {"batchItemFailures": []}
+    assert rooms.read_room(stream_id) is None
+    assert forgetting.RESERVE_MS > 1_000
+
+
+def test_a_live_broadcast_is_not_deleted(client: Client, bucket: Any) -> None:
+    host = client.host()
+    stream_id = client.live(host)
+    assert client.call("DELETE", f"/streams/{stream_id}", who=host).code == "conflict"
+    assert ordered() == []
