@@ -138,6 +138,7 @@ def test_only_these_routes_are_open(client: Client) -> None:
         "POST /sessions",
         "POST /password-resets",
         "POST /password-resets/confirm",
+        "GET /streams/{stream_id}/replay",
         "POST /streams/{stream_id}/ticket",
         "GET /streams/{stream_id}/frames",
         "GET /gifts",

@@ -107,8 +107,12 @@ def replay(client: Client, stream_id: str, who: Person | None = None) -> Answer:
 
 
 def ordered() -> list[str]:
-    found = aws.client("sqs").receive_message(QueueUrl=settings.required("MEDIA_QUEUE_URL"), MaxNumberOfMessages=10)
-    return [message["Body"] for message in found.get("Messages", [])]
+    """What waits in the Media queue, taken out of it."""
+    sqs, url = aws.client("sqs"), settings.required("MEDIA_QUEUE_URL")
+    found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    for message in found:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return [message["Body"] for message in found]
 
 
 def test_a_broadcast_becomes_a_replay_when_the_relay_has_stored_it(client: Client, bucket: Any) -> None:
