@@ -32,7 +32,7 @@ console.log(JSON.stringify(uris.map((uri) => handler({ request: { method: 'GET',
 @pytest.fixture(autouse=True)
 def signing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLAYBACK_SECRET_ARN", "playback")
-    monkeypatch.setattr(tokens, "_secret", {"playback": KEY}.__getitem__)
+    monkeypatch.setattr(tokens, "secret", {"playback": KEY}.__getitem__)
 
 
 def ask(uri: str) -> dict[str, Any]:

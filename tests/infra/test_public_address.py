@@ -103,6 +103,9 @@ def test_task_may_ask_ec2_and_nothing_else_without_a_resource(cloud: Cloud) -> N
     assert allowed == {
         "dynamodb:GetItem",
         "dynamodb:BatchGetItem",
+        # What it records.
+        "s3:PutObject",
+        "s3:AbortMultipartUpload",
         "dynamodb:UpdateItem",
         "ecs:UpdateTaskProtection",
         "sqs:SendMessage",
