@@ -174,5 +174,6 @@ def test_holding_costs_no_more_calls_than_showing(room: ModeratedRoom) -> None:
     with observe.counting() as held:
         bo.chat("2", PHONE)
     assert Counter(call.operation for call in held) == Counter({"BatchGetItem": 1, "TransactWriteItems": 1})
-    assert len(held) < len(shown)
+    # A comment that is shown rings as well, where this container has not rung in its slot.
+    assert len(held) <= len(shown)
     assert StoredRooms().is_held(room.stream, bo.chat("2", PHONE)["event_id"])
