@@ -135,6 +135,7 @@ class World:
         link: str = host.call("POST", f"/streams/{live}/share", {"channel": "link"})["url"]
         self.things["code"] = link.rpartition("/")[2]
         self.clients["follower"].call("POST", "/accounts/someone_else/report", {"reason": "spam"})
+        self.things["device_id"] = "some-browser"
         self.things["case_id"] = operator.call("GET", "/operator/reports")["items"][0]["id"]
         strike = {"rule": "spam", "reason": "the same line again and again"}
         entry = operator.call("POST", "/operator/accounts/once_struck/strikes", strike)["id"]

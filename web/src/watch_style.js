@@ -112,10 +112,10 @@ export const watchStyle = css`
     align-items: center;
     gap: 4px;
     position: relative;
-    height: 34px;
-    padding: 0 12px 0 8px;
+    height: var(--touch);
+    padding: 0 14px 0 10px;
     border: 0;
-    border-radius: 17px;
+    border-radius: 22px;
     color: inherit;
     background: #120b1f99;
     font-size: 0.86rem;
