@@ -102,6 +102,8 @@ export class OnairSheet extends LitElement {
   }
 
   #closed() {
+    // The event comes a moment after the dialog closed: it may have been opened again meanwhile.
+    if (this.dialog.open) return;
     this.open = false;
     this.dispatchEvent(new Event("close"));
   }
