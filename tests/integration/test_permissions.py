@@ -77,9 +77,12 @@ UNUSED_HERE: Final = {
     ("api.app", "s3:PutObject", "uploads/*"): "whoever holds a signed form uses this right, not the API",
     ("accounts.reconcile", "dynamodb:PutItem", "Accounts"): "more accounts than one run has time for",
     ("accounts.keep", "dynamodb:GetItem", "Rooms"): "the room was closed before, by an end that died halfway",
-    ("rooms.sequence", "dynamodb:UpdateItem", "Rooms"): "a comment is removed while the frame that holds it is made",
     ("streams.sweep", "dynamodb:GetItem", "Rooms"): "the room was closed before, by an end that died halfway",
     ("wallet.settle", "sqs:SendMessage", "WalletSettleQueue"): "more than 98 gifts wait for one creator",
+}
+# The same, where it hangs on who is faster: used in some runs.
+AT_TIMES_UNUSED: Final = {
+    ("rooms.sequence", "dynamodb:UpdateItem", "Rooms"): "a comment is removed while the frame that holds it is made",
 }
 
 
@@ -526,7 +529,7 @@ def test_no_function_may_do_what_nothing_here_uses(exercised: Onair) -> None:
                 continue
             handler = exercised.stack.declared.functions[name].handler.removeprefix("functions.")
             unused.add((handler.removesuffix(".handle"), right.action, _construct(right.resource)))
-    too_much = sorted(unused - set(UNUSED_HERE))
+    too_much = sorted(unused - set(UNUSED_HERE) - set(AT_TIMES_UNUSED))
     assert not too_much, "granted, but used by nothing here:\n" + "\n".join(map(str, too_much))
     used_after_all = sorted(set(UNUSED_HERE) - unused)
     assert not used_after_all, "no longer to be explained:\n" + "\n".join(map(str, used_after_all))
