@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, sync_playwright
@@ -48,16 +49,24 @@ def built_page() -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(built_page: None) -> Iterator[Stack]:
-    """A whole stack: relay, demo accounts, demo broadcast."""
-    made = template.load(template.LOCAL_CONTEXT)
-    running = Stack(Options(ports=ports.free(), template=made.template))
-    running.start()
-    yield running
-    running.stop()
+def declared() -> dict[str, Any]:
+    """The template that every stack here is made from."""
+    return template.load(template.LOCAL_CONTEXT).template
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def stack(built_page: None, declared: dict[str, Any]) -> Iterator[Stack]:
+    """A whole stack: relay, demo accounts, demo broadcast. Each file has its own: what one leaves behind (a clock that
+    was moved, a stream that is live) breaks no other."""
+    running = Stack(Options(ports=ports.free(), template=declared))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="module")
 def origin(stack: Stack) -> str:
     """Where the page is."""
     return stack.addresses.web_url

@@ -41,8 +41,7 @@ def latencies_ms(talker: Socket, viewer: Socket) -> list[float]:
 
 
 def wait_seen(viewer: Socket, text: str) -> None:
-    """Wait for a comment as a client does that posts may fail to reach: after a gap of 2 s it joins again after the last
-    frame before the gap."""
+    """Wait for a comment as a client does that posts may fail to reach: it joins again after a gap of 2 s."""
 
     def holds(got: Message) -> bool:
         return any(event.get("text") == text for frame in frames(got) for event in frame.get("events", ()))
