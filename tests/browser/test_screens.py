@@ -227,7 +227,7 @@ def test_a_broadcast_on_both_sides(
             shutil.copy(watch, images / "watch.png")
         gallery.take(host, "on-air")
 
-        viewer.get_by_role("button", name="Gifts").click()
+        viewer.get_by_role("button", name="Gifts", exact=True).click()
         viewer.locator("[data-gift=rose]").click()
         gallery.take(viewer, "gift-tray")
         viewer.get_by_role("button", name="Get coins").click()

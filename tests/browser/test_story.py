@@ -52,7 +52,7 @@ def test_a_broadcast_reaches_another_screen_with_chat_hearts_and_a_gift(new_page
     host.wait_for_function("(seen) => seen.hearts >= 3", arg=flown)
 
     # A gift crosses, coins fall at once, diamonds rise by settlement.
-    viewer.get_by_role("button", name="Gifts").click()
+    viewer.get_by_role("button", name="Gifts", exact=True).click()
     coins = viewer.locator("onair-gift-tray .balance")
     expect(coins).to_have_text("10,500")
     doughnut = viewer.locator("[data-gift=doughnut]")

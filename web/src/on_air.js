@@ -75,8 +75,12 @@ export class OnairOnAir extends LitElement {
         font-weight: 700;
         font-variant-numeric: tabular-nums;
       }
+      /* As high as its neighbours to the eye, and as a thumb needs. */
       button.pill {
-        border: 0;
+        height: var(--touch);
+        border: 4px solid transparent;
+        border-radius: 22px;
+        background-clip: padding-box;
         color: inherit;
       }
       .pill .icon {

@@ -169,6 +169,18 @@ export class OnairPlayer extends LitElement {
     localStorage.removeItem(SOUND_KEY);
   }
 
+  /** Silent while one is on screen, where the others are heard at once; then as before. What is remembered stays. */
+  hush(on) {
+    if (on) {
+      this.loud = !this.muted;
+      this.muted = true;
+    } else if (this.loud) {
+      this.loud = false;
+      this.muted = false;
+      this.#play();
+    }
+  }
+
   stop() {
     clearTimeout(this.retry);
     this.#keepPicture();

@@ -220,7 +220,7 @@ export class OnairSeats extends LitElement {
 
   #changed() {
     const on = Boolean(this.stage?.onScreen);
-    if (on !== this.shown) {
+    if (on !== Boolean(this.shown)) {
       this.shown = on;
       if (on) this.open = false;
       this.dispatchEvent(new CustomEvent("on-screen", { detail: on }));

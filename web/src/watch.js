@@ -97,7 +97,7 @@ export class OnairWatch extends LitElement {
   }
 
   /** The programme shows oneself two seconds late: on screen one hears the others at once, and it falls silent. */
-  #onScreen = ({ detail: on }) => (on ? this.player?.mute() : this.player?.unmute());
+  #onScreen = ({ detail: on }) => this.player?.hush(on);
 
   get reactions() {
     return this.renderRoot.querySelector("onair-reactions");
