@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import tracemalloc
@@ -93,6 +94,14 @@ def _broken(good: bytes, dice: random.Random) -> bytes:
     return bytes(data[: dice.randrange(len(data))]) if dice.random() < 0.1 else bytes(data)
 
 
+def _held_by_the_relay() -> int:
+    """Bytes that the relay's own lines allocated and that are still there: what the test's runner keeps of what is
+    logged is not the relay's."""
+    gc.collect()
+    taken = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/media/relay/*")])
+    return sum(trace.size for trace in taken.traces)
+
+
 async def test_broken_sessions_end_in_a_refusal_and_leave_nothing_behind() -> None:
     good = encoder.HANDSHAKE + encoder.wire(
         [*encoder.publish_commands(_KEY), encoder.video()[0], encoder.sound()[0],
@@ -121,8 +130,8 @@ async def test_broken_sessions_end_in_a_refusal_and_leave_nothing_behind() -> No
             connection.connection_lost(None)
             assert not failures, f"SEED={_SEED}, input {number}: {failures}"
             if number % max(1, _INPUTS // 4) == max(1, _INPUTS // 4) - 1:
-                held.append(tracemalloc.get_traced_memory()[0])
+                held.append(_held_by_the_relay())
     finally:
         tracemalloc.stop()
     assert streams.let_in > _INPUTS // 4, "most inputs come as far as publishing"
-    assert held[-1] - held[0] < 2_000_000, held
+    assert held[-1] - held[0] < 200_000, held

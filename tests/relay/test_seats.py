@@ -168,18 +168,18 @@ async def test_nobody_hears_a_guest_whom_the_host_muted(stack: Stack) -> None:
 
 
 def test_viewers_playlist_is_one_and_decodes_while_a_guest_comes_and_goes(stack: Stack) -> None:
-    stack.put_stream("whole", seats=("one",))
-    host = stack.start_source("whole", 1, "--bit-rate", "500000")
-    until(lambda: fetch(stack.live_url("whole")).status == 200, 20, "the host is on air")
-    loads = [checker.read(fetch(stack.live_url("whole", "media.m3u8")).text)]
+    stack.put_stream("unbroken", seats=("one",))
+    host = stack.start_source("unbroken", 1, "--bit-rate", "500000")
+    until(lambda: fetch(stack.live_url("unbroken")).status == 200, 20, "the host is on air")
+    loads = [checker.read(fetch(stack.live_url("unbroken", "media.m3u8")).text)]
     bodies: dict[str, bytes] = {}
 
     def follow(condition: Callable[[], bool]) -> bool:
-        loads.append(checker.read(fetch(stack.live_url("whole", "media.m3u8")).text))
+        loads.append(checker.read(fetch(stack.live_url("unbroken", "media.m3u8")).text))
         checker.check_succession(loads[-2], loads[-1])
         for segment in loads[-1].closed:
             for name in (segment.init, segment.uri):
-                bodies.setdefault(name, b"") or bodies.update({name: fetch(stack.live_url("whole", name)).body})
+                bodies.setdefault(name, b"") or bodies.update({name: fetch(stack.live_url("unbroken", name)).body})
         return condition()
 
     def changes() -> int:
@@ -187,12 +187,12 @@ def test_viewers_playlist_is_one_and_decodes_while_a_guest_comes_and_goes(stack:
         return newest.discontinuity_sequence + sum(segment.discontinuity for segment in newest.segments)
 
     assert changes() == 0
-    guest = stack.start_guest("whole", "one", "--bit-rate", "500000")
+    guest = stack.start_guest("unbroken", "one", "--bit-rate", "500000")
     until(lambda: follow(lambda: changes() == 1), 40, "host and guest are composed")
     composed = len(loads[-1].closed)
     until(lambda: follow(lambda: len(loads[-1].closed) > composed + 1), 20, "more of it")
     _stop(guest)
-    stack.put_stream("whole", seats=())
+    stack.put_stream("unbroken", seats=())
     until(lambda: follow(lambda: changes() == 2), 20, "the host alone again")
     until(lambda: follow(lambda: loads[-1].closed[-1].discontinuity or changes() == 2), 10, "a segment of it")
     _stop(host)

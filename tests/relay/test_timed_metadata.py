@@ -143,6 +143,7 @@ def _pictures(whole: bytes) -> list[tuple[int | None, bytes]]:
 
 async def test_viewers_get_frames_in_parts_and_segments_and_what_is_kept_is_the_media_alone() -> None:
     program = Program("show", Settings(), lambda _: None)
+    program.configure(video_format(pictures(1)[0]), None)
     program.begin_segment(0, 0.0)
     bodies = [cmaf.box(b"moof") + cmaf.box(b"mdat", bytes([number])) for number in range(3)]
     for number, body in enumerate(bodies):
