@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from pynamodb.attributes import Attribute, NumberAttribute
+from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.transactions import TransactWrite
 
@@ -26,6 +26,8 @@ class BlockItem(AccountsItem):
 
     mine_ms = NumberAttribute(null=True)
     theirs_ms = NumberAttribute(null=True)
+    # The other's live room that this block closed to the account.
+    shut_from = UnicodeAttribute(null=True)
 
 
 def block_key(other: str) -> str:
@@ -52,6 +54,26 @@ def unblock(account_id: str, other: str) -> bool:
     """Take one's block back, the other's stays; True when there was one."""
     # Whether the other blocks as well may change between the two looks: then once more.
     return any(_unblock_last(account_id, other) or _unblock_one(account_id, other) for _ in range(ATTEMPTS_MAX))
+
+
+def room_closed(guest: str, host: str, stream_id: str) -> None:
+    """Remember that the block between both closed a room to ``guest``; nothing happens where it is lifted by now."""
+    try:
+        _item(guest, host).update([BlockItem.shut_from.set(stream_id)], condition=BlockItem.pk.exists())
+    except UpdateError as error:
+        if error.cause_response_code != "ConditionalCheckFailedException":
+            raise
+
+
+def closed_rooms(account_id: str, other: str) -> list[tuple[str, str]]:
+    """The rooms that the block between both closed, each with whom it keeps out (one read)."""
+    pairs = ((account_id, other), (other, account_id))
+    found = storage.read_across([(BlockItem, account_key(guest), block_key(host)) for guest, host in pairs])
+    return [
+        (item.shut_from, guest)
+        for item, (guest, _) in zip(found, pairs, strict=True)
+        if isinstance(item, BlockItem) and item.shut_from
+    ]
 
 
 def _unblock_one(account_id: str, other: str) -> bool:

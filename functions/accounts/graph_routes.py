@@ -147,8 +147,9 @@ def block(handle: str) -> None:
     people = table.read_many([me.account, other])
     for host, guest in ((me.account, other), (other, me.account)):
         live = people[host].live_stream if host in people else None
-        if live is not None:
-            shutting_out.shut_out(live, guest)
+        # Who was banned there before stays so when the block is lifted: else blocking a host would undo their ban.
+        if live is not None and shutting_out.shut_out(live, guest):
+            blocks.room_closed(guest, host, live)
 
 
 @routes.route("/accounts/{handle}/block", methods=["DELETE"], authorizer=cognito)
@@ -156,13 +157,11 @@ def unblock(handle: str) -> None:
     """Block no more; what the block ended (follows) does not come back. Again changes nothing."""
     me = parse.identity(routes.current_request)
     other = _other(handle, me.account)
+    closed = blocks.closed_rooms(me.account, other)
     if not blocks.unblock(me.account, other) or blocks.between(me.account, other):
         return
-    people = table.read_many([me.account, other])
-    for host, guest in ((me.account, other), (other, me.account)):
-        live = people[host].live_stream if host in people else None
-        if live is not None:
-            shutting_out.let_in(live, guest)
+    for stream_id, guest in closed:
+        shutting_out.let_in(stream_id, guest)
 
 
 @routes.route("/me/blocks", methods=["GET"], authorizer=cognito)

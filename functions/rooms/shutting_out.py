@@ -15,13 +15,14 @@ from functions.rooms.stored import StoredRooms
 ATTEMPTS_MAX: Final = 8
 
 
-def shut_out(stream_id: str, account: str) -> None:
-    """Ban an account from a room without a word to the others in it; doing so again changes nothing.
+def shut_out(stream_id: str, account: str) -> bool:
+    """Ban an account from a room without a word to the others in it; True where it was not banned before.
 
     Only who is on screen is seen to leave it.
     """
-    _set_banned(stream_id, account, banned=True)
+    new = _set_banned(stream_id, account, banned=True)
     seating.vacate(stream_id, account)
+    return new
 
 
 def let_in(stream_id: str, account: str) -> None:
@@ -29,18 +30,18 @@ def let_in(stream_id: str, account: str) -> None:
     _set_banned(stream_id, account, banned=False)
 
 
-def _set_banned(stream_id: str, account: str, *, banned: bool) -> None:
+def _set_banned(stream_id: str, account: str, *, banned: bool) -> bool:
     rooms = StoredRooms()
     for _ in range(ATTEMPTS_MAX):
         found = rooms.member(stream_id, account)
         before = found or Member(account=account)
         mine = [one for stream, one in rooms.account_connections(account) if stream == stream_id]
         if before.banned == banned and not (banned and mine):
-            return
+            return False
         after = replace(before, banned=banned, moderator=before.moderator and not banned, version=before.version + 1)
         if moderating.write_member(stream_id, before, after, mine, None):
             if mine and banned:
                 # Without something to sequence nothing would look at the sockets that are to be closed.
                 ring(stream_id)
-            return
+            return before.banned != banned
     raise OnairError("unavailable")

@@ -276,6 +276,16 @@ def test_a_block_while_live_shuts_the_room_to_a_ticket_that_is_out(client: Clien
     assert member is not None and not member.banned
 
 
+def test_a_ban_of_the_host_is_not_undone_by_blocking_them_and_taking_that_back(client: Client) -> None:
+    host, bob = client.host(), client.sign_up("bob")
+    stream_id = client.live(host)
+    client.call("PUT", f"/streams/{stream_id}/members/bob", {"banned": True}, who=host)
+    for _ in range(2):
+        assert client.call("PUT", "/accounts/host_one/block", who=bob).status == 204
+    assert client.call("DELETE", "/accounts/host_one/block", who=bob).status == 204
+    assert client.call("POST", f"/streams/{stream_id}/ticket", who=bob).code == "banned"
+
+
 # --- the reconciler
 
 
