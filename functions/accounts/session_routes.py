@@ -56,7 +56,8 @@ def create_session() -> views.Session:
         # No handle looks like this, so the answer is the one for a wrong password.
         raise OnairError("unauthenticated", pool.WRONG)
     else:
-        tokens = _signed_in(given.handle, given.password, given.code, rates.address(request))
+        # The pool takes a name in any case: one person has one count of failures, however the name is written.
+        tokens = _signed_in(given.handle.lower(), given.password, given.code, rates.address(request))
     return views.Session(tokens.access_token, tokens.refresh_token or "", tokens.expires_in)
 
 

@@ -131,6 +131,15 @@ def test_ten_failures_keep_an_address_from_a_handle_for_a_while(client: Client, 
     assert client.call("POST", "/sessions", {"handle": "ada", "password": PASSWORD}).status == 200
 
 
+def test_a_handle_in_capitals_is_the_same_handle(client: Client, ada: Person) -> None:
+    for n in range(10):
+        wrong = {"handle": ("ada", "Ada", "ADA", "aDa")[n % 4], "password": f"Wrong-pass-{n}"}
+        assert client.call("POST", "/sessions", wrong).code == "unauthenticated"
+    assert client.call("POST", "/sessions", {"handle": "adA", "password": PASSWORD}).code == "rate_limited"
+    client.clock.offset_ms += 901_000
+    assert client.call("POST", "/sessions", {"handle": "adA", "password": PASSWORD}).status == 200
+
+
 def test_signing_in_well_is_never_counted(client: Client, ada: Person) -> None:
     for _ in range(12):
         assert client.call("POST", "/sessions", {"handle": "ada", "password": PASSWORD}).status == 200
