@@ -10,12 +10,14 @@ from chalice.app import Blueprint, Response
 from msgspec import UNSET, UnsetType
 
 from functions import aws, clock, parse, settings
-from functions.accounts import codes, erasing, pool, table
+from functions.accounts import blocks, codes, erasing, pool, record, standing, standing_views, table
 from functions.accounts.table import account_key
 from functions.accounts.work import Work, order
 from functions.parse import Page
 from functions.security import cognito
 from functions.streams import table as streams
+from functions.wallet import payout_routes, payout_table
+from functions.wallet.payout_rules import Payout, TaxProfile
 
 routes = Blueprint(__name__)
 
@@ -23,10 +25,15 @@ routes = Blueprint(__name__)
 SECRET: Final = (codes.CODE_PREFIX, codes.RECOVERY)
 
 Section = Callable[[str, str | None, int], tuple[list["Held"], str | None]]
+# A row as its account may see it, None for what is not its to see.
+Shown = Callable[[str, dict[str, Any]], "dict[str, Any] | None"]
 
 
 class Held(msgspec.Struct, frozen=True):
-    """One thing that is held: ``part`` says where, ``key`` what, ``content`` is as it is stored."""
+    """One thing that is held: ``part`` says where, ``key`` what, ``content`` is as it is stored.
+
+    What is not the account's own stays out: who blocks it, which operator decided, why a payout is looked at.
+    """
 
     part: str
     key: str
@@ -41,7 +48,35 @@ class AccountExport(msgspec.Struct, frozen=True):
     cursor: str | UnsetType = UNSET
 
 
-def _partition(part: str, setting: str, key: Callable[[str], str]) -> Section:
+def _as_stored(_sk: str, row: dict[str, Any]) -> dict[str, Any] | None:
+    return row
+
+
+def _of_account(sk: str, row: dict[str, Any]) -> dict[str, Any] | None:
+    if sk.startswith(SECRET):
+        return None
+    if sk.startswith(blocks.BLOCK_PREFIX):
+        return {"mine_ms": row["mine_ms"]} if row.get("mine_ms") else None
+    if sk.startswith(record.ENTRY_PREFIX):
+        entry = msgspec.json.decode(row["entry"], type=standing.Entry)
+        return _builtins(standing_views.entry(entry, clock.now_ms(), to_operators=False))
+    return row
+
+
+def _of_payouts(sk: str, row: dict[str, Any]) -> dict[str, Any] | None:
+    if sk.startswith(payout_table.PAYOUT_PREFIX):
+        return _builtins(payout_routes.answer(msgspec.json.decode(row["content"], type=Payout)))
+    # The number itself is sealed, and no function opens it.
+    payee = _builtins(msgspec.json.decode(row["content"], type=TaxProfile))
+    return {name: value for name, value in payee.items() if name != "identifier"}
+
+
+def _builtins(view: msgspec.Struct) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(view)
+    return found
+
+
+def _partition(part: str, setting: str, key: Callable[[str], str], shown: Shown = _as_stored) -> Section:
     """Everything in one partition of a table."""
 
     def section(account_id: str, after: str | None, limit: int) -> tuple[list[Held], str | None]:
@@ -56,11 +91,12 @@ def _partition(part: str, setting: str, key: Callable[[str], str]) -> Section:
             request["ExclusiveStartKey"] = {"pk": {"S": pk}, "sk": {"S": after}}
         answer: dict[str, Any] = aws.client("dynamodb").query(**request)
         rows = [_plain(row) for row in answer["Items"]]
-        items = [
-            Held(part, str(row["sk"]), {name: value for name, value in row.items() if name not in ("pk", "sk")})
-            for row in rows
-            if not str(row["sk"]).startswith(SECRET)
-        ]
+        items: list[Held] = []
+        for row in rows:
+            sk = str(row["sk"])
+            content = shown(sk, {name: value for name, value in row.items() if name not in ("pk", "sk")})
+            if content is not None:
+                items.append(Held(part, sk, content))
         last: Any = answer.get("LastEvaluatedKey")
         return items, str(last["sk"]["S"]) if last is not None else None
 
@@ -76,16 +112,17 @@ def _streams(account_id: str, after: str | None, limit: int) -> tuple[list[Held]
 
 
 SECTIONS: Final[Mapping[str, Section]] = {
-    "account": _partition("account", "ACCOUNTS_TABLE", account_key),
+    "account": _partition("account", "ACCOUNTS_TABLE", account_key, _of_account),
     "streams": _streams,
     "wallet": _partition("wallet", "LEDGER_TABLE", lambda account_id: f"wallet#{account_id}"),
+    "payouts": _partition("payouts", "LEDGER_TABLE", payout_table.partition, _of_payouts),
     "rooms": _partition("rooms", "ROOMS_TABLE", account_key),
 }
 
 
 @routes.route("/me/export", methods=["GET"], authorizer=cognito)
 def export() -> AccountExport:
-    """Everything held of one's account: itself and whom it follows, its streams, its wallet, its open rooms."""
+    """Everything held of one's account: itself and whom it follows, its streams, wallet, payouts and open rooms."""
     request = routes.current_request
     me = parse.identity(request)
     page = parse.query(request, Page)

@@ -71,7 +71,7 @@ class StoredPayouts:
 
     def payout(self, account: str, payout_id: str) -> Payout | None:
         try:
-            return PayoutItem.get(_key(account), PAYOUT_PREFIX + payout_id, consistent_read=True).to_payout()
+            return PayoutItem.get(partition(account), PAYOUT_PREFIX + payout_id, consistent_read=True).to_payout()
         except DoesNotExist:
             return None
         except PynamoDBException as error:
@@ -80,7 +80,7 @@ class StoredPayouts:
     def payouts(self, account: str) -> list[Payout]:
         try:
             found = PayoutItem.query(
-                _key(account),
+                partition(account),
                 PayoutItem.sk.startswith(PAYOUT_PREFIX),
                 consistent_read=True,
             )
@@ -109,7 +109,7 @@ class StoredPayouts:
 
     def profile(self, account: str) -> TaxProfile | None:
         try:
-            return _profile.decode(ProfileItem.get(_key(account), PROFILE_KEY, consistent_read=True).content)
+            return _profile.decode(ProfileItem.get(partition(account), PROFILE_KEY, consistent_read=True).content)
         except DoesNotExist:
             return None
         except PynamoDBException as error:
@@ -117,7 +117,7 @@ class StoredPayouts:
 
     def keep_profile(self, profile: TaxProfile) -> None:
         try:
-            ProfileItem(_key(profile.account), PROFILE_KEY, content=msgspec.json.encode(profile).decode()).save()
+            ProfileItem(partition(profile.account), PROFILE_KEY, content=msgspec.json.encode(profile).decode()).save()
         except PynamoDBException as error:
             raise tables.write_failed(error) from error
 
@@ -125,7 +125,7 @@ class StoredPayouts:
 def payout_item(payout: Payout) -> PayoutItem:
     """The item of a payout."""
     return PayoutItem(
-        _key(payout.account),
+        partition(payout.account),
         PAYOUT_PREFIX + payout.id,
         content=msgspec.json.encode(payout).decode(),
         step=payout.version,
@@ -155,14 +155,15 @@ def _place(payout: Payout | None) -> dict[str, Any] | None:
     if payout is None:
         return None
     return {
-        "pk": {"S": _key(payout.account)},
+        "pk": {"S": partition(payout.account)},
         "sk": {"S": PAYOUT_PREFIX + payout.id},
         "unsettled_key": {"S": _queue(payout.state)},
         "at": {"N": str(payout.since)},
     }
 
 
-def _key(account: str) -> str:
+def partition(account: str) -> str:
+    """The partition of a creator's payouts and tax profile."""
     return f"payouts#{account}"
 
 

@@ -9,6 +9,9 @@ import pytest
 from functions import aws
 from functions.accounts import erasing, reconcile
 from functions.accounts.table import AccountsItem, account_key
+from functions.wallet import payout_rules
+from functions.wallet.payout_rules import Payout, TaxProfile
+from functions.wallet.table import StoredLedger
 from tests.unit.accounts_work import do_work, waiting
 from tests.unit.https import PASSWORD, Client, Person
 
@@ -66,6 +69,36 @@ def test_what_proves_who_one_is_stays_out_of_an_export(client: Client, ledger: N
     codes.issue(ada.id, "contact", "ada@example.org")
     codes.issue_recovery(ada.id)
     assert not [item for item in exported(client, ada) if "digest" in str(item["content"])]
+
+
+def test_an_export_names_neither_who_blocks_one_nor_which_operator_decided(client: Client, ledger: None) -> None:
+    ada, bob, olga = client.sign_up("ada"), client.sign_up("bob"), client.operator("olga")
+    client.call("PUT", "/accounts/ada/block", who=bob)
+    strike = {"rule": "spam", "reason": "The same link again."}
+    entry = client.call("POST", "/operator/accounts/ada/strikes", strike, who=olga).body["id"]
+    client.call("POST", "/me/standing/appeals", {"entry_id": entry, "text": "It was not me."}, who=ada)
+    (appeal,) = client.call("GET", "/operator/appeals", who=olga).body["items"]
+    review = {"decision": "upheld", "reason": "It was."}
+    assert client.call("PUT", f"/operator/appeals/{appeal['id']}", review, who=olga).status == 200
+    items = exported(client, ada)
+    assert "olga" not in str(items) and olga.id not in str(items) and bob.id not in str(items)
+    (told,) = [item["content"] for item in items if item["key"].startswith("record#")]
+    assert (told["rule"], told["reason"], told["appeal"]["state"]) == ("spam", "The same link again.", "upheld")
+    client.call("PUT", "/accounts/bob/block", who=ada)
+    (blocked,) = [item for item in exported(client, ada) if item["key"] == f"block#{bob.id}"]
+    assert blocked["content"].keys() == {"mine_ms"}
+
+
+def test_an_export_holds_payouts_without_what_is_sealed_or_why_one_waits(client: Client, ledger: None) -> None:
+    ada, book = client.sign_up("ada"), StoredLedger()
+    book.keep_profile(TaxProfile(ada.id, "US", "W-9", True, "acct_1", b"sealed", "6789", 1))
+    held = Payout(ada.id, "p1", 1, 2_000, 1_000, 0, "US", "W-9", "acct_1", "stripe", "held", 1)
+    book.move(held)
+    book.move(payout_rules.step(held, "review", 2, why="clawback"))
+    found = {item["key"]: item["content"] for item in exported(client, ada) if item["part"] == "payouts"}
+    assert (found["payout#p1"]["usd_cents"], found["payout#p1"]["step"]) == (1_000, "review")
+    assert (found["tax_profile"]["country"], found["tax_profile"]["ending"]) == ("US", "6789")
+    assert "clawback" not in str(found) and "identifier" not in str(found)
 
 
 def test_an_erased_account_is_gone_at_once(client: Client) -> None:
