@@ -19,6 +19,9 @@ from functions.streams.recording import prefix
 
 # An item that still stands after this long was never deleted: whoever ordered it died in between.
 STANDING_MS_MAX: Final = 120_000
+# The item goes a moment after the order is given, and the queue is as quick: looking again costs less than its timeout.
+LOOKS: Final = 4
+PAUSE_MS: Final = 250
 # A run ends this long before Lambda would end it.
 RESERVE_MS: Final = 8_000
 
@@ -51,7 +54,11 @@ def forget(report: MediaReport, left_ms: Callable[[], int]) -> bool:
     StandingError, DeletionError
         The queue brings the order again.
     """
-    if table.read(report.stream) is not None:
+    for _ in range(LOOKS):
+        if table.read(report.stream) is None:
+            break
+        clock.sleep_ms(PAUSE_MS)
+    else:
         if clock.now_ms() - report.at_ms < STANDING_MS_MAX:
             raise StandingError(report.stream)
         return False
