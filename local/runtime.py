@@ -133,6 +133,12 @@ class Runtime:
         self._timers: set[threading.Timer] = set()
         self._pool = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="lambda")
         self._closed = False
+        self._counting = threading.Lock()
+        self._under_way = 0
+
+    def idle(self) -> bool:
+        """Whether no function is at work."""
+        return self._under_way == 0
 
     def close(self) -> None:
         """Take no more calls; those under way end by themselves."""
@@ -201,8 +207,14 @@ class Runtime:
                 time.sleep(fault.delay_ms / 1000)
             if fault.errors:
                 return Outcome(error="OrderedFault", message="/_local/faults ordered this call to fail")
-        # A fresh context: variables that one call sets are not seen by the next call in the same thread.
-        return contextvars.Context().run(self._run, function, event, calls_max)
+        with self._counting:
+            self._under_way += 1
+        try:
+            # A fresh context: variables that one call sets are not seen by the next call in the same thread.
+            return contextvars.Context().run(self._run, function, event, calls_max)
+        finally:
+            with self._counting:
+                self._under_way -= 1
 
     def _run(self, function: Function, event: Any, calls_max: int | None) -> Outcome:
         settings.environment.set(function.environment)

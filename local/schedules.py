@@ -21,6 +21,8 @@ from local.runtime import Runtime
 
 # How often the clock is looked at: it may be moved at any moment.
 LOOK_S: Final = 0.25
+# A host's clock that is put right goes back by less; a test's by more.
+BACK_MS_MIN: Final = 1_000
 _RATE: Final = re.compile(r"rate\((\d+) (second|minute|hour|day)s?\)")
 _UNIT_S: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _NAMES: Final = {
@@ -38,6 +40,7 @@ class Schedules:
         self._due = {
             schedule: next_ms(schedule.expression, clock.now_ms()) for schedule in schedules if schedule.enabled
         }
+        self._looked_ms = clock.now_ms()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -56,7 +59,11 @@ class Schedules:
             await asyncio.sleep(LOOK_S)
 
     def call_due(self, now_ms: int) -> None:
-        """Call what is due; a clock that leapt over several turns makes one call, as a late scheduler does."""
+        """Call what is due; a clock that leapt over several turns makes one call, as a late scheduler does, and one that
+        was moved back starts anew."""
+        if now_ms < self._looked_ms - BACK_MS_MIN:
+            self._due = {schedule: next_ms(schedule.expression, now_ms) for schedule in self._due}
+        self._looked_ms = now_ms
         for schedule, due_ms in self._due.items():
             if due_ms is not None and now_ms >= due_ms:
                 self._due[schedule] = next_ms(schedule.expression, now_ms)

@@ -7,15 +7,16 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
 from moto import mock_aws
 
-from functions import observe
+from functions import clock, observe
 from local import ports, queues, tables
 from local.addresses import Addresses, localize
+from local.declared import Schedule
 from local.faults import (
     BatchFate,
     FaultOrders,
@@ -28,8 +29,8 @@ from local.faults import (
     TriggerPlan,
 )
 from local.ports import Ports
-from local.runtime import Outcome, SeenCall, StoppedError, seen_calls, stop_after
-from local.schedules import next_ms
+from local.runtime import Outcome, Runtime, SeenCall, StoppedError, seen_calls, stop_after
+from local.schedules import Schedules, next_ms
 from local.sockets import Bucket
 from local.triggers import failed_items, matches, reordered
 
@@ -333,3 +334,22 @@ def test_a_group_with_a_message_in_flight_gives_no_other_and_groups_run_beside(d
     assert (first["Body"], beside["Body"], receive()) == ("1", "3", [])
     client.delete_message(QueueUrl=url, ReceiptHandle=first["ReceiptHandle"])
     assert [message["Body"] for message in receive()] == ["2"]
+
+
+def test_a_clock_that_is_moved_back_starts_schedules_anew() -> None:
+    called: list[str] = []
+
+    class Calls:
+        def call_later(self, name: str, event: Any) -> None:
+            called.append(name)
+
+    minute = Schedule("Minute", "keep", "rate(1 minute)", None, True)
+    schedules = Schedules([minute], cast(Runtime, Calls()))
+    now_ms = clock.now_ms()
+    schedules.call_due(now_ms + 3_600_000)
+    assert called == ["keep"]
+    schedules.call_due(now_ms)
+    schedules.call_due(now_ms + 59_000)
+    assert called == ["keep"]
+    schedules.call_due(now_ms + 60_000)
+    assert called == ["keep", "keep"]
