@@ -313,6 +313,7 @@ OPERATIONS: Mapping[str, Operation] = {
             "invalid_request",
             "not_eligible",
             "suspended",
+            "banned",
             "insufficient_diamonds",
             "limit_reached",
             "forbidden",
@@ -325,13 +326,15 @@ OPERATIONS: Mapping[str, Operation] = {
     "PUT /payouts/account": Operation(
         payouts.PayeeAnswer,
         body=payouts.PayeeChange,
-        refusals=("invalid_request", "not_eligible", "suspended", "too_large"),
+        refusals=("invalid_request", "not_eligible", "suspended", "banned", "forbidden", "too_large"),
     ),
-    "POST /payouts/account/link": Operation(payouts.Link, 201, refusals=("not_eligible", "suspended")),
+    "POST /payouts/account/link": Operation(
+        payouts.Link, 201, refusals=("not_eligible", "suspended", "banned", "forbidden")
+    ),
     "GET /payouts/quote": Operation(
         payouts.Quote,
         query=payouts.QuoteQuery,
-        refusals=("invalid_request", "not_eligible", "insufficient_diamonds", "limit_reached"),
+        refusals=("invalid_request", "not_eligible", "insufficient_diamonds", "limit_reached", "forbidden"),
     ),
     "GET /payouts/years/{year}": Operation(payouts.YearSummary, refusals=("invalid_request",)),
     "GET /operator/ledger": Operation(prove.Kept, refusals=("forbidden", "not_found")),

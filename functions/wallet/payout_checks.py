@@ -11,7 +11,7 @@ from collections import defaultdict
 from typing import Final
 
 from functions.accounts import table as accounts
-from functions.wallet import payouts
+from functions.wallet import giving, payouts
 from functions.wallet.model import SettlementDetails, Transfer
 from functions.wallet.payout_rules import Payout
 from functions.wallet.payouts import PayoutBook
@@ -28,7 +28,7 @@ def doubts(book: PayoutBook, payout: Payout) -> str:
     account = accounts.read(payout.account)
     if account is None:
         return "account_gone"
-    if account.standing != "good":
+    if account.standing != "good" or not giving.earns(account.badges):
         return "standing"
     return payouts.frozen(book, payout) or ("clawback" if clawed_back(book, payout.account) else "")
 

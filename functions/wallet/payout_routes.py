@@ -12,8 +12,9 @@ from functions import clock, ids, observe, parse, security, settings
 from functions.accounts import markets
 from functions.accounts import table as accounts
 from functions.errors import OnairError
-from functions.wallet import payout_provider, payout_rules, payouts, sealing, tax
+from functions.wallet import giving, payout_provider, payout_rules, payouts, sealing, tax
 from functions.wallet.ledger import LedgerError
+from functions.wallet.model import Wallet
 from functions.wallet.payout_provider import NobodyPaysError
 from functions.wallet.payout_queue import ring
 from functions.wallet.payout_rules import Payout, TaxProfile
@@ -198,7 +199,7 @@ def ask() -> Response:
     known = tried(lambda: book.payout(who.account, payouts.payout_id(who.account, key)))
     if known is None:
         # What was asked for once is answered whatever became of account and provider since.
-        _in_good_standing(who.account)
+        _may_be_paid(who.account)
         desk = payout_provider.required()
         profile = _required_profile(book, who.account)
         _paid_there(profile.country, "not_eligible")
@@ -245,7 +246,7 @@ def change_payee() -> PayeeAnswer:
     if not asked.identifier and (before is None or before.form != asked.form):
         raise OnairError("invalid_request", "This is not a tax number that the form takes.", field="identifier")
     plain = tax.identifier(asked.form, asked.identifier) if asked.identifier else ""
-    _in_good_standing(who.account)
+    _may_be_paid(who.account)
     desk = payout_provider.required()
     if before is not None and before.country == asked.country and before.destination:
         destination, since = before.destination, before.at
@@ -272,7 +273,7 @@ def change_payee() -> PayeeAnswer:
 def open_onboarding() -> Response:
     """A page of the provider where the payee gives what it needs (identity, bank account)."""
     who = parse.identity(routes.current_request)
-    _in_good_standing(who.account)
+    _may_be_paid(who.account)
     desk = payout_provider.required()
     profile = _required_profile(StoredLedger(), who.account)
     url = desk.onboarding(profile.destination, settings.required("WEB_URL") + BACK)
@@ -291,9 +292,7 @@ def quote() -> Quote:
     wallet = tried(lambda: book.wallet(who.account))
     payout_rules.check_amount(asked.diamonds)
     payout_rules.check_day(earlier, asked.diamonds, now)
-    held = wallet.diamonds if wallet is not None else 0
-    if held < asked.diamonds:
-        raise OnairError("insufficient_diamonds", details={"needed": asked.diamonds, "diamonds": held})
+    payout_rules.check_wallet(wallet or Wallet(who.account), asked.diamonds)
     cents, permille = asked.diamonds // payout_rules.DIAMONDS_A_CENT, tax.permille(profile)
     withheld = payout_rules.withheld_cents(cents, permille)
     until = payout_rules.hold(earlier, profile, now)
@@ -432,10 +431,15 @@ def _kept(book: StoredLedger, profile: TaxProfile) -> None:
         raise OnairError("unavailable") from error
 
 
-def _in_good_standing(account_id: str) -> None:
-    account = accounts.read(account_id)
-    if account is not None and account.standing in ("suspended", "banned"):
+def _may_be_paid(account_id: str) -> None:
+    # A token outlives its account by up to an hour: nobody is paid, or says where, who is gone.
+    account = accounts.required(account_id)
+    if account.standing == "banned":
+        raise OnairError("banned", "This account is banned.")
+    if account.standing == "suspended":
         raise OnairError("suspended")
+    if not giving.earns(account.badges):
+        raise OnairError("forbidden", "This account cannot receive payouts.")
 
 
 def _year(at_ms: int) -> int:

@@ -110,17 +110,8 @@ def payout_account(payout: str) -> str:
 
 
 def reserve(wallet: Wallet, diamonds: int, details: PayoutDetails, *, at: int) -> tuple[Wallet, Transfer]:
-    """Put diamonds aside for a payout.
-
-    Raises
-    ------
-    OnairError
-        ``insufficient_diamonds``, ``forbidden`` (frozen wallet).
-    """
-    if wallet.frozen:
-        raise OnairError("forbidden", "This wallet is frozen after a refund. Contact support to use it again.")
-    if wallet.diamonds < diamonds:
-        raise OnairError("insufficient_diamonds", details={"needed": diamonds, "diamonds": wallet.diamonds})
+    """Put diamonds aside for a payout; raises as `check_wallet`."""
+    check_wallet(wallet, diamonds)
     return model.post(
         wallet,
         id=f"payout#{details.payout}",
@@ -211,6 +202,14 @@ def check_amount(diamonds: int) -> None:
             field="diamonds",
             details={"minimum": DIAMONDS_MIN},
         )
+
+
+def check_wallet(wallet: Wallet, diamonds: int) -> None:
+    """Raise ``forbidden`` where the wallet is frozen, ``insufficient_diamonds`` where it holds fewer."""
+    if wallet.frozen:
+        raise OnairError("forbidden", "This wallet is frozen after a refund. Contact support to use it again.")
+    if wallet.diamonds < diamonds:
+        raise OnairError("insufficient_diamonds", details={"needed": diamonds, "diamonds": wallet.diamonds})
 
 
 def check_day(payouts: Sequence[Payout], diamonds: int, at: int) -> None:

@@ -290,6 +290,34 @@ def test_a_payout_takes_a_token_a_payee_and_good_standing(client: https.Client, 
     ProfileItem(account_key(host.id), PROFILE).update([ProfileItem.standing.set("suspended")])
     assert ask(client, host).code == "suspended"
     assert payee(client, host).code == "suspended"
+    ProfileItem(account_key(host.id), PROFILE).update([ProfileItem.standing.set("banned")])
+    assert ask(client, host).code == payee(client, host).code == "banned"
+
+
+def test_nobody_is_paid_who_is_gone_or_may_not_earn(client: https.Client, host: https.Person) -> None:
+    payee(client, host)
+    profile = ProfileItem(account_key(host.id), PROFILE)
+    profile.update([ProfileItem.badges.set(["politician"])])
+    assert ask(client, host).code == payee(client, host).code == "forbidden"
+    profile.update([ProfileItem.badges.set([])])
+    # The token lives on for a while.
+    assert client.call("DELETE", "/me", who=host).status == 202
+    assert ask(client, host).code == payee(client, host).code == "unauthenticated"
+    assert client.call("POST", "/payouts/account/link", who=host).code == "unauthenticated"
+    assert (diamonds(client, host), steps(client, host)) == (30_000, [])
+
+
+def test_a_quote_refuses_a_frozen_wallet_as_the_payout_would(client: https.Client, host: https.Person) -> None:
+    payee(client, host)
+    frozen = {"pk": {"S": f"wallet#{host.id}"}, "sk": {"S": "wallet"}}
+    aws.client("dynamodb").update_item(
+        TableName="ledger",
+        Key=frozen,
+        UpdateExpression="SET frozen = :yes",
+        ExpressionAttributeValues={":yes": {"BOOL": True}},
+    )
+    assert ask(client, host).code == "forbidden"
+    assert client.call("GET", "/payouts/quote?diamonds=2000", who=host).code == "forbidden"
 
 
 def test_lists_are_paged_and_a_foreign_cursor_is_refused(client: https.Client, host: https.Person) -> None:
