@@ -15,7 +15,7 @@ from functions import clock, ids, observe
 from functions.accounts.trail import Entry
 from functions.errors import OnairError
 from functions.wallet import ledger, payout_rules, tax
-from functions.wallet.ledger import Ledger, LedgerError, Posting, TakenError
+from functions.wallet.ledger import Ledger, LedgerError, MovedError, Posting, TakenError
 from functions.wallet.model import Wallet
 from functions.wallet.payout_rules import KEY_VALID_MS, RETRY_MS, Payout, State, TaxProfile
 
@@ -227,6 +227,9 @@ def confirmed(book: PayoutBook, account: str, payout_id: str, reference: str) ->
     May raise a `LedgerError`: the provider tells again.
     """
     payout = book.payout(account, payout_id)
+    if payout is not None and payout.state == "reversed" and payout.why != "taken_back":
+        # Money and diamonds are both with the creator: nothing here can put that right.
+        observe.logger.error("paid after its diamonds went back", payout=payout.id, reference=reference)
     if payout is None or payout.state not in ("paying", "review"):
         return False
     book.move(payout_rules.step(payout, "paid", clock.now_ms(), reference=reference))
@@ -236,8 +239,21 @@ def confirmed(book: PayoutBook, account: str, payout_id: str, reference: str) ->
 def taken_back(
     book: PayoutBook, account: str, payout_id: str, reference: str, rng: random.Random | None = None
 ) -> bool:
-    """The provider took a payment back as a whole, so its diamonds return; True where that was news."""
+    """The provider took a payment back as a whole, so its diamonds return; True where that was news.
+
+    It may tell so before we heard that it paid: then both are taken in, or nobody would hear of the second again.
+
+    Raises
+    ------
+    LedgerError
+        Somebody else moves the payout, or it is about to be paid: the provider tells again.
+    """
     payout = book.payout(account, payout_id)
+    if payout is not None and payout.tried and payout.state == "ready":
+        raise MovedError("it is asked for again, and then is found to be paid")
+    if payout is not None and payout.tried and payout.state in ("paying", "review"):
+        payout = payout_rules.step(payout, "paid", clock.now_ms(), reference=reference)
+        book.move(payout)
     if payout is None or payout.state != "paid" or payout.reference != reference:
         return False
     _reverse(book, payout, "taken_back", rng or random.Random())

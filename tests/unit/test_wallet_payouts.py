@@ -388,6 +388,56 @@ def test_the_providers_own_word_confirms_and_takes_back_once(book: MemoryLedger,
     proved(book)
 
 
+@pytest.mark.parametrize("state_before", ["paying", "review"])
+def test_what_was_taken_back_before_its_payment_was_known_comes_back_once(
+    book: MemoryLedger, time: MovableClock, state_before: str
+) -> None:
+    bank, asked = Bank(), ready(book, time)
+    bank.next = ["lost_before"]
+    run(book, bank)
+    if state_before == "review":
+        time.offset_ms += KEY_VALID_MS
+        run(book, bank)
+    assert state(book, asked) == state_before
+    assert payouts.taken_back(book, "host", asked.id, "tr_1")
+    # What tells of the payment itself comes late, or again.
+    assert not payouts.confirmed(book, "host", asked.id, "tr_1")
+    assert not payouts.taken_back(book, "host", asked.id, "tr_1")
+    run(book, bank)
+    assert (state(book, asked), diamonds(book), bank.paid) == ("reversed", 500_000, {})
+    proved(book)
+
+
+def test_what_is_taken_back_while_it_is_asked_for_again_is_told_again(book: MemoryLedger, time: MovableClock) -> None:
+    bank, asked = Bank(), ready(book, time)
+    bank.next = ["lost_after"]
+    run(book, bank)
+    time.offset_ms += KEY_VALID_MS
+    paid, bank.paid = bank.paid, {}
+    run(book, bank)
+    bank.paid = paid
+    payouts.approve(book, "host", asked.id)
+    with pytest.raises(LedgerError):
+        payouts.taken_back(book, "host", asked.id, f"tr_{asked.id}")
+    run(book, bank)
+    assert state(book, asked) == "paid"
+    assert payouts.taken_back(book, "host", asked.id, f"tr_{asked.id}")
+    assert (state(book, asked), diamonds(book)) == ("reversed", 500_000)
+    proved(book)
+
+
+def test_a_payment_after_its_diamonds_went_back_is_told_aloud(
+    book: MemoryLedger, time: MovableClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    bank, asked = Bank(), ready(book, time)
+    bank.next = ["refuses"]
+    run(book, bank)
+    assert state(book, asked) == "reversed"
+    assert not payouts.confirmed(book, "host", asked.id, "tr_late")
+    told = [(each.levelname, each.message) for each in caplog.records]
+    assert told[-1] == ("ERROR", "paid after its diamonds went back")
+
+
 def test_givers_whose_coins_went_back_send_the_payout_to_a_person(book: MemoryLedger) -> None:
     assert payout_checks.clawed_back(book, "host") == 0
     viewer = book.wallets["viewer"]
