@@ -59,8 +59,10 @@ class Schedules:
             await asyncio.sleep(LOOK_S)
 
     def call_due(self, now_ms: int) -> None:
-        """Call what is due; a clock that leapt over several turns makes one call, as a late scheduler does, and one that
-        was moved back starts anew."""
+        """Call what is due; a clock that leapt over several turns makes one call, as a late scheduler does.
+
+        One that was moved back starts anew.
+        """
         if now_ms < self._looked_ms - BACK_MS_MIN:
             self._due = {schedule: next_ms(schedule.expression, now_ms) for schedule in self._due}
         self._looked_ms = now_ms
