@@ -65,8 +65,12 @@ class Rooms(Construct):
             environment={"SIGNING_SECRET_ARN": signing.secret_arn},
         )
         self.authorize.may(["secretsmanager:GetSecretValue"], on=[signing.secret_arn])
+        self.api = sockets.WebSocketApi(
+            self, "Sockets", description="Onair rooms", route_selection_expression="$request.body.action"
+        )
+        self._add_stage()
         self._add_routes(accounts, wallet)
-        self._add_api()
+        self._connect_routes()
         self._add_sequencer(streams)
         self._add_insights(accounts)
         self._add_ring_live(streams)
@@ -118,11 +122,21 @@ class Rooms(Construct):
             service="execute-api", resource=self.api.api_id, resource_name=f"{STAGE}/*/@connections/*"
         )
 
+    def _callback(self) -> dict[str, str]:
+        """Where posts to sockets go."""
+        return {"SOCKET_CALLBACK_URL": self.stage.callback_url}
+
     def _reader_environment(self) -> dict[str, str]:
         return {"ROOMS_TABLE": self.table.table_name, **self._house.settings.limits.environment()}
 
     def _route(
-        self, action: str, environment: Mapping[str, str], *actions: str, rings: bool, entry: str = ""
+        self,
+        action: str,
+        environment: Mapping[str, str],
+        *actions: str,
+        rings: bool,
+        entry: str = "",
+        answers: bool = True,
     ) -> Handler:
         handler = Handler(
             self,
@@ -131,12 +145,14 @@ class Rooms(Construct):
             entry=f"rooms.{entry or action}.handle",
             timeout_s=10,
             memory_mib=512,
-            environment=environment,
+            environment={**environment, **self._callback()} if answers else environment,
         )
         if actions:
             handler.may(actions, on=[self.table.table_arn])
         if rings:
             self.let_ring(handler)
+        if answers:
+            self.let_post(handler)  # closes a socket that floods it
         self.routes[action] = handler
         return handler
 
@@ -175,37 +191,10 @@ class Rooms(Construct):
         gift.may(["dynamodb:GetItem", put, update], on=[wallet.table.table_arn])
         gift.may(["sqs:SendMessage"], on=[wallet.settlements.queue.queue_arn])
         self._route("ping", reader, "dynamodb:Query", update, rings=False)
-        self._route("disconnect", writer, "dynamodb:Query", "dynamodb:BatchWriteItem", rings=True)
+        self._route("disconnect", writer, "dynamodb:Query", "dynamodb:BatchWriteItem", rings=True, answers=False)
         self._route("unknown", {"ROOMS_TABLE": self.table.table_name}, rings=False)
 
-    def _add_api(self) -> None:
-        self.api = sockets.WebSocketApi(
-            self, "Sockets", description="Onair rooms", route_selection_expression="$request.body.action"
-        )
-        connect = self.api.add_route(
-            "$connect",
-            # Nothing is left to do at connect once the ticket is checked, so no function runs: `join` registers.
-            integration=integrations.WebSocketMockIntegration(
-                "Connect",
-                request_templates={"$default": '{"statusCode": 200}'},
-                template_selection_expression="\\$default",
-            ),
-            authorizer=authorizers.WebSocketLambdaAuthorizer(
-                "Ticket",
-                self.authorize.called_by_clients(),
-                identity_source=["route.request.querystring.ticket"],
-            ),
-            return_response=True,
-        )
-        self._answer_connect(connect)
-        for action, handler in self.routes.items():
-            key = {"disconnect": "$disconnect", "unknown": "$default"}.get(action, action)
-            self.api.add_route(
-                key,
-                integration=integrations.WebSocketLambdaIntegration(action.capitalize(), handler.called_by_clients()),
-                # Nobody is there any more to read an answer to $disconnect.
-                return_response=None if action == "disconnect" else True,
-            )
+    def _add_stage(self) -> None:
         logs = self._house.log_group(self, "SocketLogs")
         self.stage = sockets.WebSocketStage(
             self,
@@ -235,6 +224,32 @@ class Rooms(Construct):
                 }
             ),
         )
+
+    def _connect_routes(self) -> None:
+        connect = self.api.add_route(
+            "$connect",
+            # Nothing is left to do at connect once the ticket is checked, so no function runs: `join` registers.
+            integration=integrations.WebSocketMockIntegration(
+                "Connect",
+                request_templates={"$default": '{"statusCode": 200}'},
+                template_selection_expression="\\$default",
+            ),
+            authorizer=authorizers.WebSocketLambdaAuthorizer(
+                "Ticket",
+                self.authorize.called_by_clients(),
+                identity_source=["route.request.querystring.ticket"],
+            ),
+            return_response=True,
+        )
+        self._answer_connect(connect)
+        for action, handler in self.routes.items():
+            key = {"disconnect": "$disconnect", "unknown": "$default"}.get(action, action)
+            self.api.add_route(
+                key,
+                integration=integrations.WebSocketLambdaIntegration(action.capitalize(), handler.called_by_clients()),
+                # Nobody is there any more to read an answer to $disconnect.
+                return_response=None if action == "disconnect" else True,
+            )
         for route in ("$disconnect", "$default", *(key for key in self.routes if key not in ("disconnect", "unknown"))):
             rules.acknowledge(
                 self.api,
@@ -256,7 +271,7 @@ class Rooms(Construct):
         )
 
     def _add_sequencer(self, streams: Streams) -> None:
-        callback = {"SOCKET_CALLBACK_URL": self.stage.callback_url}
+        callback = self._callback()
         self.deliver = Handler(
             self,
             "Deliver",
@@ -314,7 +329,7 @@ class Rooms(Construct):
             environment={
                 **self._reader_environment(),
                 "ACCOUNTS_TABLE": accounts.table.table_name,
-                "SOCKET_CALLBACK_URL": self.stage.callback_url,
+                **self._callback(),
             },
         )
         self.insights.may(["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], on=[self.table.table_arn])

@@ -29,6 +29,8 @@ from local.runtime import Outcome, Runtime
 PENDING_MAX: Final = 4
 # What may wait unsent for a client that does not read before its connection is given up.
 UNSENT_BYTES_MAX: Final = 1024 * 1024
+# How long a client that is sent away has to say that it goes; who has it closed waits no longer for an answer.
+CLOSE_TIMEOUT_S: Final = 0.8
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,10 @@ class SocketGateway:
             id=connection_id,
             # Writes never wait for a slow client: UNSENT_BYTES_MAX ends its connection instead.
             socket=web.WebSocketResponse(
-                max_msg_size=self._limits.frame_bytes, compress=False, writer_limit=2 * UNSENT_BYTES_MAX
+                timeout=CLOSE_TIMEOUT_S,
+                max_msg_size=self._limits.frame_bytes,
+                compress=False,
+                writer_limit=2 * UNSENT_BYTES_MAX,
             ),
             authorizer={},
             source_ip=request.remote or "127.0.0.1",

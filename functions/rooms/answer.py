@@ -13,8 +13,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from functions import observe
+from functions import clock, observe
 from functions.errors import OnairError
+from functions.rooms import flood
 from functions.rooms.messages import CLIENT_ID_MAX, MESSAGE_BYTES_MAX, Refusal, Role, Sender
 
 M = TypeVar("M")
@@ -119,6 +120,8 @@ def route(
 ) -> Callable[[Callable[[Caller, M], Struct | None]], Handler]:
     """Make a Lambda handler of a route: parse, act, answer; errors become the protocol's, each once, here.
 
+    What a socket sends beyond a limit is not looked at, and one that goes on being refused is closed (flood.py).
+
     Parameters
     ----------
     kind : type
@@ -134,8 +137,12 @@ def route(
         @wraps(act)
         def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
             body = str(event.get("body") or "")
+            connection_id = str((event.get("requestContext") or {}).get("connectionId") or "")
             try:
                 who = caller(event)
+                wait_ms = flood.watch().wait_ms(connection_id, clock.now_ms())
+                if wait_ms:
+                    raise OnairError("rate_limited", retry_after_ms=wait_ms)
                 message = parse(body, kind)
                 if who.role == "visitor" and not visitors:
                     raise OnairError("unauthenticated")
@@ -143,6 +150,8 @@ def route(
                     raise OnairError("forbidden")
                 return answered(act(who, message))
             except OnairError as error:
+                if flood.watch().is_enough(connection_id, clock.now_ms()):
+                    flood.close(connection_id)
                 return refused(error, body)
             except Exception:  # noqa: BLE001 - the edge: logged with its trace, and the person gets an answer
                 # Whatever it was, the person is told that trying again is right: every act is safe to send again.

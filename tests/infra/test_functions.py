@@ -36,18 +36,18 @@ TOLD: dict[str, set[str]] = {
     "accounts.follower_count": {"ACCOUNTS_TABLE"},
     "accounts.keep": {*RINGS, "ACCOUNTS_TABLE", "STREAMS_TABLE", "USER_POOL_ID"},
     "rooms.authorize": {"SIGNING_SECRET_ARN"},
-    "rooms.join": RINGS,
-    "rooms.chat": {*RINGS, "ACCOUNTS_TABLE"},
-    "rooms.ask": {*RINGS, "ACCOUNTS_TABLE"},
-    "rooms.upvote": RINGS,
-    "rooms.answer_question": RINGS,
-    "rooms.poll": {*RINGS, "LATER_QUEUE_URL"},
-    "rooms.vote": RINGS,
-    "rooms.react": RINGS,
-    "rooms.gift": {*RINGS, *SETTLES, "CREATOR_SHARE_PERMILLE"},
-    "rooms.ping": ROOM,
+    "rooms.join": {*RINGS, "SOCKET_CALLBACK_URL"},
+    "rooms.chat": {*RINGS, "ACCOUNTS_TABLE", "SOCKET_CALLBACK_URL"},
+    "rooms.ask": {*RINGS, "ACCOUNTS_TABLE", "SOCKET_CALLBACK_URL"},
+    "rooms.upvote": {*RINGS, "SOCKET_CALLBACK_URL"},
+    "rooms.answer_question": {*RINGS, "SOCKET_CALLBACK_URL"},
+    "rooms.poll": {*RINGS, "LATER_QUEUE_URL", "SOCKET_CALLBACK_URL"},
+    "rooms.vote": {*RINGS, "SOCKET_CALLBACK_URL"},
+    "rooms.react": {*RINGS, "SOCKET_CALLBACK_URL"},
+    "rooms.gift": {*RINGS, *SETTLES, "CREATOR_SHARE_PERMILLE", "SOCKET_CALLBACK_URL"},
+    "rooms.ping": {*ROOM, "SOCKET_CALLBACK_URL"},
     "rooms.disconnect": RINGS,
-    "rooms.unknown": {"ROOMS_TABLE"},
+    "rooms.unknown": {"ROOMS_TABLE", "SOCKET_CALLBACK_URL"},
     "rooms.sequence": {*RINGS, "SOCKET_CALLBACK_URL", "DELIVER_FUNCTION", "STREAMS_TABLE"},
     "rooms.deliver": {*ROOM, "SOCKET_CALLBACK_URL"},
     "rooms.insights": {*ROOM, "ACCOUNTS_TABLE", "SOCKET_CALLBACK_URL"},
@@ -187,13 +187,17 @@ def test_delivery_is_never_repeated(cloud: Cloud) -> None:
     assert config["MaximumRetryAttempts"] == 0
 
 
-def test_only_frames_pulses_and_changed_rights_are_posted_to_sockets(cloud: Cloud) -> None:
+def test_frames_pulses_and_changed_rights_are_posted_to_sockets_and_routes_close_those_that_flood_them(
+    cloud: Cloud,
+) -> None:
     posting = {
         name
         for name in cloud.functions
         if any(action == "execute-api:ManageConnections" for action, _ in cloud.rights(name))
     }
-    assert posting == {"rooms.sequence", "rooms.deliver", "rooms.insights", "api.app"}
+    actions = ("join", "chat", "react", "gift", "ask", "upvote", "answer_question", "poll", "vote", "ping", "unknown")
+    posters = {"rooms.sequence", "rooms.deliver", "rooms.insights", "api.app"}
+    assert posting == posters | {f"rooms.{action}" for action in actions}
 
 
 def test_each_dead_letter_queue_and_each_function_has_an_alarm_that_tells_someone(cloud: Cloud) -> None:

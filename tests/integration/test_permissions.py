@@ -31,6 +31,7 @@ from functions.accounts import due, push
 from functions.accounts.due import Due
 from functions.accounts.notices import Notice
 from functions.accounts.table import PROFILE, ProfileItem, account_key
+from functions.rooms.flood import REFUSALS_MAX
 from local.deployment import ACCOUNT, REGION, STACK
 from local.faults import Faults, FunctionFault, PostFault
 from local.runtime import SeenCall
@@ -204,6 +205,7 @@ def _exercise(onair: Onair) -> None:
         assert viewer.call("GET", "/me/devices")["items"] == []
     _room(onair, viewer, stream["id"])
     spend_an_evening(onair, host, viewer, stream["id"])
+    _floods(onair, viewer, stream["id"])
     _own_data(onair)
     wait_until(lambda: viewer.call("GET", f"/streams/{stream['id']}")["media"] == "flowing", "the relay's report")
     for path in ("/feed/for-you", "/feed/following", "/feed/upcoming", "/wallet/statement", "/me"):
@@ -385,6 +387,22 @@ def _ballots(onair: Onair, host: Any, viewer: Any, stream_id: str) -> None:
     comment = on_stage.chat("worth a look")["event_id"]
     on_stage.wait_for_event("chat", text="worth a look")
     act(on_stage, action="answer", question_id=comment, state="showing")
+
+
+def _floods(onair: Onair, viewer: Any, stream_id: str) -> None:
+    """Each of the socket's routes closes a socket that goes on sending what it refuses."""
+    wrong: dict[str, dict[str, Any]] = {
+        **{action: {} for action in ("chat", "react", "gift", "ask", "upvote", "answer", "poll", "vote")},
+        "join": {"after": -1},
+        "ping": {},  # nobody joined
+        "nothing-of-ours": {},
+    }
+    for action, fields in wrong.items():
+        opened = onair.socket(viewer, stream_id)
+        for _ in range(REFUSALS_MAX):
+            opened.send({"action": action, **fields})
+        opened.wait_for(lambda message: message.get("type") == "bye", f"a flood of {action} to be sent away")
+        opened.wait_closed()
 
 
 def _moderation(onair: Onair, host: Any, stream_id: str) -> None:

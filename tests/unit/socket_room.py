@@ -20,6 +20,7 @@ from functions.rooms import (
     ask,
     chat,
     disconnect,
+    flood,
     gift,
     join,
     ping,
@@ -240,6 +241,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[SocketRoom]:
         aws.forget_clients()
         storage.forget_connections()
         tokens.forget_secrets()
+        flood.watch.cache_clear()
         clock.use(movable)
         RoomsItem.create_table(wait=True, billing_mode="PAY_PER_REQUEST")
         sqs = aws.client("sqs")
