@@ -49,6 +49,9 @@ from local.uploads import Uploads
 
 START_TIMEOUT_S: Final = 90
 STOP_TIMEOUT_S: Final = 8
+# For functions at work when everything is to be forgotten: the longest that belong to a room end within their tick.
+IDLE_TIMEOUT_S: Final = 10
+IDLE_LOOK_S: Final = 0.01
 T = TypeVar("T")
 
 
@@ -254,6 +257,9 @@ class Stack:
             self._demo = None
         await self.sockets.close_all()
         self.faults.order(Faults())
+        # Who computed by the moved clock how long to wait would wait for as long as it was moved.
+        await asyncio.to_thread(self._forget_messages)
+        await self._functions_end(IDLE_TIMEOUT_S)
         self.clock.offset_ms = 0
         await asyncio.to_thread(self._clear)
         if seed and self.options.with_seed:
@@ -262,11 +268,20 @@ class Stack:
                 await self._start_demo()
         self._ready = True
 
+    def _forget_messages(self) -> None:
+        for queue in list(sqs_backends[deployment.ACCOUNT][deployment.REGION].queues.values()):
+            queues.clear(queue)
+
+    async def _functions_end(self, within_s: float) -> None:
+        """Wait until no function is at work, or for so long."""
+        until_s = time.monotonic() + within_s
+        while not self.runtime.idle() and time.monotonic() < until_s:
+            await asyncio.sleep(IDLE_LOOK_S)
+
     def _clear(self) -> None:
         account, region = deployment.ACCOUNT, deployment.REGION
         # Messages first: what is under way then finds nothing to ring for.
-        for queue in list(sqs_backends[account][region].queues.values()):
-            queues.clear(queue)
+        self._forget_messages()
         if self.options.dynamodb == "local":
             dynamodb_local.create_tables(self.declared.tables)
         for table in list(dynamodb_backends[account][region].tables.values()):
