@@ -111,7 +111,7 @@ def list_requests() -> views.Profiles:
     page = parse.query(request, Page)
     place = parse.cursor(page.cursor, parts=1)
     found, after = follows.listed(me.account, "request", place[0] if place else None, page.limit)
-    return _profiles(found, after)
+    return _profiles(found, after, me.account)
 
 
 @routes.route("/me/follow-requests/{handle}", methods=["PUT"], authorizer=cognito)
@@ -172,7 +172,7 @@ def list_blocks() -> views.Profiles:
     page = parse.query(request, Page)
     place = parse.cursor(page.cursor, parts=1)
     found, after = blocks.listed(me.account, place[0] if place else None, page.limit)
-    return _profiles(found, after)
+    return _profiles(found, after, me.account)
 
 
 @routes.route("/accounts/{handle}/followers", methods=["GET"], authorizer=cognito)
@@ -194,12 +194,13 @@ def _listed(handle: str, side: follows.Side) -> views.Profiles:
     account, hidden = showing.shown(handle, me.account)
     place = parse.cursor(page.cursor, parts=1)
     found, after = follows.listed(account.id, side, place[0] if place else None, page.limit)
-    return _profiles([one for one in found if one not in hidden], after)
+    return _profiles([one for one in found if one not in hidden], after, me.account)
 
 
-def _profiles(found: Sequence[str], after: str | None) -> views.Profiles:
+def _profiles(found: Sequence[str], after: str | None, viewer: str) -> views.Profiles:
     accounts = table.read_counted(found, COUNTS) if found else {}
-    items = [views.profile(accounts[one]) for one in found if one in accounts]
+    shown = showing.listed([accounts[one] for one in found if one in accounts], viewer)
+    items = [views.profile(one) for one in shown]
     return views.Profiles(items, parse.make_cursor(after) if after is not None else UNSET)
 
 

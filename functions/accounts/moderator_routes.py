@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalice.app import Blueprint
 
 from functions import parse
-from functions.accounts import moderators, table, views
+from functions.accounts import moderators, showing, table, views
 from functions.errors import OnairError
 from functions.rooms import members
 from functions.rooms.views import MemberChange
@@ -20,7 +20,8 @@ def list_moderators() -> views.Profiles:
     me = parse.identity(routes.current_request)
     found = moderators.listed(me.account)
     accounts = table.read_many(found)
-    return views.Profiles([views.profile(accounts[one]) for one in found if one in accounts])
+    shown = showing.listed([accounts[one] for one in found if one in accounts], me.account)
+    return views.Profiles([views.profile(one) for one in shown])
 
 
 @routes.route("/me/moderators/{handle}", methods=["PUT"], authorizer=cognito)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
+
 from functions import clock
 from functions.accounts import blocks, follows, model, table
 from functions.accounts.model import Account
@@ -28,3 +32,11 @@ def shown(handle: str, viewer: str | None) -> tuple[Account, frozenset[str]]:
         if not follows.follows(viewer, account.id):
             raise OnairError("forbidden", "This account is private: only who follows it sees this.")
     return account, hidden
+
+
+def listed(accounts: Sequence[Account], viewer: str) -> list[Account]:
+    """Accounts of a list, without the broadcasts of private ones that ``viewer`` does not follow (at most one call)."""
+    today = clock.today_utc(clock.now_ms())
+    closed = {one.id for one in accounts if one.live_stream and one.id != viewer and model.is_private(one, today)}
+    closed -= follows.followed_among(viewer, sorted(closed)) if closed else set()
+    return [msgspec.structs.replace(one, live_stream=None) if one.id in closed else one for one in accounts]

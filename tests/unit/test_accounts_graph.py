@@ -178,6 +178,23 @@ def test_lists_of_a_private_account_are_for_its_followers(client: Client) -> Non
         assert client.call("GET", f"/accounts/ada/{side}", who=ada).status == 200
 
 
+def test_lists_tell_a_private_accounts_broadcast_to_its_followers_alone(client: Client) -> None:
+    host, bob, eve = client.host(), client.sign_up("bob"), client.sign_up("eve")
+    client.call("PUT", "/accounts/bob/follow", who=host)
+    client.call("PUT", "/accounts/host_one/follow", who=eve)
+    client.call("PUT", "/me/moderators/host_one", who=bob)
+    live = client.live(host)
+
+    def told(who: Person, path: str) -> Any:
+        (item,) = [one for one in client.call("GET", path, who=who).body["items"] if one["handle"] == "host_one"]
+        return item.get("live_stream")
+
+    assert told(bob, "/accounts/bob/followers") == told(bob, "/me/moderators") == live
+    client.call("PATCH", "/me", {"private": True}, who=host)
+    assert told(bob, "/accounts/bob/followers") is told(bob, "/me/moderators") is None
+    assert told(eve, "/accounts/bob/followers") == told(host, "/accounts/bob/followers") == live
+
+
 def test_a_follower_can_be_removed(client: Client) -> None:
     ada, bob = client.sign_up("ada"), client.sign_up("bob")
     client.call("PUT", "/accounts/ada/follow", who=bob)
