@@ -160,10 +160,14 @@ class AccountWork(Construct):
         self.picture.may(["s3:PutObject", "s3:DeleteObject"], on=[self.bucket.arn_for_objects(f"{IMAGES}*")])
         self.picture.may(["dynamodb:UpdateItem"], on=[accounts.table.table_arn])
         self.picture.may(["dynamodb:UpdateItem"], on=[streams.table.table_arn])
+        # Erasing an account takes its pictures along.
+        self.work.add_environment("PICTURES_BUCKET", self.bucket.bucket_name)
+        self.work.may(["s3:ListBucket"], on=[self.bucket.bucket_arn])
+        self.work.may(["s3:DeleteObject"], on=[self.bucket.arn_for_objects(f"{IMAGES}*")])
         bucket_id = cdk.Stack.of(self).get_logical_id(resource)
-        for prefix in (UPLOADS, IMAGES):
+        for handler, prefix in ((self.picture, UPLOADS), (self.picture, IMAGES), (self.work, IMAGES)):
             rules.acknowledge(
-                self.picture.role or self.picture,
+                handler.role or handler,
                 f"IAM5[Resource::<{bucket_id}.Arn>/{prefix}*]",
                 "Each upload and each picture is an object of its own, whose name is made when it is asked for.",
             )

@@ -13,7 +13,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.transactions import TransactWrite
 
 from functions import clock, storage, transaction
-from functions.accounts import blocks, follows, pool
+from functions.accounts import blocks, follows, pictures, pool
 from functions.accounts.blocks import BlockItem
 from functions.accounts.follows import FollowItem
 from functions.accounts.table import HANDLE, PROFILE, AccountsItem, HandleItem, ProfileItem, account_key
@@ -88,6 +88,8 @@ def erase(account_id: str, left_ms: Callable[[], int]) -> bool:
         _leave_rooms(account_id)
         _end_streams(account_id, pause)
         _leave_graph(account_id, pause)
+        while not pictures.forget(account_id):
+            pause()
         pool.delete(marker.handle, account_id)
         _empty(account_id, pause)
     except OutOfTimeError:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from pynamodb.exceptions import UpdateError
 
 from functions import aws, clock, observe, settings
-from functions.accounts.pictures import BYTES_MAX, Kind, PictureItem, key
+from functions.accounts.pictures import BYTES_MAX, Kind, PictureItem, images, key
 from functions.accounts.table import PRESENT, PROFILE, ProfileItem, account_key
 from functions.streams.table import STREAM, StreamItem
 
@@ -96,7 +96,7 @@ def handle(event: dict[str, Any], _context: Any) -> dict[str, str]:
         picture = made(raw, uploaded.kind)
     except BadPictureError as error:
         return _refuse(uploaded, name, str(error))
-    image = f"images/{uploaded.kind}/{uploaded.upload}.webp"
+    image = f"{images(uploaded.account, uploaded.kind)}{uploaded.upload}.webp"
     store.put_object(Bucket=bucket, Key=image, Body=picture, ContentType="image/webp", CacheControl=KEPT_FOR)
     url = f"{settings.required('WEB_URL')}/{image}"
     # The newest upload counts, in whichever order they come to be done.

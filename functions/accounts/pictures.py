@@ -34,6 +34,10 @@ class PictureItem(AccountsItem):
     at_ms = NumberAttribute()
 
 
+class ForgettingError(Exception):
+    """S3 did not delete some pictures."""
+
+
 class Upload(msgspec.Struct, frozen=True):
     """A form to POST as ``multipart/form-data``: ``fields``, then the picture as ``file``; until ``expires_at``."""
 
@@ -74,6 +78,36 @@ def read(account_id: str, kind: Kind, target: str = "-") -> Picture:
         return Picture("none")
     state: Any = item.state
     return Picture(state, item.url or UNSET, item.problem or UNSET)
+
+
+def images(account_id: str, kind: Kind) -> str:
+    """Below which every picture lies that was made of an account's uploads, those that were replaced since as well."""
+    return f"images/{kind}/{account_id}/"
+
+
+def forget(account_id: str) -> bool:
+    """Delete what was made of an account's uploads, at most a thousand; True when nothing is left.
+
+    Raises
+    ------
+    ForgettingError
+        S3 did not delete some: to be called again.
+    """
+    rows = PictureItem.query(account_key(account_id), PictureItem.sk.startswith(PREFIX), consistent_read=True)
+    # Who never uploaded anything costs no look at the bucket.
+    kinds = {row.sk.split("#")[1] for row in rows}
+    return all(_emptied(images(account_id, kind)) for kind in ("avatar", "cover") if kind in kinds)
+
+
+def _emptied(prefix: str) -> bool:
+    bucket, store = settings.required("PICTURES_BUCKET"), aws.client("s3")
+    page: dict[str, Any] = store.list_objects_v2(Bucket=bucket, Prefix=prefix)
+    found = [{"Key": each["Key"]} for each in page.get("Contents", [])]
+    if found:
+        answer: dict[str, Any] = store.delete_objects(Bucket=bucket, Delete={"Objects": found, "Quiet": True})
+        if answer.get("Errors"):
+            raise ForgettingError(str(answer["Errors"][:3]))
+    return not page.get("IsTruncated")
 
 
 def key(kind: Kind, target: str) -> str:

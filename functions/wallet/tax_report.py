@@ -37,7 +37,7 @@ def report(book: StoredLedger, year: int) -> list[tuple[str, str, YearPart]]:
         if not parts:
             continue
         profile = book.profile(account)
-        # Whoever was paid and is gone since has rows all the same: the number was erased with the account.
+        # Whoever was paid and is gone since has rows all the same: an erasure keeps the payee (docs/decisions/0114).
         number = sealing.unseal(account, profile.identifier) if profile is not None else ""
         # A number belongs to the form that it was given with; what was paid under another form stands without.
         rows += [(account, number if profile and each.form == profile.form else "", each) for each in parts]

@@ -61,7 +61,10 @@ TOLD: dict[str, set[str]] = {
     "streams.announce": {"ACCOUNTS_TABLE", "STREAMS_TABLE", "NOTICES_QUEUE_URL", "PUSH_QUEUE_URL"},
     "accounts.push": {"ACCOUNTS_TABLE", "WEB_URL", "PUSH_SECRET_ARN"},
     "accounts.reconcile": {"ACCOUNTS_TABLE", "WORK_QUEUE_URL"},
-    "accounts.work": {*RINGS, "ACCOUNTS_TABLE", "STREAMS_TABLE", "USER_POOL_ID", "WORK_QUEUE_URL", "MEDIA_QUEUE_URL"},
+    "accounts.work": {
+        *RINGS, "ACCOUNTS_TABLE", "STREAMS_TABLE", "USER_POOL_ID", "WORK_QUEUE_URL", "MEDIA_QUEUE_URL",
+        "PICTURES_BUCKET",
+    },
     "accounts.picture": {"ACCOUNTS_TABLE", "STREAMS_TABLE", "PICTURES_BUCKET", "WEB_URL"},
     "streams.sweep": {*RINGS, "STREAMS_TABLE", "ACCOUNTS_TABLE", "MEDIA_QUEUE_URL"},
 }  # fmt: skip

@@ -142,8 +142,9 @@ def _needed(onair: Onair, call: SeenCall) -> Right | None:
     if call.service == "s3":
         if call.operation == "ListObjectsV2":
             return Right("s3:ListBucket", f"arn:aws:s3:::{call.resource}")
-        if call.operation == "DeleteObjects":  # of one recording; which objects, the call's body says
-            return Right("s3:DeleteObject", f"arn:aws:s3:::{call.resource}/replay/*")
+        if call.operation == "DeleteObjects":  # which objects, the call's body says: of a recording, or an account's
+            folder = "images" if "pictures" in call.resource else "replay"
+            return Right("s3:DeleteObject", f"arn:aws:s3:::{call.resource}/{folder}/*")
         return Right(f"s3:{call.operation}", f"arn:aws:s3:::{call.resource}")
     if call.service == "kms":
         return Right(f"kms:{call.operation}", call.resource)

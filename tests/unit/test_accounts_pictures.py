@@ -13,6 +13,7 @@ from PIL import Image
 
 from functions import aws
 from functions.accounts import picture
+from tests.unit.accounts_work import do_work
 from tests.unit.https import Client, Person
 
 
@@ -146,3 +147,20 @@ def test_a_cover_shows_until_there_is_a_picture_of_now(client: Client, ada: Pers
 
 def test_a_key_that_is_not_ours_is_left_alone(client: Client, ada: Person) -> None:
     assert picture.handle(event("uploads/other/x", 3), None) == {"state": "ignored"}
+
+
+def test_erasing_an_account_takes_every_picture_along_and_nobody_elses(client: Client, ada: Person) -> None:
+    bob, host = client.sign_up("bob"), client.host()
+    for who in (ada, ada, bob):
+        assert picture.handle(upload(client, who, photo()), None) == {"state": "ready"}
+    cover = upload(client, host, photo(), f"/streams/{client.ready(host)}/cover")
+    assert picture.handle(cover, None) == {"state": "ready"}
+    # A newer upload that was never done must not hide what stands.
+    client.call("POST", "/me/avatar", who=ada)
+    client.call("DELETE", "/me/avatar", who=ada)
+    assert len(keys()) == 4
+    for who in (ada, host):
+        client.call("DELETE", "/me", who=who)
+    do_work()
+    (left,) = keys()
+    assert left.startswith(f"images/avatar/{bob.id}/")
