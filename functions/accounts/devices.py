@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -19,6 +20,9 @@ DEVICES: Final = "devices"
 DEVICES_MAX: Final = 10
 ATTEMPTS_MAX: Final = 4
 ENDPOINT_LENGTH_MAX: Final = 1_000
+
+# ASCII that is seen, without a backslash.
+_PLAIN: Final = re.compile(r"[!-\[\]-~]+")
 
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 # Base64url of an uncompressed P-256 point (65 bytes) and of 16 bytes, as a browser gives them.
@@ -107,7 +111,8 @@ def allowed(endpoint: str) -> bool:
         host, port = (parts.hostname or "").lower(), parts.port
     except ValueError:
         return False
-    if parts.username is not None or parts.password is not None:
+    # What posts reads addresses by its own rules: to it a host ends at a backslash, to `urlsplit` it does not.
+    if not _PLAIN.fullmatch(endpoint) or parts.username is not None or parts.password is not None:
         return False
     for entry in settings.required("PUSH_HOSTS").split(","):
         if "://" in entry:
