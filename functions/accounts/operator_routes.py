@@ -11,7 +11,8 @@ from msgspec import UNSET
 from functions import clock, parse, security
 from functions.accounts import enforce, record, standing, standing_views, table, trail
 from functions.accounts.model import DAY_MS, Account
-from functions.parse import Page
+from functions.errors import OnairError
+from functions.parse import Identity, Page
 from functions.security import cognito
 from functions.streams.table import schedule_ms
 
@@ -37,6 +38,14 @@ def _operated(account_id: str) -> standing_views.OperatedAccount:
     return standing_views.operated(table.required(account_id), record.entries(account_id))
 
 
+def _of_another(me: Identity, handle: str) -> Account:
+    """The account of ``handle``, which is not the operator's own."""
+    account = table.by_handle(handle)
+    if account.id == me.account:
+        raise OnairError("forbidden", "Nobody decides on an account of their own.")
+    return account
+
+
 def _enforced(account: Account) -> None:
     """The account as it is after a change, with what its standing asks for done at once."""
     enforce.at_once(table.required(account.id))
@@ -58,7 +67,7 @@ def strike_account(handle: str) -> Response:
     evidence = standing.Evidence(
         given.stream_id, given.event_id, schedule_ms(given.frame_at) if given.frame_at is not None else None
     )
-    reason, account = _reason(given.reason), table.by_handle(handle)
+    reason, account = _reason(given.reason), _of_another(me, handle)
     made = record.strike(me, account, given.rule, reason, evidence, parse.idempotency_key(request))
     _enforced(account)
     return Response(standing_views.entry(made, clock.now_ms(), to_operators=True), status_code=201)
@@ -73,7 +82,7 @@ def set_standing(handle: str) -> standing_views.OperatedAccount:
     until_ms, reason = _until_ms(given.until), _reason(given.reason)
     if until_ms is not None and given.standing in ("good", "banned"):
         raise parse.refused("until", "Only `limited` and `suspended` end at a time.")
-    account = table.by_handle(handle)
+    account = _of_another(me, handle)
     record.decide(me, account, given.standing, until_ms, reason)
     _enforced(account)
     return _operated(account.id)

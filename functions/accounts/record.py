@@ -147,12 +147,14 @@ def review(by: Identity, appeal_id: str, overturn: bool, reason: str) -> tuple[A
     Raises
     ------
     OnairError
-        ``not_found``, ``conflict`` (it has been decided otherwise).
+        ``not_found``, ``forbidden`` (it is one's own), ``conflict`` (it has been decided otherwise).
     """
     at_ms, _, entry_id = appeal_id.partition("-")
     item = next(iter(AppealItem.query(APPEALS, AppealItem.sk == appeal_id, consistent_read=True)), None)
     if item is None or not at_ms.isdigit():
         raise OnairError("not_found")
+    if item.account == by.account:
+        raise OnairError("forbidden", "Nobody decides on an appeal of their own.")
     account = table.read(item.account)
     if account is None:
         item.delete()

@@ -232,12 +232,15 @@ def decide(case_id: str, state: Literal["taken", "acted", "dismissed"], by: Iden
     Raises
     ------
     OnairError
-        ``not_found``, ``conflict`` (decided already, or taken by another operator who is at it), ``unavailable``.
+        ``not_found``, ``forbidden`` (of oneself), ``conflict`` (decided already, or taken by another operator who is at
+        it), ``unavailable``.
     """
     for _ in range(ATTEMPTS_MAX):
         before = read(case_id)
         if before is None:
             raise OnairError("not_found", "There is no such case.")
+        if before.target.account == by.account:
+            raise OnairError("forbidden", "Nobody decides on a report of themselves.")
         if not before.waits:
             raise OnairError("conflict", "This case is decided already.")
         if state == "taken" and before.state == "taken" and before.taken_by != by.handle:

@@ -303,3 +303,24 @@ def test_eligibility_takes_one_read_and_a_ticket_two(client: Client) -> None:
         with observe.counting() as calls:
             assert client.call(method, path, who=fan).status == 200
         assert len(calls) == reads, calls
+
+
+def test_nobody_decides_on_themselves(client: Client) -> None:
+    olga, otto, ada = client.operator("olga"), client.operator("otto"), client.sign_up("ada")
+    strike(client, otto, "olga")
+    (entry,) = client.call("GET", "/me/standing", who=olga).body["entries"]
+    client.call("POST", "/me/standing/appeals", {"entry_id": entry["id"], "text": "It was not me."}, who=olga)
+    (waiting,) = client.call("GET", "/operator/appeals", who=olga).body["items"]
+    client.call("POST", "/accounts/olga/report", {"reason": "spam"}, who=ada)
+    (case,) = client.call("GET", "/operator/reports", who=olga).body["items"]
+    for method, path, body in (
+        ("PUT", f"/operator/appeals/{waiting['id']}", {"decision": "overturned"}),
+        ("PUT", f"/operator/reports/{case['id']}", {"state": "dismissed"}),
+        ("PUT", "/operator/accounts/olga/standing", {"standing": "good"}),
+        ("POST", "/operator/accounts/olga/strikes", {"rule": "spam"}),
+    ):
+        assert client.call(method, path, {**body, "reason": "I say so."}, who=olga).code == "forbidden", path
+        assert client.call(method, path, {**body, "reason": "Another says so."}, who=otto).status in (200, 201), path
+    # What a new deployment's first operator needs to go live is theirs to give.
+    ahead_of_me = {"until": ahead(1), "reason": "The first broadcast of all."}
+    assert client.call("PUT", "/operator/accounts/olga/live-access", ahead_of_me, who=olga).status == 200
