@@ -27,7 +27,9 @@ DAY_MS: Final = 86_400_000
 FOLLOWER_AGE_DAYS_MIN: Final = 7
 
 _HANDLE = re.compile(rf"[a-z0-9_.]{{{HANDLE_LENGTH_MIN},{HANDLE_LENGTH_MAX}}}")
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
+# One plain address, without what a mail server would take for a name or a second address beside it: letters are counted
+# by the text of a contact. The characters are those of HTML's `type=email`.
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 # E.164: at most 15 digits, the first not zero.
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 

@@ -24,7 +24,7 @@ OTHERS: Final = "*"
 ENDING_LENGTH: Final = 4
 Permille = Annotated[int, Meta(ge=0, le=1000)]
 # A W-9 names a US social security or employer number: nine digits. Elsewhere numbers have letters and any length.
-_US_NUMBER: Final = re.compile(r"\d{9}")
+_US_NUMBER: Final = re.compile(r"[0-9]{9}")
 _OTHER_NUMBER: Final = re.compile(r"[0-9A-Z]{5,30}")
 
 

@@ -95,12 +95,18 @@ def test_no_accepted_handle_needs_escaping_in_an_address(handle: str) -> None:
         assert handle.isascii() and handle == handle.lower() and "/" not in handle and 3 <= len(handle) <= 24
 
 
-@pytest.mark.parametrize("contact", ["ada@example.org", "+491701234567"])
+@pytest.mark.parametrize("contact", ["ada@example.org", "a.d+a's@mail-1.example.org", "+491701234567"])
 def test_an_address_and_a_number_are_contacts(contact: str) -> None:
     assert model.contact_problem(contact) is None
 
 
-@pytest.mark.parametrize("contact", ["", "ada", "ada@", "@b.org", "ada@localhost", "0170", "+0123456789", "a@b c.org"])
+@pytest.mark.parametrize(
+    "contact",
+    [
+        "", "ada", "ada@", "@b.org", "ada@localhost", "0170", "+0123456789", "a@b c.org",
+        "a<ada@example.org>", "a,ada@example.org", "ada@example.org>", '"a"@example.org', "ada@exämple.org",
+    ],
+)  # fmt: skip
 def test_anything_else_is_no_contact(contact: str) -> None:
     assert model.contact_problem(contact)
 

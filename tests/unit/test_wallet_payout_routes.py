@@ -155,6 +155,10 @@ WRONG_PAYEES: list[tuple[dict[str, Any], str]] = [
     ({"form": ""}, "form"),
     ({"certified": "yes"}, "certified"),
     ({"identifier": "12345678"}, "identifier"),
+    (
+        {"identifier": "\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669"},
+        "identifier",
+    ),  # digits, and none of a W-9
     ({"identifier": "x" * 61}, "identifier"),
     ({"identifier": ""}, "identifier"),
     ({"identifier": 123456789}, "identifier"),
