@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from pynamodb.exceptions import PynamoDBException
 
 from functions import clock, ids, observe, parse, security
-from functions.accounts import showing
+from functions.accounts import blocks, showing
 from functions.accounts import table as accounts
 from functions.errors import OnairError
 from functions.rooms import moderating
@@ -140,21 +140,23 @@ def stream_leaderboard(stream_id: str) -> Leaderboard:
     """Who gave most in a stream; open to whom its ticket would be."""
     asked = parse.query(routes.current_request, BoardQuery)
     board = tally.stream_board(_watched(stream_id), stream_id)
-    return _places(StoredBoards().top(board, asked.limit))
+    me = parse.optional_identity(routes.current_request)
+    hidden = blocks.hidden_from(me.account) if me is not None else frozenset[str]()
+    return _places(StoredBoards().top(board, asked.limit), hidden)
 
 
 @routes.route("/accounts/{handle}/leaderboard", methods=["GET"])
 def week_leaderboard(handle: str) -> Leaderboard:
     """Who gave a creator most this week (ISO week, UTC); of a private account, for its followers."""
     asked = parse.query(routes.current_request, BoardQuery)
-    creator = _creator(handle)
-    return _places(StoredBoards().top(tally.week_board(creator, clock.now_ms()), asked.limit))
+    creator, hidden = _creator(handle)
+    return _places(StoredBoards().top(tally.week_board(creator, clock.now_ms()), asked.limit), hidden)
 
 
 @routes.route("/accounts/{handle}/gifts", methods=["GET"])
 def gallery(handle: str) -> Gallery:
     """What a creator ever received; of a private account, for its followers."""
-    creator = _creator(handle)
+    creator, _ = _creator(handle)
     rows = StoredBoards().rows(creator, GIFT)
     prices = catalogue.gifts()
     found = [Received(each.name.removeprefix(GIFT), each.sums.gifts, each.sums.coins) for each in rows]
@@ -210,11 +212,13 @@ def _month(row: Row) -> Month:
     return Month(row.name.removeprefix(MONTH), sums.gifts, sums.coins, sums.diamonds, sums.paid)
 
 
-def _creator(handle: str) -> str:
+def _creator(handle: str) -> tuple[str, frozenset[str]]:
     me = parse.optional_identity(routes.current_request)
-    account, _ = showing.shown(handle, me.account if me else None)
+    account, hidden = showing.shown(handle, me.account if me else None)
     _caught_up(account.id)
-    return account.id
+    # One's own board hides from oneself like any other.
+    own = me is not None and account.id == me.account
+    return account.id, blocks.hidden_from(account.id) if own else hidden
 
 
 def _watched(stream_id: str) -> str:
@@ -254,13 +258,13 @@ def _progress(creator: str, stream_id: str) -> GoalsProgress:
     )
 
 
-def _places(rows: list[Row]) -> Leaderboard:
+def _places(rows: list[Row], hidden: frozenset[str]) -> Leaderboard:
     people = accounts.read_many([each.name.removeprefix(GIVER) for each in rows]) if rows else {}
     places: list[Place] = []
     for at, each in enumerate(rows):
         account = people.get(each.name.removeprefix(GIVER))
-        if account is None:
-            continue  # gone since
+        if account is None or account.id in hidden:
+            continue  # gone since, or behind a block: the places of the others stay as they are
         tied = places and places[-1].coins == each.sums.coins
         rank = places[-1].rank if tied else at + 1
         places.append(Place(rank, account.id, account.handle, account.display_name, each.sums.coins, each.sums.gifts))

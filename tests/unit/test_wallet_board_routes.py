@@ -44,6 +44,13 @@ def test_gifts_show_on_boards_goals_gallery_months_and_statement(client: https.C
     assert [(each["rank"], each["handle"], each["coins"]) for each in board] == [(1, "fan_1", 3), (2, "fan_0", 2)]
     assert client.call("GET", f"/streams/{stream}/leaderboard?limit=1").body["items"] == board[:1]
     assert client.call("GET", f"/accounts/{host.handle}/leaderboard").body["items"] == board
+    # Who blocked somebody meets them on no board, and keeps the place that is theirs.
+    client.call("PUT", "/accounts/fan_1/block", who=fans[0])
+    for path in (f"/streams/{stream}/leaderboard", f"/accounts/{host.handle}/leaderboard"):
+        for n, fan in enumerate(fans):
+            places = client.call("GET", path, who=fan).body["items"]
+            assert [(each["rank"], each["handle"]) for each in places] == [(2 - n, fan.handle)]
+        assert client.call("GET", path, who=host).body["items"] == board
     goal = {"gift_id": "rose", "count": 10, "given": 5}
     assert client.call("GET", f"/streams/{stream}/goals").body["items"] == [goal]
     assert client.call("GET", f"/accounts/{host.handle}/gifts").body["items"] == [
