@@ -17,6 +17,7 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from chalice.app import Chalice, CORSConfig, Request, Response
 
 from functions import messages, observe
+from functions.accounts import shut_out
 from functions.accounts.data_routes import routes as data
 from functions.accounts.graph_routes import routes as graph
 from functions.accounts.moderator_routes import routes as moderators
@@ -105,12 +106,18 @@ def error_answer(error: OnairError, accept_language: str | None) -> Response:
     return Response(msgspec.json.encode(answer).decode(), headers, error.status)
 
 
-def _answering(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A view that always answers: its struct as JSON, None as 204, every refusal in our shape."""
+def _answering(view: Callable[..., Any], route: str, *, guarded: bool) -> Callable[..., Any]:
+    """A view that always answers: its struct as JSON, None as 204, every refusal in our shape.
+
+    Where a token opens the route (``guarded``), it is closed to who is shut out of Onair (accounts/shut_out.py).
+    """
 
     @wraps(view)
     def answered(**arguments: Any) -> Response:
         try:
+            request = _request.get()
+            if guarded and request is not None:
+                shut_out.guard(route, request)
             result = view(**arguments)
             return _encoded(result)
         except OnairError as error:
@@ -199,9 +206,11 @@ _BLUEPRINTS: Final = (
 )
 for _blueprint in _BLUEPRINTS:
     app.register_blueprint(_blueprint)
-for _methods in app.routes.values():
-    for _entry in _methods.values():
-        _entry.view_function = _answering(_entry.view_function)
+for _path, _methods in app.routes.items():
+    for _method, _entry in _methods.items():
+        _entry.view_function = _answering(
+            _entry.view_function, f"{_method} {_path}", guarded=_entry.authorizer is not None
+        )
 
 
 @observe.tracer.capture_lambda_handler(capture_response=False)

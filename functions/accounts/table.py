@@ -154,6 +154,14 @@ def read(account_id: str) -> Account | None:
     return counted(list(rows))
 
 
+def read_profile(account_id: str) -> Account | None:
+    """One account without its counts of follows, as of now (one read)."""
+    try:
+        return counted([ProfileItem.get(account_key(account_id), PROFILE, consistent_read=True)])
+    except DoesNotExist:
+        return None
+
+
 def counted(rows: Sequence[ProfileItem]) -> Account | None:
     """The account of a profile and its counts; None without a profile, and for one that is being erased."""
     profile = next((row for row in rows if row.sk == PROFILE), None)

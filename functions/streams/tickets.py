@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from functions import clock, ids, settings, storage, tokens
-from functions.accounts import blocks, markets
+from functions.accounts import blocks, markets, shut_out
 from functions.accounts import model as accounts_model
 from functions.accounts import table as accounts
 from functions.accounts.blocks import BlockItem, block_key
@@ -116,7 +116,7 @@ def _admitted(stream: Stream, identity: Identity | None) -> _Admitted:
 
 def _check(stream: Stream, account: Account, role: Role, *, follows: bool, blocked: bool) -> None:
     if account.standing == "banned":
-        raise OnairError("banned", "This account is banned.")
+        raise OnairError("banned", shut_out.BANNED)
     if account.standing == "suspended":
         raise OnairError("suspended")
     if role == "host":
