@@ -99,12 +99,12 @@ def test_transactions_of_two_followers_do_not_lose_a_count(client: Client, monke
     assert counts(client, "ada") == (1, 0)
 
 
-def test_a_follow_takes_three_calls(client: Client) -> None:
+def test_a_follow_takes_four_calls_the_first_for_ones_standing(client: Client) -> None:
     client.sign_up("ada")
     bob = client.sign_up("bob")
     with observe.counting() as calls:
         client.call("PUT", "/accounts/ada/follow", who=bob)
-    assert [call.operation for call in calls] == ["GetItem", "BatchGetItem", "TransactWriteItems"]
+    assert [call.operation for call in calls] == ["GetItem", "GetItem", "BatchGetItem", "TransactWriteItems"]
     assert len(calls[-1].parameters["TransactItems"]) == 5
 
 
