@@ -9,7 +9,8 @@ from chalice.app import Blueprint, Response
 from msgspec import UNSET, Meta, UnsetType
 
 from functions import clock, parse, security
-from functions.accounts import reports, table
+from functions.accounts import rates, reports, table
+from functions.accounts.rates import Limit
 from functions.accounts.reports import Case, CaseState, Reason, Target, TargetKind
 from functions.errors import OnairError
 from functions.parse import Page
@@ -22,6 +23,9 @@ routes = Blueprint(__name__)
 
 FILED_SHOWN_MAX: Final = 100
 REASON_LENGTH_MAX: Final = 500
+# Twice as many as are taken in (reports.py): some are gone by the time, some are sent again.
+COMMENTS_A_DAY_MAX: Final = 2 * reports.REPORTS_A_DAY_MAX
+DAY_S: Final = 24 * 3600
 
 
 class NewReport(msgspec.Struct, frozen=True):
@@ -93,6 +97,8 @@ def report_stream(stream_id: str) -> Response:
     if given.event_id is None:
         target = Target("stream", stream.host.id, stream.host.handle, stream.id)
     else:
+        # Counted before it is looked for: what is not there is found out by reading all frames of the room.
+        rates.take([Limit("report_comment", me.account, COMMENTS_A_DAY_MAX, DAY_S)])
         target = _comment(stream_id, given.event_id)
     return _filed(me.account, target, given)
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.accounts import reports
+from functions import observe
+from functions.accounts import report_routes, reports
 from functions.accounts.reports import DUE_GRAVE_MS, DUE_MS, Case, Target, reported
 from tests.unit.https import Answer, Client, Person
 from tests.unit.moderated_room import ModeratedRoom, made
@@ -49,6 +50,16 @@ def test_reports_of_one_account_are_one_case_with_a_day_to_decide(client: Client
     assert not case["overdue"]
     client.clock.offset_ms += DUE_MS + 1
     assert queue(client)[0]["overdue"]
+
+
+def test_comments_that_are_not_there_are_looked_for_so_often_and_no_more(room: ModeratedRoom, client: Client) -> None:
+    cyd = room.person("cyd")
+    for n in range(report_routes.COMMENTS_A_DAY_MAX):
+        assert report(client, f"/streams/{room.stream}", cyd, event_id=f"made_up_{n}").code == "not_found"
+    with observe.counting() as calls:
+        refused = report(client, f"/streams/{room.stream}", cyd, event_id="made_up")
+    assert refused.code == "rate_limited" and int(refused.headers["Retry-After"]) <= 24 * 3600
+    assert not [call for call in calls if call.operation == "Query"]
 
 
 def test_the_same_report_again_counts_once(client: Client) -> None:
