@@ -139,6 +139,7 @@ def test_a_host_is_blocked_from_the_card_and_let_in_again_in_settings(
     me = person(stack, "blocker")
     page = new_page(PHONE)
     signed_in(page, "blocker", f"/watch/{demo_stream}")
+    page.locator("onair-player[state=playing]").wait_for(timeout=30_000)
     page.locator("onair-watch .host, onair-watch .who").first.click()
     card = page.locator("onair-host-card")
     card.get_by_role("button", name="Block").click()
