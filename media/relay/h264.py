@@ -17,6 +17,8 @@ NAL_SPS: Final = 7
 NAL_PPS: Final = 8
 NAL_AUD: Final = 9
 NAL_FILLER: Final = 12
+# itu_t_t35_country_code, itu_t_t35_provider_code, ATSC identifier, user data type code.
+_CAPTIONS: Final = b"\xb5\x00\x31GA94\x03"
 
 # profile_idc values with the chroma and bit depth fields in their SPS (7.3.2.1.1).
 _HIGH_PROFILES: Final = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
@@ -92,6 +94,14 @@ def nal_units(annex_b: bytes) -> list[bytes]:
             found.append(unit)
         start = following
     return found
+
+
+def carries_captions(data: bytes) -> bool:
+    """Whether an access unit holds CEA-608/708 captions (ANSI/SCTE 128: registered user data "GA94" of type 3).
+
+    Looks for the eight bytes by which the message begins, wherever they stand: they are no chance in coded pictures.
+    """
+    return _CAPTIONS in data
 
 
 def without_emulation_prevention(nal: bytes) -> bytes:

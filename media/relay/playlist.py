@@ -13,6 +13,9 @@ _VERSION: Final = 9
 _PARTS_FOR_TARGETS: Final = 3
 _SKIP_TARGETS: Final = 6
 _HOLD_BACK_PARTS: Final = 3
+_CAPTIONS: Final = (
+    '#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID="captions",NAME="CC",INSTREAM-ID="CC1",DEFAULT=NO,AUTOSELECT=YES'
+)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -55,7 +58,7 @@ class MediaPlaylist(msgspec.Struct, frozen=True):
         return float(_SKIP_TARGETS * self.target_duration_s)
 
     def text(self, skip: bool) -> str:
-        """The playlist, as a delta update (6.2.5.1) if ``skip`` and there is something to skip."""
+        """The playlist, as a delta update (6.2.5.1) if ``skip``, it goes on, and there is something to skip."""
         lines = [
             "#EXTM3U",
             f"#EXT-X-VERSION:{_VERSION}",
@@ -66,7 +69,7 @@ class MediaPlaylist(msgspec.Struct, frozen=True):
             f"#EXT-X-MEDIA-SEQUENCE:{self.segments[0].msn if self.segments else 0}",
             f"#EXT-X-DISCONTINUITY-SEQUENCE:{self.discontinuity_sequence}",
         ]
-        skipped = self._skippable() if skip else 0
+        skipped = self._skippable() if skip and not self.ended else 0
         if skipped:
             lines.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")
         ages_s = self._ages_s()
@@ -99,8 +102,9 @@ class MediaPlaylist(msgspec.Struct, frozen=True):
         return ages[::-1]
 
     def _skippable(self) -> int:
-        """Segments that end before the skip boundary (4.4.5.2)."""
-        return sum(1 for age_s in self._ages_s() if age_s > self.skip_until_s)
+        """Segments that end before the skip boundary, which is counted from the end of the last whole one (6.2.5.1)."""
+        growing_s = sum(segment.duration_s for segment in self.segments if not segment.uri)
+        return sum(1 for age_s in self._ages_s() if age_s - growing_s > self.skip_until_s)
 
 
 class Variant(msgspec.Struct, frozen=True):
@@ -115,9 +119,15 @@ class Variant(msgspec.Struct, frozen=True):
     frame_rate: float
 
 
-def multivariant(variants: list[Variant]) -> str:
-    """The multivariant playlist; sound alone has neither RESOLUTION nor FRAME-RATE."""
+def multivariant(variants: list[Variant], captions: bool = False) -> str:
+    """The multivariant playlist; sound alone has neither RESOLUTION nor FRAME-RATE.
+
+    With ``captions`` the pictures hold CEA-608, of which channel 1 is told (4.4.6.1). Without, nothing is said of
+    captions rather than NONE, because an encoder may begin with them later.
+    """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}"]
+    if captions:
+        lines.append(_CAPTIONS)
     for variant in variants:
         attributes = [
             f"BANDWIDTH={variant.bandwidth}",
@@ -126,6 +136,8 @@ def multivariant(variants: list[Variant]) -> str:
         ]
         if variant.width:
             attributes += [f"RESOLUTION={variant.width}x{variant.height}", f"FRAME-RATE={variant.frame_rate:.3f}"]
+            if captions:
+                attributes.append('CLOSED-CAPTIONS="captions"')
         lines += ["#EXT-X-STREAM-INF:" + ",".join(attributes), variant.uri]
     return "\n".join(lines) + "\n"
 

@@ -18,6 +18,7 @@ import msgspec
 
 from media.relay import playlist
 from media.relay.cmaf import AUDIO_TIMESCALE, VIDEO_TIMESCALE, AudioFormat, AudioSample, VideoFormat, init_segment
+from media.relay.h264 import carries_captions
 from media.relay.held_segment import HeldSegment
 from media.relay.lease import Beat
 from media.relay.segmenter import CutPart, Segmenter
@@ -112,6 +113,7 @@ class Program:
         self._audio_rate = AUDIO_TIMESCALE
         self._end_ticks = 0
         self._break_next = False
+        self._captions = False
         self._date_anchor_s: float | None = None
         self._changed: asyncio.Future[None] | None = None
         self._rendered: dict[tuple[bool, int], bytes] = {}
@@ -158,6 +160,7 @@ class Program:
         self.media_at_s = time.monotonic()
         base = self._base_ticks
         self._end_ticks = base + unit.dts
+        self._captions = self._captions or carries_captions(unit.data)
         self._segmenter.video(
             AccessUnit(dts=unit.dts + base, pts=unit.pts + base, key=unit.key, data=unit.data, wall_s=unit.wall_s)
         )
@@ -223,6 +226,10 @@ class Program:
             anchor = estimate
         else:
             anchor += max(-_DATE_SLEW_S, min(_DATE_SLEW_S, estimate - anchor))
+        if self._segments:
+            # A clock that was set back, or a publisher that was nearer: one date must not name two pictures (6.2.1).
+            before = self._segments[-1]
+            anchor = max(anchor, before.program_date_s + before.duration_s - start / VIDEO_TIMESCALE - _DATE_SLEW_S)
         self._date_anchor_s = anchor
         date_s = anchor + start / VIDEO_TIMESCALE
         self._segments.append(HeldSegment(self._next_msn, self._init_number, date_s, self._break_next))
@@ -324,7 +331,7 @@ class Program:
             height=parsed.height if parsed else 0,
             frame_rate=pictures / seconds if seconds else 0.0,
         )
-        return playlist.multivariant([variant]).encode()
+        return playlist.multivariant([variant], captions=self._captions).encode()
 
     async def media(self, name: str, deadline_s: float) -> tuple[bytes, str] | None:
         """Bytes and content type of what a playlist named, None if unknown; a hinted part is waited for."""

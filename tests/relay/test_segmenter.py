@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from media.relay.cmaf import AudioSample
+from media.relay.cmaf import AudioSample, length_prefixed
+from media.relay.parameters import of_sample
 from media.relay.playlist import Variant, multivariant
 from media.relay.program import WIDE_STEP, Program
 from media.relay.segmenter import CutPart, Segmenter
@@ -245,3 +246,20 @@ def test_a_preview_that_comes_before_the_first_part_is_told_with_it() -> None:
 def test_the_multivariant_playlist_describes_sound_alone_without_resolution() -> None:
     text = multivariant([Variant("media.m3u8", 100, 90, "mp4a.40.2", 0, 0, 0.0)])
     assert "RESOLUTION" not in text and 'CODECS="mp4a.40.2"' in text
+
+
+def test_captions_in_the_pictures_are_passed_on_and_told() -> None:
+    program, _ = _program()
+    _feed(program, 0, 60)
+    assert b"CLOSED-CAPTIONS" not in program.multivariant_playlist(), "nothing is said of what has not come"
+    # cc_data of one pair, as an encoder writes it between parameter sets and slices.
+    message = b"\xb5\x00\x31GA94\x03\x41\xff\xfc\x94\x2c\xff"
+    sei = b"\x06\x04" + bytes([len(message)]) + message + b"\x80"
+    told = of_sample([b"\x67\x42", sei, b"\x65\x88"])
+    assert sei in told
+    program.video(AccessUnit(dts=180_000, pts=180_000, key=True, data=length_prefixed(told), wall_s=2.0))
+    lines = program.multivariant_playlist().decode().splitlines()
+    media = checker.attributes(next(line for line in lines if line.startswith("#EXT-X-MEDIA:")))
+    variant = checker.attributes(next(line for line in lines if line.startswith("#EXT-X-STREAM-INF:")))
+    assert (media["TYPE"], media["INSTREAM-ID"]) == ("CLOSED-CAPTIONS", "CC1")
+    assert media["GROUP-ID"] == variant["CLOSED-CAPTIONS"] and "URI" not in media
