@@ -93,7 +93,7 @@ class Source:
 
     def video_frame(self, frame: Frame) -> None:
         """One complete access unit (Annex B) from the publisher."""
-        ticks = self._video_clock.ticks(frame.timestamp)
+        ticks = self._video_clock.continued(frame.timestamp, frame.arrival_s)
         self._video_clock.arrived(ticks, frame.arrival_s)
         self.media_at_s = frame.arrival_s
         if len(frame.data) > _ACCESS_UNIT_BYTES_MAX:
@@ -119,7 +119,7 @@ class Source:
 
     def audio_frame(self, frame: Frame) -> None:
         """One Opus packet from the publisher."""
-        ticks = self._audio_clock.ticks(frame.timestamp)
+        ticks = self._audio_clock.continued(frame.timestamp, frame.arrival_s)
         self._audio_clock.arrived(ticks, frame.arrival_s)
         self.media_at_s = frame.arrival_s
         if self._origin_ticks is None and not self._sound_alone:

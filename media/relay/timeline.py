@@ -15,6 +15,10 @@ _FLOOR_WINDOW_S: Final = 5.0
 _SLEW_S_PER_S: Final = 0.010
 # Sender reports that put audio this far from where it arrives come from a sender with two clocks: not believed.
 _REPORT_TRUST_S: Final = 2.0
+# Timestamps may run this far ahead of the time that has passed, or step back by as much, before they are another clock:
+# pictures reordered for B-frames step back by 0.2 s, and bursts after a stall are never ahead of it.
+_AHEAD_MAX_S: Final = 2.0
+_BACK_MAX_S: Final = 2.0
 
 
 class TrackClock:
@@ -23,19 +27,37 @@ class TrackClock:
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._last: int | None = None
+        self._last_arrival_s = 0.0
         self._floor_now = float("inf")
         self._floor_before = float("inf")
         self._floor_since = 0.0
         self._report: float | None = None
+        self.jumps = 0
 
     def ticks(self, timestamp: int) -> int:
         """The timestamp without wrap, 0 for the first one; may go back (B-frames, overtaken packets)."""
         if self._last is None:
             self._first = self._last = timestamp
-        near = (timestamp - self._last) % _WRAP
-        unwrapped = self._last + (near if near < _WRAP // 2 else near - _WRAP)
+        unwrapped = self._unwrapped(timestamp)
         self._last = max(self._last, unwrapped)
         return unwrapped - self._first
+
+    def continued(self, timestamp: int, arrival_s: float) -> int:
+        """As `ticks`, but a jump that no passing of time explains is taken out.
+
+        Without this bound one forged timestamp would ask for hours of silence and thousands of parts. What was known of
+        the sender's wall clock goes with the old timestamps.
+        """
+        if self._last is not None:
+            ahead = self._unwrapped(timestamp) - self._last
+            passed_s = max(0.0, arrival_s - self._last_arrival_s)
+            if not -_BACK_MAX_S <= ahead / self._rate <= passed_s + _AHEAD_MAX_S:
+                self._last += ahead
+                self._first += ahead - max(1, round(passed_s * self._rate))
+                self._report = None
+                self.jumps += 1
+        self._last_arrival_s = arrival_s
+        return self.ticks(timestamp)
 
     def arrived(self, ticks: int, arrival_s: float) -> None:
         """Note an arrival: the earliest in 5–10 s tells how far this track's time lies from our monotonic clock."""
@@ -46,7 +68,12 @@ class TrackClock:
     def reported(self, report: SenderReport) -> None:
         """Note a sender report: how far this track's time lies from the sender's wall clock."""
         if self._last is not None:
-            self._report = report.wall_s - self.ticks(report.timestamp) / self._rate
+            self._report = report.wall_s - (self._unwrapped(report.timestamp) - self._first) / self._rate
+
+    def _unwrapped(self, timestamp: int) -> int:
+        assert self._last is not None
+        near = (timestamp - self._last) % _WRAP
+        return self._last + (near if near < _WRAP // 2 else near - _WRAP)
 
     @property
     def to_arrival_s(self) -> float | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
 from media.relay.cmaf import AudioFormat, AudioSample, VideoFormat
 from media.relay.jitter import Frame
 from media.relay.source import AccessUnit, Source
@@ -143,3 +145,13 @@ def test_garbage_from_the_network_is_dropped() -> None:
         source.video_frame(_picture(number, data=data))
         source.audio_frame(Frame(number * 960, data, number / 50, False))
     assert not seen.units
+
+
+def test_timestamps_that_jump_by_hours_ask_for_no_hours_of_silence() -> None:
+    seen = Seen()
+    source = _source(seen)
+    for number in range(120):
+        jumped = 3_600 * 90_000 * (number // 30)
+        source.video_frame(Frame(number * 3_000 + jumped, _PICTURES[number], number / 30, False))
+    assert seen.units[-1].dts / 90_000 == pytest.approx(119 / 30, abs=0.1)
+    assert len(seen.samples) < 4 * 48

@@ -54,3 +54,34 @@ def test_reports_of_a_sender_with_two_clocks_are_not_believed() -> None:
     video.reported(SenderReport(1_000.0, 0))
     audio.reported(SenderReport(5_000.0, 0))
     assert Alignment(video, audio).target_s == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("drift", [200e-6, -200e-6])
+def test_in_an_hour_of_a_sound_clock_that_is_200_ppm_off_sound_stays_within_20_ms(drift: float) -> None:
+    # Uncorrected it would be 0.72 s off at the end.
+    assert abs(_feed(3_600, 0.05, drift, reports=True)) < 0.020
+
+
+@pytest.mark.parametrize("jump_s", [3_600.0, -3_600.0, 20_000.0, 5.0, -5.0])
+def test_a_jump_of_the_senders_timestamps_is_taken_out(jump_s: float) -> None:
+    clock = TrackClock(90_000)
+    told = [
+        clock.continued((n * 3_000 + (round(jump_s * 90_000) if n >= 30 else 0)) % 2**32, 10 + n / 30)
+        for n in range(60)
+    ]
+    assert clock.jumps == 1
+    assert told == pytest.approx([n * 3_000 for n in range(60)], abs=1)
+
+
+def test_time_that_passed_without_a_picture_is_no_jump() -> None:
+    clock = TrackClock(90_000)
+    assert clock.continued(0, 10.0) == 0
+    assert clock.continued(25 * 90_000, 35.0) == 25 * 90_000
+    assert clock.continued(25 * 90_000 - 9_000, 35.01) == 25 * 90_000 - 9_000 and clock.jumps == 0
+
+
+def test_a_report_of_another_time_moves_no_timestamp() -> None:
+    clock = TrackClock(90_000)
+    clock.continued(1_000, 10.0)
+    clock.reported(SenderReport(5.0, 2**31 - 5))
+    assert clock.continued(4_000, 10.033) == 3_000
