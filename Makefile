@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 # Compiled modules are kept, also where a shell says otherwise: without them each start compiles every package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test lint doctor synth deploy bench audit tax-report operator simulate prove docs screenshots prepare clean
+.PHONY: help run test lint doctor synth deploy bench audit tax-report operator simulate prove fuzz docs screenshots prepare clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ simulate: prepare ## replay one seeded run of rooms and wallet: SEED=…
 prove: prepare ## a million simulated wallet operations on every core, and each seeded defect of the wallet caught
 	@$(PYTHON) -m tests.simulation.wallet.simulation
 	@$(PYTHON) -m pytest -q tests/simulation/wallet
+
+fuzz: prepare ## broken bytes at every door of the relay, 100,000 each: SEED=…, FUZZ_INPUTS=…
+	@FUZZ_INPUTS=$${FUZZ_INPUTS:-100000} $(PYTHON) -m pytest -q tests/relay/test_media_fuzz.py tests/relay/test_rtmp_fuzz.py
 
 docs: prepare ## regenerate docs/openapi.json and docs/asyncapi.json
 	@$(PYTHON) -m docs.generate

@@ -89,6 +89,11 @@ class FrameBuffer:
         """Whether a missing packet holds others back, so that time alone may release them."""
         return bool(self._missing)
 
+    @property
+    def held(self) -> int:
+        """Packets and notes of missing ones in memory."""
+        return len(self._packets) + len(self._missing)
+
     def add(self, packet: Packet) -> list[Frame]:
         """Take in one packet (16-bit sequence number); returns the frames that it completes."""
         if self._next is None:
@@ -156,14 +161,13 @@ class FrameBuffer:
         """Drop everything up to the first packet that surely begins a frame after the missing ones."""
         assert self._next is not None
         begin = missing + 1
-        while begin <= self._highest:
+        # Each audio packet is whole, so only the missing one is lost. Searching on for it too would take a scan of all
+        # that is missing for each that is: 0.14 s after a jump of 1,900 packets.
+        while self._repair and begin <= self._highest:
             before, here = self._packets.get(begin - 1), self._packets.get(begin)
             if here and before and (before.marker or before.timestamp != here.timestamp):
                 break
             begin += 1
-        if not self._repair:
-            # Each audio packet is whole: only the missing one is lost.
-            begin = missing + 1
         for sequence in range(self._next, begin):
             self._packets.pop(sequence, None)
             if self._missing.pop(sequence, None):

@@ -18,7 +18,7 @@ SDP_BYTES_MAX: Final = 64 * 1024
 OFFER_TYPE: Final = "application/sdp"
 FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"
 # What aiortc raises on text that is no SDP, for want of an exception of its own.
-NOT_SDP: Final = (ValueError, IndexError, KeyError, AttributeError, AssertionError, TypeError)
+NOT_SDP: Final = (ValueError, IndexError, KeyError, AttributeError, AssertionError, TypeError, StopIteration)
 _CODECS_OFFERED_MAX: Final = 200
 _CANDIDATES_MAX: Final = 100
 # Of IPv4 alone: an IPv6 address of the task is its public one already.

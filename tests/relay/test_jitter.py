@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 from media.relay.jitter import Frame, FrameBuffer, Packet
 
@@ -113,3 +114,13 @@ def test_memory_is_bounded_when_one_packet_never_comes() -> None:
         buffer.add(packet)
         held = max(held, len(buffer._packets))
     assert held <= 1_100
+
+
+def test_a_jump_of_two_thousand_packets_of_sound_is_given_up_at_once() -> None:
+    buffer = FrameBuffer(0.06, 0.06, repair=False)
+    buffer.add(Packet(0, 0, False, b"a", 1.0))
+    began = time.process_time()
+    buffer.add(Packet(2_000, 2_000 * 960, False, b"b", 1.0))
+    assert buffer.held == 2_000
+    assert [frame.data for frame in buffer.expire(1.1)] == [b"b"]
+    assert buffer.held == 0 and time.process_time() - began < 0.05
