@@ -56,7 +56,7 @@ prove: prepare ## a million simulated wallet operations on every core, and each 
 	@$(PYTHON) -m pytest -q tests/simulation/wallet
 
 fuzz: prepare ## broken bytes at every door of the relay, 100,000 each: SEED=…, FUZZ_INPUTS=…
-	@FUZZ_INPUTS=$${FUZZ_INPUTS:-100000} $(PYTHON) -m pytest -q tests/relay/test_media_fuzz.py tests/relay/test_rtmp_fuzz.py
+	@FUZZ_INPUTS=$${FUZZ_INPUTS:-100000} $(PYTHON) -m pytest -q --timeout=1800 tests/relay/test_media_fuzz.py tests/relay/test_rtmp_fuzz.py
 
 docs: prepare ## regenerate docs/openapi.json and docs/asyncapi.json
 	@$(PYTHON) -m docs.generate

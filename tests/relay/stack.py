@@ -101,7 +101,7 @@ class Stack:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Stack:
-        self._moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+        self._moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._moto.start()
         host, port = self._moto.get_host_and_port()
         self.aws_url = f"http://{host}:{port}"
