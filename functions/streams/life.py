@@ -16,7 +16,7 @@ from functions.rooms import members
 from functions.rooms import table as rooms
 from functions.rooms.messages import Sender
 from functions.rooms.stored import StoredRooms
-from functions.streams import model, table
+from functions.streams import model, shares, table
 from functions.streams.model import Host, Stream, Summary
 
 # The room's last comments and gifts reach a frame within a few ticks; the summary waits for them, but not for ever.
@@ -95,7 +95,7 @@ def _wait_for_last_frame(stream_id: str) -> None:
 
 
 def _summary(stream: Stream) -> Summary:
-    found = rooms.read_summary(stream.id)
+    found, shared = rooms.read_summary(stream.id), shares.counts(stream.id)
     followers_at_end = stream.followers_at_end if stream.followers_at_end is not None else stream.followers_at_start
     return Summary(
         duration_s=model.duration_s(stream),
@@ -106,6 +106,8 @@ def _summary(stream: Stream) -> Summary:
         gifts=found.gifts,
         diamonds=found.gift_diamonds_milli // 1000,
         new_followers=max(0, followers_at_end - stream.followers_at_start),
+        shares=shared.shares,
+        arrivals=shared.arrivals,
     )
 
 

@@ -61,7 +61,8 @@ class Host(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What a broadcast came to; ``diamonds`` are whole ones, rounded down."""
+    """What a broadcast came to; ``diamonds`` are whole ones, rounded down. ``shares`` is how often its link was shared
+    until it ended, ``arrivals`` how many came by one; both are 0 in summaries of before they were counted."""
 
     duration_s: int
     viewers_peak: int
@@ -71,6 +72,8 @@ class Summary(msgspec.Struct, frozen=True):
     gifts: int
     diamonds: int
     new_followers: int
+    shares: int = 0
+    arrivals: int = 0
 
 
 class Stream(msgspec.Struct, frozen=True):

@@ -224,6 +224,10 @@ def test_ending_answers_the_summary_and_the_same_again(client: Client) -> None:
     host, fan = client.host(), client.sign_up("fan")
     stream_id = client.live(host)
     client.call("PUT", "/accounts/host_one/follow", who=fan)
+    url = ""
+    for channel in ("link", "mail"):
+        url = client.call("POST", f"/streams/{stream_id}/share", {"channel": channel}, who=fan).body["url"]
+    client.call("POST", f"/streams/{stream_id}/ticket?via={url.rpartition('/')[2]}", who=client.sign_up("guest"))
     client.clock.offset_ms += 61_500
     first = client.call("POST", f"/streams/{stream_id}/end", who=host)
     assert first.status == 200
@@ -238,7 +242,10 @@ def test_ending_answers_the_summary_and_the_same_again(client: Client) -> None:
         "gifts",
         "diamonds",
         "new_followers",
+        "shares",
+        "arrivals",
     }
+    assert (first.body["shares"], first.body["arrivals"]) == (2, 1)
     client.clock.offset_ms += 60_000
     assert client.call("POST", f"/streams/{stream_id}/end", who=host).body == first.body
     room = rooms.read_room(stream_id)

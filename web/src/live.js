@@ -19,7 +19,7 @@ const COUNTDOWN_FROM = 3;
 const METER_BARS = 14;
 /** Requirements that one gets nearer to: a bar shows how far it is. */
 const GROWING = new Set(["followers", "account_age"]);
-const SUMMARY = ["viewers_unique", "viewers_peak", "comments", "reactions", "gifts", "diamonds", "new_followers"];
+const SUMMARY = ["viewers_unique", "viewers_peak", "comments", "reactions", "gifts", "diamonds", "new_followers", "shares"];
 
 export class OnairLive extends LitElement {
   static properties = {

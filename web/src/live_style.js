@@ -346,7 +346,10 @@ export const liveStyle = css`
     background: var(--surface);
   }
   .done dl .new_followers {
-    grid-column: span 3;
+    grid-column: span 2;
+  }
+  .done dl .new_followers,
+  .done dl .shares {
     min-height: 72px;
   }
   .done dd {

@@ -413,6 +413,7 @@ const tables = {
     "summary.gifts": "Gifts",
     "summary.diamonds": "Diamonds",
     "summary.new_followers": "New followers",
+    "summary.shares": "Shares",
     "reason.never_flowed": "no picture arrived",
     "reason.standing": "the account is not in good standing",
     "reason.lost": "the picture was lost for too long",
