@@ -25,10 +25,12 @@ import aiohttp
 
 from bench.rooms_server import cpu_s, running
 from functions.rooms.model import Limits, react_sample, tick_ms
+from local.template import LOCAL_POSTS_BUDGET
 
 # Sockets, and comments a second: what the local stack carries on one interpreter, and the evening that is aimed at.
 LOADS: Final = ((250, 10), (1_000, 50))
 SECONDS: Final = 12
+LIMITS: Final = Limits(posts_budget=LOCAL_POSTS_BUDGET)
 CALM_S: Final = 3
 ARRIVE_S: Final = 60
 # An account has at most three connections.
@@ -272,7 +274,7 @@ async def load_onair(sockets: int, writers: int, hearts_s: float) -> Found:
             def comment(number: int, key: str, text: str) -> None:
                 wires[number].send(json.dumps({"action": "chat", "id": key, "text": text}))
 
-            sample = react_sample(sockets, Limits())
+            sample = react_sample(sockets, LIMITS)
             heart = json.dumps({"action": "react", "counts": {"❤️": 7}, "sample": sample})
             await load.run(pid, wires, comment, lambda at: wires[at].send(heart), hearts_s)
     return load.found
@@ -342,7 +344,7 @@ def main() -> int:
     parser.add_argument("--comments", type=int, default=10, help="and so many comments a second")
     asked = parser.parse_args()
     loads = ((asked.sockets, asked.comments),) if asked.sockets else LOADS
-    limits = Limits()
+    limits = LIMITS
     print("| sockets · comments a second | room | p50 | p95 | p99 | acknowledged | arrived | processor | to clients |")
     print("|---|---|---|---|---|---|---|---|---|")
     held: list[str] = []

@@ -3,7 +3,8 @@ message.
 
 Differences of moto that are closed here: a message that was deleted is forgotten, so that its deduplication id could be
 sent again at once; the scope of deduplication (queue or message group) is ignored; a delete builds a new list while a
-send appends to the old one, which loses the message.
+send appends to the old one, which loses the message. And it asks for the time through two date objects for each message
+that waits, several times for each that comes: here it reads the clock.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
+from moto.core.utils import unix_time_millis
+from moto.sqs import models
 from moto.sqs.models import Message, Queue, SQSBackend
 
 # The service's deduplication interval (SQS Developer Guide, "Using the message deduplication ID").
@@ -29,6 +33,9 @@ def install() -> None:
     if _installed:
         return
     _installed = True
+    any_models: Any = models
+    any_models.unix_time_millis = _now_ms
+    any_models.camelcase_to_underscores = functools.cache(any_models.camelcase_to_underscores)
     any_queue: Any = Queue
     any_queue.add_message = _add_message
     any_queue.delete_message = _locked(Queue.delete_message)
@@ -56,6 +63,10 @@ def next_visible_s(queue: Queue, now_s: float) -> float | None:
 def waiting(queue: Queue) -> bool:
     """Whether any message is in the queue, visible or not."""
     return bool(queue._messages)
+
+
+def _now_ms(at: datetime | None = None) -> float:
+    return time.time() * 1000 if at is None else unix_time_millis(at)
 
 
 def _add_message(self: Queue, message: Message) -> None:

@@ -27,6 +27,8 @@ from local.runtime import Outcome, Runtime
 # Messages of one connection in functions at once; more wait in the connection, and then in the client. The service has
 # a function instance for each; here all share one interpreter, and a client that floods must not take it from others.
 PENDING_MAX: Final = 4
+# And of all connections: more at once end no sooner, and keep frames from being made and posted meanwhile.
+ROUTES_MAX: Final = 6
 # What may wait unsent for a client that does not read before its connection is given up.
 UNSENT_BYTES_MAX: Final = 1024 * 1024
 # How long a client that is sent away has to say that it goes; who has it closed waits no longer for an answer.
@@ -91,6 +93,7 @@ class SocketGateway:
         self._connections: dict[str, Connection] = {}
         self._posts = Bucket(limits.posts_per_s, limits.posts_per_s)
         self._messages = Bucket(api.rate, api.burst) if api.rate else None
+        self._turns = asyncio.Semaphore(ROUTES_MAX)
 
     @property
     def open_count(self) -> int:
@@ -288,7 +291,8 @@ class SocketGateway:
         if route.function is None:
             return
         event = self._event(connection, route.key, "MESSAGE") | {"body": body}
-        outcome = await self._runtime.call(route.function, event)
+        async with self._turns:
+            outcome = await self._runtime.call(route.function, event)
         if outcome.failed:
             await self._answer_error(connection, "Internal server error")
         elif route.answers and isinstance(outcome.payload, dict):

@@ -24,6 +24,10 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 CACHE: Final = ROOT / ".cache"
 SYNTH_TIMEOUT_S: Final = 180
+# Posts a second that one interpreter makes and takes beside everything else; a room of more than a hundred gets its
+# frames less often here than on AWS, instead of later and later (docs/performance.md).
+LOCAL_POSTS_BUDGET: Final = 500
+_LIMITS: Final[Mapping[str, int]] = json.loads((ROOT / "cdk.json").read_bytes())["context"]["limits"]
 # How this stack differs from a deployment's defaults. The page and the relay's image are not packed, since both run
 # from the source tree; purchases take the sandbox's receipts.
 LOCAL_CONTEXT: Final[Mapping[str, str]] = {
@@ -37,6 +41,7 @@ LOCAL_CONTEXT: Final[Mapping[str, str]] = {
     "removal": "destroy",
     "deletion_protection": "false",
     "relay_image": "local/relay:none",
+    "limits": json.dumps({**_LIMITS, "posts_budget": LOCAL_POSTS_BUDGET}),
     # A laptop also runs the browser that shows it.
     "relay_compose_px": "360",
     "web_dist": str(Path("local")),
