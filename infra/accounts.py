@@ -57,7 +57,9 @@ class Accounts(Construct):
         self.client = self.pool.add_client(
             "Client",
             generate_secret=False,
-            auth_flows=cognito.AuthFlow(user_password=True),
+            # By password only for who has the rights of POST /sessions: the client's id is in every token, and whoever
+            # knows it could else try passwords at Cognito, where our counts of failures do not hold.
+            auth_flows=cognito.AuthFlow(admin_user_password=True),
             disable_o_auth=True,
             access_token_validity=cdk.Duration.hours(1),
             id_token_validity=cdk.Duration.hours(1),

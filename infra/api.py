@@ -183,8 +183,10 @@ class Api(Construct):
         wallet.let_sell(self.handler)
         may(
             [
-                # What carries its own proof (a password, a token) needs no permission.
+                # What carries its own proof (a token) needs no permission.
                 "cognito-idp:AdminCreateUser",
+                "cognito-idp:AdminInitiateAuth",
+                "cognito-idp:AdminRespondToAuthChallenge",
                 "cognito-idp:AdminSetUserPassword",
                 "cognito-idp:AdminSetUserMFAPreference",
                 "cognito-idp:AdminUserGlobalSignOut",

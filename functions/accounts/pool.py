@@ -92,10 +92,10 @@ def sign_in(handle: str, password: str, code: str | None = None) -> Tokens:
     OnairError
         ``unauthenticated``, with ``details.needs`` = ``code`` where a code is missing or wrong and the password right.
     """
-    answer = _initiate("USER_PASSWORD_AUTH", {"USERNAME": handle, "PASSWORD": password})
+    answer = _by_password({"USERNAME": handle, "PASSWORD": password})
     if answer.get("ChallengeName") == "NEW_PASSWORD_REQUIRED":
         set_password(handle, password)
-        answer = _initiate("USER_PASSWORD_AUTH", {"USERNAME": handle, "PASSWORD": password})
+        answer = _by_password({"USERNAME": handle, "PASSWORD": password})
     if answer.get("ChallengeName") == SECOND_STEP:
         if code is None:
             raise OnairError("unauthenticated", ASK_CODE, details={"needs": "code"})
@@ -105,7 +105,7 @@ def sign_in(handle: str, password: str, code: str | None = None) -> Tokens:
 
 def asks_for_code(handle: str, password: str) -> bool:
     """Whether the password is right and the account asks for a code besides; ``unauthenticated`` for a wrong one."""
-    answer = _initiate("USER_PASSWORD_AUTH", {"USERNAME": handle, "PASSWORD": password})
+    answer = _by_password({"USERNAME": handle, "PASSWORD": password})
     return answer.get("ChallengeName") == SECOND_STEP
 
 
@@ -171,7 +171,7 @@ def delete(handle: str, account_id: str) -> None:
 def refresh(refresh_token: str) -> Tokens:
     """Tokens for a refresh token, which stays valid unless the pool rotates it."""
     try:
-        found = _tokens(_initiate("REFRESH_TOKEN_AUTH", {"REFRESH_TOKEN": refresh_token}))
+        found = _tokens(_refreshed(refresh_token))
     except OnairError as error:
         if error.code in ("unauthenticated", "invalid_request"):
             raise OnairError("unauthenticated", "Your session has ended. Sign in again.") from None
@@ -218,9 +218,27 @@ def owner(tokens: Tokens) -> str:
     return str(claims["sub"])
 
 
-def _initiate(flow: str, parameters: dict[str, str]) -> dict[str, Any]:
+def _by_password(parameters: dict[str, str]) -> dict[str, Any]:
+    # The administrators' flow, as in `_respond`: the client allows no other by password, so nobody tries passwords at
+    # Cognito itself, past the counts of failures that are ours.
     try:
-        return _cognito().initiate_auth(ClientId=_client_id(), AuthFlow=flow, AuthParameters=parameters)
+        return _cognito().admin_initiate_auth(
+            UserPoolId=_pool_id(),
+            ClientId=_client_id(),
+            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+            AuthParameters=parameters,
+        )
+    except ClientError as error:
+        raise _refused(error) from error
+    except BotoCoreError as error:
+        raise OnairError("unavailable") from error
+
+
+def _refreshed(refresh_token: str) -> dict[str, Any]:
+    try:
+        return _cognito().initiate_auth(
+            ClientId=_client_id(), AuthFlow="REFRESH_TOKEN_AUTH", AuthParameters={"REFRESH_TOKEN": refresh_token}
+        )
     except ClientError as error:
         raise _refused(error) from error
     except BotoCoreError as error:
@@ -229,7 +247,8 @@ def _initiate(flow: str, parameters: dict[str, str]) -> dict[str, Any]:
 
 def _respond(handle: str, code: str, session: str) -> dict[str, Any]:
     try:
-        return _cognito().respond_to_auth_challenge(
+        return _cognito().admin_respond_to_auth_challenge(
+            UserPoolId=_pool_id(),
             ClientId=_client_id(),
             ChallengeName=SECOND_STEP,
             Session=session,

@@ -102,7 +102,7 @@ def test_pool_takes_names_in_any_case_and_long_passwords(cloud: Cloud) -> None:
     assert pool["DeletionProtection"] == "ACTIVE"
     _, client = cloud.one("AWS::Cognito::UserPoolClient")
     assert client["GenerateSecret"] is False
-    assert set(client["ExplicitAuthFlows"]) == {"ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"}
+    assert set(client["ExplicitAuthFlows"]) == {"ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"}
     assert client["PreventUserExistenceErrors"] == "ENABLED"
     assert client["EnableTokenRevocation"] is True
     assert client["AccessTokenValidity"] == 60

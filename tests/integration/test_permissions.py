@@ -46,7 +46,6 @@ UNSIGNED: Final = {
     ("cognito-idp", "SignUp"),
     ("cognito-idp", "InitiateAuth"),
     ("cognito-idp", "GlobalSignOut"),
-    ("cognito-idp", "RespondToAuthChallenge"),
     ("cognito-idp", "ChangePassword"),
     ("cognito-idp", "AssociateSoftwareToken"),
     ("cognito-idp", "VerifySoftwareToken"),
@@ -269,6 +268,7 @@ def _own_data(onair: Onair) -> None:
     key = base64.b32decode(secret + "=" * (-len(secret) % 8), casefold=True)
     code = TOTP(key, 6, SHA1(), 30, enforce_key_length=False).generate(int(time.time())).decode()
     going.call("POST", "/me/totp/confirm", {"code": code})
+    onair.client().call("POST", "/sessions", {"handle": "right_going", "password": PASSWORD, "code": code})
     going.call("POST", "/me/totp/disable", {"password": PASSWORD})
     onair.client().call("POST", "/password-resets", {"handle": "right_going"})
     stream_id = onair.broadcast(going)["id"]
