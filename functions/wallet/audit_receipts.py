@@ -1,9 +1,9 @@
 """Receipts against what their providers know: a sample a day of the purchases that minted coins.
 
 Each comparison is a call to the provider, so not all are made each day: over the days every purchase has the same
-chance. Stripe and App Store are asked by the receipt's id. Of a purchase on Google Play the ledger keeps no token, only
-its hash, so there the question is the other way round: of all whose money Google gave back within its 30 days, does the
-ledger know?
+chance. Stripe and App Store are asked by the receipt's id. Google Play and Stripe are also asked the other way round:
+of all whose money they gave back in the last 30 days, does the ledger know? (Of a purchase on Google Play the ledger
+keeps no token, only its hash, so that is all that can be asked there.)
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -25,6 +26,12 @@ SAMPLE_MAX: Final = 200
 TIMEOUT_S: Final = 6.0
 SILENT_MAX: Final = 3
 TOLD_WITHIN_MS: Final = 2 * 24 * 3600 * 1000
+# As far back as Google tells, and by far more than a month gives back; what is beyond is seen on another day or never.
+GIVEN_BACK_S: Final = 30 * 24 * 3600
+GIVEN_BACK_MAX: Final = 5_000
+PAGE_SIZE: Final = 100
+# A dispute takes the money until it is decided, unless it is only an inquiry (stripe_checkout.py).
+DISPUTES_THAT_TAKE: Final = frozenset({"needs_response", "under_review", "lost"})
 
 
 class Recorded(Struct, frozen=True):
@@ -64,13 +71,24 @@ class _Intent(Struct, frozen=True):
     metadata: dict[str, str] | None = None
 
 
+class _Back(Struct, frozen=True):
+    """A refund or a dispute."""
+
+    status: str
+    created: int
+    payment_intent: str | None = None
+
+
 class _Secret(Struct, frozen=True):
     secret_key: str
     api_url: str = "https://api.stripe.com"
 
 
 class StripeRecords:
-    """Payment intents of one account: https://docs.stripe.com/api/payment_intents/retrieve."""
+    """Payments of one account, and what was given back of them; `Records` and `Voids` alike.
+
+    https://docs.stripe.com/api/payment_intents/retrieve, …/refunds/list and …/disputes/list.
+    """
 
     def __init__(self, secret: str) -> None:
         import stripe
@@ -99,6 +117,29 @@ class StripeRecords:
         cents = intent.amount_received if intent.currency == "usd" else 0
         return Recorded(intent.status == "succeeded", cents, told.get("account", ""), told.get("pack", ""))
 
+    def voided(self) -> dict[str, int]:
+        """See `Voids`; a payment that was disputed and refunded counts from the earlier of both."""
+        since: Any = {"created": {"gte": clock.now_ms() // 1000 - GIVEN_BACK_S}, "limit": PAGE_SIZE}
+        refunds = self._listed(self._client.v1.refunds, since)
+        disputes = self._listed(self._client.v1.disputes, since)
+        back = [each for each in refunds if each.status == "succeeded"]
+        back += [each for each in disputes if each.status in DISPUTES_THAT_TAKE]
+        found: dict[str, int] = {}
+        for each in back:
+            if each.payment_intent is not None:
+                at_ms = each.created * 1000
+                found[each.payment_intent] = min(at_ms, found.get(each.payment_intent, at_ms))
+        return found
+
+    def _listed(self, service: Any, since: Any) -> list[_Back]:
+        import stripe
+
+        try:
+            pages = service.list(since).auto_paging_iter()
+            return [msgspec.convert(each.to_dict(), _Back) for each in islice(pages, GIVEN_BACK_MAX)]
+        except (stripe.StripeError, msgspec.ValidationError) as error:
+            raise UnansweredError(type(error).__name__) from error
+
 
 def configured() -> tuple[dict[str, Records], dict[str, Voids]]:
     """The providers of this deployment that can be asked: of a receipt, and of what they gave back."""
@@ -107,7 +148,7 @@ def configured() -> tuple[dict[str, Records], dict[str, Voids]]:
     arn = settings.optional("STRIPE_SECRET_ARN", "")
     if arn:
         secret: Any = aws.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
-        records["stripe"] = StripeRecords(str(secret))
+        records["stripe"] = voids["stripe"] = StripeRecords(str(secret))
     if settings.optional("APPLE_SECRET_ARN", "") or settings.optional("GOOGLE_SECRET_ARN", ""):
         # Their libraries take half a second to import: only where there is such a provider.
         from functions.wallet import audit_stores

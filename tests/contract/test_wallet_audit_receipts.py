@@ -1,16 +1,18 @@
-"""The audit's question to Stripe, over HTTP: each purchase is what was paid, or is named."""
+"""The audit's questions to Stripe, over HTTP: each purchase is what was paid, and what went back took coins back."""
 
 from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from msgspec.structs import replace
 
-from functions.wallet import model
+from functions.wallet import model, refunds
 from functions.wallet.audit import audit
 from functions.wallet.audit_receipts import StripeRecords
 from functions.wallet.ledger import Posting, Receipt
@@ -28,13 +30,33 @@ class Intents(ProviderServer):
     def __init__(self) -> None:
         super().__init__()
         self.known: dict[str, dict[str, Any]] = {}
+        self.back: dict[str, list[dict[str, Any]]] = {"refunds": [], "disputes": []}
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: Any) -> tuple[int, Any]:
         assert (method, headers["authorization"]) == ("GET", "Bearer sk_test_audit")
+        listed, _, query = path.removeprefix("/v1/").partition("?")
+        if listed in self.back:
+            return 200, self._page(listed, dict(parse_qsl(query)))
         found = self.known.get(path.removeprefix("/v1/payment_intents/"))
         if found is None:
             return 404, {"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "No such"}}
         return 200, {"object": "payment_intent", **found}
+
+    def _page(self, listed: str, asked: dict[str, str]) -> dict[str, Any]:
+        """Newest first, two a page whatever is asked for, as far back as asked."""
+        wanted = [each for each in self.back[listed] if each["created"] >= int(asked["created[gte]"])]
+        ids = [each["id"] for each in wanted]
+        start = ids.index(asked["starting_after"]) + 1 if "starting_after" in asked else 0
+        page = wanted[start : start + 2]
+        url, more = f"/v1/{listed}", len(wanted) > start + 2
+        return {"object": "list", "url": url, "has_more": more, "data": page}
+
+    def give_back(self, listed: str, receipt: str | None, status: str, days_ago: float) -> None:
+        """A refund or dispute of a payment."""
+        number = len(self.back[listed])
+        at = int(time.time() - days_ago * 24 * 3600)
+        made = {"id": f"re_{number}", "object": listed[:-1], "status": status, "created": at, "payment_intent": receipt}
+        self.back[listed].append(made)
 
 
 @pytest.fixture
@@ -89,6 +111,49 @@ def test_a_purchase_that_was_paid_otherwise_is_named(
 ) -> None:
     stripe.known["pi_1"].update(change)
     assert audited(book, stripe) == (3, {(name, "viewer1")})
+
+
+def given_back(book: MemoryLedger, stripe: Intents) -> tuple[int, set[tuple[str, str]]]:
+    """Differences by what Stripe gave back alone, and how many of our purchases that were."""
+    voids = StripeRecords(json.dumps({"secret_key": "sk_test_audit", "webhook_secret": "w", "api_url": stripe.url}))
+    report = audit(book, int(time.time() * 1000), segments=1, voids={"stripe": voids}, rng=random.Random(1))
+    return report.voids_compared, {(each.name, each.account) for each in report.differences}
+
+
+def take_back(book: MemoryLedger, receipt: str, account: str) -> None:
+    before = book.wallet(account)
+    assert before is not None
+    after, each = refunds.refund(before, provider="stripe", receipt=receipt, step=1, coins=70, at=AT + 1)
+    book.write(Posting(before, after, each))
+
+
+def test_money_that_went_back_and_took_no_coins_is_named(book: MemoryLedger, stripe: Intents) -> None:
+    for n in range(5):  # others of the same account, over several pages
+        stripe.give_back("refunds", f"pi_other{n}", "succeeded", 5)
+    stripe.give_back("refunds", "pi_0", "succeeded", 5)
+    stripe.give_back("refunds", None, "succeeded", 5)
+    stripe.give_back("disputes", "pi_1", "lost", 5)
+    assert given_back(book, stripe) == (2, {("refund_missing", "viewer0"), ("refund_missing", "viewer1")})
+    take_back(book, "pi_0", "viewer0")
+    take_back(book, "pi_1", "viewer1")
+    assert given_back(book, stripe) == (2, set())
+
+
+@pytest.mark.parametrize(
+    ("listed", "status", "days_ago"),
+    [("refunds", "failed", 5), ("refunds", "succeeded", 1), ("refunds", "succeeded", 40), ("disputes", "won", 5)],
+)
+def test_money_that_did_not_go_or_just_went_or_went_long_ago_accuses_nobody(
+    book: MemoryLedger, stripe: Intents, listed: str, status: str, days_ago: float
+) -> None:
+    stripe.give_back(listed, "pi_0", status, days_ago)
+    assert given_back(book, stripe)[1] == set()
+
+
+def test_lists_that_do_not_come_accuse_nobody(book: MemoryLedger, stripe: Intents) -> None:
+    stripe.give_back("refunds", "pi_0", "succeeded", 5)
+    stripe.faults.extend([500, 500])
+    assert given_back(book, stripe) == (0, set())
 
 
 def test_a_receipt_that_its_provider_never_saw_is_named(book: MemoryLedger, stripe: Intents) -> None:
