@@ -152,6 +152,10 @@ class Stages:
     async def arrived(self, stage: Stage, guest: Guest) -> None:
         """The guest is connected; the same person's connection before makes way."""
         seat = guest.key.seat
+        if self._stages.get(stage.stream_id) is not stage:
+            # It ended, or went to another task, while the guest connected: nobody looks after it any longer.
+            await guest.close()
+            raise RelayError("not_found", "The host is not on air. Try again in a moment.")
         if not stage.lists(seat):
             await guest.close()
             raise RelayError("forbidden", "This seat is not yours any longer. Ask the host for a new one.")
@@ -190,7 +194,13 @@ class Stages:
         return stage
 
     def watches(self, stage: Stage, watcher: Watcher) -> None:
-        """The watcher is connected; another one of the same key for the same seat makes way."""
+        """The watcher is connected; another one of the same key for the same seat makes way.
+
+        One whose stage is over by now is disconnected again.
+        """
+        if self._stages.get(stage.stream_id) is not stage:
+            self.stopped(stage, watcher)
+            return
         for other in list(stage.watchers.values()):
             if (other.key.seat, other.watched) == (watcher.key.seat, watcher.watched):
                 self.stopped(stage, other)
