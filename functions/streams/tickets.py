@@ -44,9 +44,17 @@ def issue(stream_id: str, identity: Identity | None) -> Ticket:
 
 
 def admit(stream: Stream, identity: Identity | None) -> tuple[Role, Account | None]:
-    """As what ``identity`` may see this stream, live or not, and its account; raises as `issue` for who may not."""
-    found = _admitted(stream, identity)
+    """As what ``identity`` may see this stream, live or not, and its account; raises as `issue` for who may not.
+
+    What was said in a broadcast that has ended is for those who may watch it again.
+    """
+    found = _admitted(_as_replayed(stream) if stream.state == "ended" else stream, identity)
     return found.role, found.account
+
+
+def _as_replayed(stream: Stream) -> Stream:
+    """The stream with the audience of its replay, which may be smaller than the one it was live for."""
+    return replace(stream, audience="followers") if stream.replay == "followers" else stream
 
 
 def issue_replay(stream_id: str, identity: Identity | None) -> ReplayRight:
@@ -58,7 +66,7 @@ def issue_replay(stream_id: str, identity: Identity | None) -> ReplayRight:
         As `issue`; ``conflict`` before its end, ``unavailable`` while it is put together, ``not_found`` without one.
     """
     stream = table.required(stream_id)
-    found = _admitted(replace(stream, audience="followers") if stream.replay == "followers" else stream, identity)
+    found = _admitted(_as_replayed(stream), identity)
     if found.member is not None and found.member.banned:
         raise OnairError("banned")
     if stream.state != "ended":

@@ -200,6 +200,11 @@ def test_a_replay_for_followers_is_for_followers(client: Client, bucket: Any) ->
     assert replay(client, stream_id, other).code == "followers_only"
     assert replay(client, stream_id, fan).status == 200
     assert replay(client, stream_id, host).status == 200
+    # and so is what was said in it
+    frames = f"/streams/{stream_id}/frames"
+    assert client.call("GET", frames).code == "unauthenticated"
+    assert client.call("GET", frames, who=other).code == "followers_only"
+    assert client.call("GET", frames, who=fan).status == 200
 
 
 # ---- taken away ----
