@@ -1,5 +1,7 @@
 """Who is shut out of all rooms: the account's open sockets are marked to be closed, and `join` lets no other in.
 
+Whoever is on screen in one of them is taken off it.
+
 The mark lies in the partition that `join` reads anyway, so a room pays nothing for it.
 """
 
@@ -9,9 +11,10 @@ import msgspec
 from pynamodb.transactions import TransactWrite
 
 from functions import storage, transaction
+from functions.rooms import seating
 from functions.rooms.items import BARRED, CONNECTION_PREFIX, BarItem, ConnectionItem, account_key
 from functions.rooms.ring import ring
-from functions.rooms.stored import StoredRooms
+from functions.rooms.stored import StoredRooms, leave
 
 
 def bar(account: str, code: str, until_ms: int | None, but: str | None = None) -> None:
@@ -36,10 +39,14 @@ def bar(account: str, code: str, until_ms: int | None, but: str | None = None) -
         with TransactWrite(connection=storage.connection()) as batch:
             for stream, one in found:
                 batch.delete(ConnectionItem(account_key(account), f"{CONNECTION_PREFIX}{one.id}"))
-                batch.save(ConnectionItem.of_shard(stream, msgspec.structs.replace(one, closing=code)))
+                leave(batch, stream, msgspec.structs.replace(one, closing=code))
 
+    streams = {stream for stream, _ in found}
+    # Before the sockets are forgotten here: what a crash leaves undone, the next round finds by them.
+    for stream in streams:
+        seating.vacate(stream, account)
     transaction.commit(write)
-    for stream in {stream for stream, _ in found}:
+    for stream in streams:
         ring(stream)
 
 

@@ -187,6 +187,17 @@ def test_who_is_banned_from_the_room_gets_no_seat_and_loses_the_one_they_have(ro
     assert room.call("POST", "/seats", {"handle": "bob"}).code == "conflict"
 
 
+def test_whom_an_operator_suspends_is_taken_off_the_screen(room: ModeratedRoom) -> None:
+    bob, _seat = _on_screen(room, "bob")
+    room.enter(bob)
+    watching = room.enter(room.person("cyd"))
+    standing = {"standing": "suspended", "reason": "Sold what is not theirs."}
+    operator = room.client.operator()
+    assert room.client.call("PUT", "/operator/accounts/bob/standing", standing, who=operator).status == 200
+    assert _relay_reads(room)["seats"] == []
+    assert ("removed", "bob") in _told(room, watching)
+
+
 def test_blocks_keep_people_from_being_on_screen_together(room: ModeratedRoom) -> None:
     _on_screen(room, "bob")
     cyd, dan = room.person("cyd"), room.person("dan")

@@ -221,6 +221,18 @@ def test_a_banned_member_is_seen_off_though_nobody_posts_to_its_shard(room: Mode
     assert not [item for item in room.sockets.items("connection#") if item.sk.endswith(bob.id)]
 
 
+def test_a_suspended_account_is_seen_off_though_nobody_posts_to_its_shard(room: ModeratedRoom) -> None:
+    _, bob, _, _ = crowd(room)
+    room.enter(room.person("dan"))
+    turn(room)
+    standing = {"standing": "suspended", "reason": "Sold what is not theirs."}
+    operator = room.client.operator()
+    assert room.client.call("PUT", "/operator/accounts/bob/standing", standing, who=operator).status == 200
+    turn(room)
+    assert room.sockets.gateway.posted[bob.id][-1]["type"] == "bye"
+    assert not [item for item in room.sockets.items("connection#") if item.sk.endswith(bob.id)]
+
+
 # --- the relay's right
 
 
