@@ -1,4 +1,4 @@
-"""A recording: what the relay stored of a broadcast, and the playlist that makes a replay of it.
+"""A recording: what the relay stored of a broadcast, and the playlist and storyboard that make a replay of it.
 
 Each object's name says what a playlist tells of it (media/relay/archive.py makes the names), so the list of names is
 the index: it cannot differ from what is there. Writing the playlist again gives the same one, or a longer one.
@@ -16,12 +16,16 @@ import msgspec
 from functions import aws, settings
 
 PLAYLIST: Final = "index.m3u8"
+STORYBOARD: Final = "storyboard.vtt"
 _TICKS_A_SECOND: Final = 90_000
 # EXT-X-MAP with a playlist of more than I-frames needs version 6 (RFC 8216 section 7).
 _VERSION: Final = 6
 _SEGMENT: Final = re.compile(r"(\d{12})-([0-9a-f]{8})-(\d{1,6})-(\d{1,14})-(\d{1,9})-([01])\.m4s")
 _MAP: Final = re.compile(r"init-([0-9a-f]{8})-(\d{1,6})\.mp4")
+# A picture of a segment: number and run.
+_PICTURE: Final = re.compile(r"thumb-(\d{12})-([0-9a-f]{8})\.jpg")
 _PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
+_STORYBOARD_TYPE: Final = "text/vtt; charset=utf-8"
 # It is written anew when a part of the recording came late.
 _CACHE: Final = "public, max-age=10"
 
@@ -93,19 +97,43 @@ def playlist(segments: tuple[StoredSegment, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def storyboard(segments: tuple[StoredSegment, ...], names: Iterable[str]) -> str:
+    """WebVTT (W3C) whose cues are pictures, each from the start of its segment to the next one; the first from 0."""
+    pictures = {(int(found[1]), found[2]): name for name in names if (found := _PICTURE.fullmatch(name))}
+    shown: list[tuple[float, str]] = []
+    at_s = 0.0
+    for segment in segments:
+        name = pictures.get((segment.number, segment.run))
+        if name is not None:
+            # What came before the first picture has none that is nearer.
+            shown.append((at_s if shown else 0.0, name))
+        at_s += segment.seconds
+    ends = [*(start for start, _ in shown[1:]), at_s]
+    cues = [
+        f"{_cue_time(start)} --> {_cue_time(end)}\n{name}\n" for (start, name), end in zip(shown, ends, strict=False)
+    ]
+    return "\n".join(["WEBVTT\n", *cues])
+
+
 def put_together(stream_id: str) -> float:
-    """Write the playlist of what is stored; returns how long it plays in seconds, 0 where nothing is."""
-    segments = segments_of(_names(stream_id))
+    """Write playlist and storyboard of what is stored; returns how long it plays in seconds, 0 where nothing is."""
+    names = tuple(_names(stream_id))
+    segments = segments_of(names)
     if not segments:
         return 0.0
+    _write(stream_id, STORYBOARD, storyboard(segments, names), _STORYBOARD_TYPE)
+    _write(stream_id, PLAYLIST, playlist(segments), _PLAYLIST_TYPE)
+    return duration_s(segments)
+
+
+def _write(stream_id: str, name: str, text: str, kind: str) -> None:
     aws.client("s3").put_object(
         Bucket=settings.required("MEDIA_BUCKET"),
-        Key=prefix(stream_id) + PLAYLIST,
-        Body=playlist(segments).encode(),
-        ContentType=_PLAYLIST_TYPE,
+        Key=prefix(stream_id) + name,
+        Body=text.encode(),
+        ContentType=kind,
         CacheControl=_CACHE,
     )
-    return duration_s(segments)
 
 
 def _names(stream_id: str) -> Iterator[str]:
@@ -125,6 +153,11 @@ def _names(stream_id: str) -> Iterator[str]:
 def _breaks(before: StoredSegment, segment: StoredSegment) -> bool:
     same_run = before.run == segment.run
     return segment.after_break or not same_run or segment.number != before.number + 1 or before.map != segment.map
+
+
+def _cue_time(at_s: float) -> str:
+    minutes, ms = divmod(round(at_s * 1000), 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{ms // 1000:02d}.{ms % 1000:03d}"
 
 
 def _rfc3339(at_ms: int) -> str:

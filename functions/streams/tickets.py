@@ -20,7 +20,7 @@ from functions.rooms.model import Member
 from functions.storage import StoredItem
 from functions.streams import table
 from functions.streams.model import Role, Stream, may_have_recording
-from functions.streams.recording import PLAYLIST
+from functions.streams.recording import PLAYLIST, STORYBOARD
 from functions.streams.views import ReplayRight, Ticket, view
 
 
@@ -77,11 +77,13 @@ def issue_replay(stream_id: str, identity: Identity | None) -> ReplayRight:
         raise OnairError("not_found", "There is no replay of this broadcast.")
     token, expires_ms = tokens.replay_token(stream.id)
     account = found.account
+    place = f"{settings.required('WEB_URL')}/replay/{token}/{stream.id}"
     return ReplayRight(
         stream=view(stream),
-        playback_url=f"{settings.required('WEB_URL')}/replay/{token}/{stream.id}/{PLAYLIST}",
+        playback_url=f"{place}/{PLAYLIST}",
         playback_expires_at=clock.rfc3339(expires_ms),
         duration_s=stream.replay_s,
+        storyboard_url=f"{place}/{STORYBOARD}",
         hidden=_hidden(account),
     )
 

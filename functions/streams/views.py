@@ -129,6 +129,7 @@ class Ticket(msgspec.Struct, frozen=True):
 class ReplayRight(msgspec.Struct, frozen=True):
     """The right to play a recording until ``playback_expires_at``; ``hidden`` as in a ticket.
 
+    ``storyboard_url``: WebVTT whose cues name the pictures of the timeline beside it, one each ten seconds.
     The room of then is `GET /streams/{id}/frames`: a frame belongs to the picture whose program date is its ``at``.
     """
 
@@ -136,6 +137,7 @@ class ReplayRight(msgspec.Struct, frozen=True):
     playback_url: str
     playback_expires_at: str
     duration_s: float
+    storyboard_url: str
     hidden: tuple[str, ...] = ()
 
 

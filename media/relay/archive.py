@@ -1,5 +1,7 @@
 """The recording: every closed segment goes to S3 as it is, without the room's frames, and nothing here slows packaging.
 
+A picture each ten seconds goes with them (storyboard.py).
+
 An object's name says all that a playlist tells of it (functions/streams/recording.py reads it), so that the recording's
 index cannot differ from what is stored, and a second task that takes a stream over simply adds its own objects.
 What S3 does not take now waits in memory, then on disk; both are bounded, and what fits neither is dropped and counted.
@@ -29,6 +31,7 @@ from media.relay.cmaf import VIDEO_TIMESCALE
 from media.relay.held_segment import HeldSegment
 from media.relay.metrics import Metrics
 from media.relay.settings import Settings
+from media.relay.storyboard import Storyboard
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ _TRANSFER: Final = TransferConfig(
 )
 _CONFIG: Final = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "max_attempts": 1})
 _FAILURES: Final = (BotoCoreError, ClientError, Boto3Error, OSError)
+_KINDS: Final = {".mp4": "video/mp4", ".m4s": "video/iso.segment", ".jpg": "image/jpeg"}
 # Media never changes under its name.
 _CACHE: Final = "public, max-age=31536000, immutable"
 
@@ -100,6 +104,7 @@ class Archive:
         self._memory_bytes = 0
         self._disk_bytes = 0
         self._files = 0
+        self._storyboard = Storyboard(settings.storyboard_width_px, self._pictured)
         self._wake = asyncio.Event()
         self._threads = ThreadPoolExecutor(max_workers=UPLOADS_MAX, thread_name_prefix="archive")
 
@@ -114,11 +119,15 @@ class Archive:
         if name not in maps and self._take(Waiting(stream_id, name, init)):
             maps.add(name)
         self._take(Waiting(stream_id, segment_name(run, segment), segment.body))
+        if self._storyboard.offer(stream_id, run, segment, init):
+            # Not everything is stored before its picture is.
+            self._count[stream_id] += 1
 
     def finish(self, stream_id: str) -> None:
         """The stream has ended: `on_complete` follows when everything is stored."""
         self._ended.add(stream_id)
         self._maps.pop(stream_id, None)
+        self._storyboard.finish(stream_id)
         self._settle(stream_id)
 
     def forget(self, stream_id: str) -> None:
@@ -129,11 +138,17 @@ class Archive:
             self._release(waiting)
         self._ended.discard(stream_id)
         self._maps.pop(stream_id, None)
+        self._storyboard.forget(stream_id)
 
     @property
     def waiting_bytes(self) -> int:
         """Bytes that S3 has not taken yet."""
         return self._memory_bytes + self._disk_bytes
+
+    def _pictured(self, stream_id: str, name: str, jpeg: bytes | None) -> None:
+        if jpeg is not None:
+            self._take(Waiting(stream_id, name, jpeg))
+        self._uncount(stream_id)
 
     def _take(self, waiting: Waiting) -> bool:
         if self._memory_bytes + waiting.size > self._memory_bytes_max:
@@ -190,6 +205,7 @@ class Archive:
         if self._count.total():
             logger.error("%d objects of recordings were not stored before the end", self._count.total())
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._storyboard.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _work(self) -> None:
@@ -218,14 +234,13 @@ class Archive:
             self._release(waiting)
 
     def _upload(self, waiting: Waiting) -> None:
-        kind = "video/mp4" if waiting.name.endswith(".mp4") else "video/iso.segment"
         body = waiting.body if waiting.path is None else waiting.path.read_bytes()
         assert body is not None, "an object on its way has bytes in memory or on disk"
         self._s3.upload_fileobj(
             BytesIO(body),
             self._bucket,
             waiting.key,
-            ExtraArgs={"ContentType": kind, "CacheControl": _CACHE},
+            ExtraArgs={"ContentType": _KINDS[Path(waiting.name).suffix], "CacheControl": _CACHE},
             Config=_TRANSFER,
         )
 
@@ -235,10 +250,13 @@ class Archive:
         else:
             self._disk_bytes -= waiting.size
             waiting.path.unlink(missing_ok=True)
-        self._count[waiting.stream_id] -= 1
-        if not self._count[waiting.stream_id]:
-            del self._count[waiting.stream_id]
-        self._settle(waiting.stream_id)
+        self._uncount(waiting.stream_id)
+
+    def _uncount(self, stream_id: str) -> None:
+        self._count[stream_id] -= 1
+        if not self._count[stream_id]:
+            del self._count[stream_id]
+        self._settle(stream_id)
 
     def _settle(self, stream_id: str) -> None:
         if stream_id in self._ended and stream_id not in self._count:

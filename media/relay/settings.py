@@ -71,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # A preview picture at most this often; decoding one key frame of 720p takes ~10 ms in a worker thread.
     thumbnail_s: float = 10.0
     thumbnail_width_px: int = 640
+    # Width of the pictures of a recording's timeline, one each ten seconds: ~10 kB and ~10 ms of a thread each.
+    storyboard_width_px: int = 320
     # What S3 has not taken yet: so much in memory, then so much on disk, and what comes then is lost to the recording.
     # 12 streams of 2.5 Mb/s are 225 MB a minute.
     archive_memory_bytes: int = 32 * 1024 * 1024

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from fractions import Fraction
+from io import BytesIO
 from typing import Final
 
 import av
@@ -59,6 +60,18 @@ def picture(video: VideoFormat, annex_b: bytes, width_px: int) -> bytes | None:
             return None
         return _jpeg(frames[0], width_px)
     except av.error.FFmpegError:
+        return None
+
+
+def first_picture(media: bytes, width_px: int) -> bytes | None:
+    """The first picture of a fragmented MP4, its map before it, as JPEG; None if there is none to decode."""
+    try:
+        with av.open(BytesIO(media), mode="r", format="mp4") as container:
+            container.streams.video[0].codec_context.thread_count = 1
+            frame = next(container.decode(video=0), None)
+            return None if frame is None else _jpeg(frame, width_px)
+    except (av.error.FFmpegError, IndexError):
+        # Not media, or sound alone.
         return None
 
 

@@ -107,4 +107,16 @@ def test_a_replay_plays_with_its_room_in_step_forward_and_back(stack: Stack, new
     visitor.wait_for_function(
         "() => document.querySelector('onair-app').renderRoot.querySelector('onair-replay')?.video?.currentTime > 1"
     )
+    # The timeline shows what is where the pointer is.
+    bar = visitor.get_by_role("slider", name="Timeline").bounding_box()
+    assert bar is not None
+    visitor.mouse.move(bar["x"] + bar["width"] * 0.7, bar["y"] + bar["height"] / 2)
+    glimpse = visitor.locator("onair-replay figure.glimpse img")
+    expect(glimpse).to_be_visible()
+    expect(glimpse).to_have_js_property("naturalWidth", 320)
+    later = glimpse.get_attribute("src")
     _picture(visitor, "desk")
+    visitor.mouse.move(bar["x"] + bar["width"] * 0.02, bar["y"] + bar["height"] / 2)
+    expect(glimpse).not_to_have_attribute("src", str(later))
+    visitor.mouse.move(10, 10)
+    expect(glimpse).to_have_count(0)

@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -17,7 +18,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from functions.streams import recording
-from media.relay import archive, playlist
+from media.relay import archive, playlist, storyboard
 from media.relay.archive import Archive
 from media.relay.held_segment import HeldSegment
 from media.relay.metrics import Metrics
@@ -169,6 +170,56 @@ async def test_a_deleted_stream_leaves_nothing_waiting() -> None:
     assert told == []
 
 
+async def test_a_picture_is_made_each_ten_seconds_at_most_and_the_end_is_told_after_the_last_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    made, s3, _ = _archive(told.append)
+    release = threading.Event()
+    monkeypatch.setattr(storyboard, "first_picture", lambda media, _width: release.wait(10) and media[:4])
+    running = asyncio.ensure_future(made.run())
+    # given a picture that takes its time: what comes meanwhile waits for none
+    for msn in range(3):
+        made.segment("show", "0123abcd", _segment(msn * 10), b"map-")
+    release.set()
+    await _until(lambda: "replay/show/thumb-000000000000-0123abcd.jpg" in s3.stored, "the first picture")
+    # when thirty seconds more come, and the end while the last picture is being made
+    for msn in range(30, 45):
+        made.segment("show", "0123abcd", _segment(msn), b"map-")
+        await _until(lambda: not made._storyboard._making, "its picture, if it gets one")
+    release.clear()
+    made.segment("show", "0123abcd", _segment(60), b"map-")
+    made.finish("show")
+    await _until(lambda: len(s3.stored) >= 25, "all but the picture")
+    assert told == []
+    release.set()
+    await _until(lambda: told == ["show"], "the end is told")
+    # then none is more than ten seconds after the one before, nor much sooner
+    numbers = sorted(int(key.split("-")[1]) for key in s3.stored if key.endswith(".jpg"))
+    assert numbers == [0, 30, 34, 38, 42, 60], numbers
+    assert s3.stored["replay/show/thumb-000000000060-0123abcd.jpg"] == b"map-"
+    running.cancel()
+    await made.drain(0.1)
+
+
+async def test_a_deleted_stream_leaves_no_picture_and_what_is_no_media_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, s3, _ = _archive(lambda _: None)
+    made.segment("noise", "0123abcd", _segment(1), b"map")
+    await _until(lambda: not made._storyboard._making, "noise is found to be none")
+    release = threading.Event()
+    monkeypatch.setattr(storyboard, "first_picture", lambda _media, _width: release.wait(10) and b"jpeg")
+    made.segment("show", "0123abcd", _segment(1), b"map")
+    making = made._storyboard._making["show"]
+    made.forget("show")
+    release.set()
+    await making
+    await made.drain(5)
+    assert not [key for key in s3.stored if key.endswith(".jpg")]
+    assert {key.split("/")[1] for key in s3.stored} == {"noise"}
+
+
 # ---- whole relays ----
 
 
@@ -230,7 +281,7 @@ needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffm
 def test_a_recording_is_as_long_as_what_was_published_and_decodes_whole(recorded: Stack, tmp_path: Path) -> None:
     recorded.put_stream("whole", replay="public")
     recorded.start_source("whole")
-    until(lambda: len(_segments(recorded, "whole")) >= 4, 40, "segments are stored while it is live")
+    until(lambda: len(_segments(recorded, "whole")) >= 6, 40, "segments are stored while it is live")
     assert fetch(recorded.live_url("whole", "media.m3u8")).status == 200
     recorded.put_stream("whole", state="ended", replay="public")
     until(lambda: _archived(recorded, "whole"), 20, "the relay tells that all is stored")
@@ -240,6 +291,15 @@ def test_a_recording_is_as_long_as_what_was_published_and_decodes_whole(recorded
     for before, after in pairwise(segments):
         assert abs(after.date_ms - before.date_ms - 1000 * before.seconds) < 30
     index = _fetched(recorded, "whole", tmp_path)
+    # A picture of its start, and one each ten seconds, which a browser takes for one.
+    thumbs = [name for name in _names(recorded, "whole") if name.endswith(".jpg")]
+    board = recording.storyboard(segments, thumbs)
+    assert re.findall(r"\n(thumb-\S+)", board) == sorted(thumbs)
+    starts = [60 * int(minutes) + float(rest) for minutes, rest in re.findall(r"00:(\d+):(\S+) -->", board)]
+    ends = [*starts[1:], recording.duration_s(segments)]
+    assert all(0 < end - start <= 10 for start, end in zip(starts, ends, strict=True)), board
+    assert _probed(tmp_path / thumbs[0], "v:0", "width") == 320
+    assert (tmp_path / thumbs[0]).stat().st_size < 60_000
     assert _decoded_errors(index) == ""
     told_s = recording.duration_s(segments)
     # 30 pictures a second and AAC frames of 1,024 at 48 kHz, both as long as the playlist says.

@@ -73,6 +73,22 @@ def test_what_cannot_be_played_is_left_out() -> None:
     assert [one.number for one in recording.segments_of(given)] == [1]
 
 
+def test_a_storyboard_shows_each_picture_until_the_next_and_begins_with_the_first() -> None:
+    names = [name(1), name(2), name(3), name(9, run=OTHER_RUN, ticks=90_090), *MAPS]
+    pictures = [f"thumb-{2:012d}-{RUN}.jpg", f"thumb-{9:012d}-{OTHER_RUN}.jpg", f"thumb-{3:012d}-{OTHER_RUN}.jpg"]
+    found = recording.storyboard(recording.segments_of(names), [*names, *pictures])
+    assert found.splitlines() == [
+        "WEBVTT",
+        "",
+        "00:00:00.000 --> 00:00:06.000",
+        pictures[0],
+        "",
+        "00:00:06.000 --> 00:00:07.001",
+        pictures[1],
+    ]
+    assert recording.storyboard(recording.segments_of(names), names) == "WEBVTT\n"
+
+
 # ---- who makes it, and who plays it ----
 
 
@@ -135,9 +151,14 @@ def test_a_broadcast_becomes_a_replay_when_the_relay_has_stored_it(client: Clien
     assert (start, end) == ("https://onair.example/replay/", f"/{stream_id}/index.m3u8")
     assert jwt.decode(token, "p" * 64, ["HS256"], audience="replay", options={"verify_exp": False})["sub"] == stream_id
     # What came late makes it longer.
-    store(bucket, stream_id, name(3))
+    store(bucket, stream_id, name(3), picture := f"thumb-{3:012d}-{RUN}.jpg")
     assert archived(stream_id)
-    assert replay(client, stream_id).body["duration_s"] == 6.0
+    found = replay(client, stream_id)
+    assert found.body["duration_s"] == 6.0
+    assert found.body["storyboard_url"] == found.body["playback_url"].replace("index.m3u8", "storyboard.vtt")
+    board = bucket.get_object(Bucket=BUCKET, Key=f"replay/{stream_id}/storyboard.vtt")
+    assert board["ContentType"].startswith("text/vtt")
+    assert picture in board["Body"].read().decode()
 
 
 def test_a_report_that_comes_before_the_summary_is_kept(

@@ -7,6 +7,7 @@ import { needAccount } from "./need_account.js";
 import { ReplayFrames } from "./replay_frames.js";
 import { router } from "./router.js";
 import { SessionController, session } from "./session.js";
+import { pictureAt, picturesOf } from "./storyboard.js";
 import { avatar, sheet } from "./style.js";
 import { clock, short, t } from "./strings.js";
 import { failedScreen, overStyle } from "./watch_over.js";
@@ -37,6 +38,8 @@ export class OnairReplay extends LitElement {
     waiting: { state: true },
     muted: { state: true },
     at: { state: true },
+    pictures: { state: true },
+    pointed: { state: true },
     newest: { state: true },
     sheet: { state: true },
     roomFailed: { state: true },
@@ -68,6 +71,8 @@ export class OnairReplay extends LitElement {
         line-height: 24px;
       }
       .bar {
+        /* Below the comments, so that the thumb reaches it and its pictures have room above. */
+        grid-row: 4;
         display: grid;
         grid-template-columns: auto minmax(0, 1fr) auto auto;
         align-items: center;
@@ -99,6 +104,37 @@ export class OnairReplay extends LitElement {
         cursor: pointer;
         accent-color: #ff6f6a;
       }
+      .timeline {
+        position: relative;
+      }
+      .glimpse {
+        position: absolute;
+        bottom: calc(100% + 8px);
+        z-index: 2;
+        width: 148px;
+        margin: 0;
+        overflow: hidden;
+        border: 2px solid #fffd;
+        border-radius: 12px;
+        background: #08050d;
+        box-shadow: 0 8px 28px #0009;
+        pointer-events: none;
+        transform: translateX(-50%);
+      }
+      .glimpse img {
+        display: block;
+        width: 100%;
+        max-height: 180px;
+        object-fit: contain;
+      }
+      .glimpse figcaption {
+        padding: 3px 0;
+        background: #08050dcc;
+        color: #fff;
+        font-size: 0.75rem;
+        font-variant-numeric: tabular-nums;
+        text-align: center;
+      }
       .state {
         position: absolute;
         inset: 0;
@@ -119,6 +155,7 @@ export class OnairReplay extends LitElement {
     this.gifts = new Map();
     this.muted = true;
     this.at = 0;
+    this.pictures = [];
   }
 
   connectedCallback() {
@@ -153,7 +190,8 @@ export class OnairReplay extends LitElement {
   async #open() {
     this.#close();
     const id = this.streamId;
-    this.replay = this.failure = this.preparing = this.newest = this.roomFailed = undefined;
+    this.replay = this.failure = this.preparing = this.newest = this.roomFailed = this.pointed = undefined;
+    this.pictures = [];
     this.account = session.me?.id;
     this.frames = new ReplayFrames();
     this.shownUntil = undefined;
@@ -165,6 +203,7 @@ export class OnairReplay extends LitElement {
       this.replay = replay;
       await this.updateComplete;
       this.#load(0);
+      this.#readPictures(id);
       this.#readRoom(id, this.frames);
     } catch (error) {
       if (id !== this.streamId || !this.isConnected) return;
@@ -230,6 +269,17 @@ export class OnairReplay extends LitElement {
     clearTimeout(this.asking);
     this.waiting = true;
     this.asking = setTimeout(() => this.replay && this.#load(at), PREPARING_MS);
+  }
+
+  /** The timeline's pictures; where there are none, it goes without. */
+  async #readPictures(id) {
+    try {
+      const answer = await fetch(this.replay.storyboard_url);
+      const pictures = answer.ok ? picturesOf(await answer.text(), answer.url) : [];
+      if (id === this.streamId && this.isConnected) this.pictures = pictures;
+    } catch (error) {
+      console.warn("The replay's storyboard could not be read.", error);
+    }
   }
 
   /** All frames of the room, page by page while the picture plays. */
@@ -326,6 +376,14 @@ export class OnairReplay extends LitElement {
     return Number.isFinite(known) ? known : (this.replay?.duration_s ?? 0);
   }
 
+  /** The moment of the timeline under the pointer. */
+  #point = (event) => {
+    const { left, width } = event.currentTarget.getBoundingClientRect();
+    this.pointed = Math.min(1, Math.max(0, (event.clientX - left) / width)) * this.duration;
+  };
+
+  #unpoint = () => (this.pointed = undefined);
+
   // --- showing --------------------------------------------------------------------------------------------------
 
   #head() {
@@ -343,22 +401,41 @@ export class OnairReplay extends LitElement {
     </header>`;
   }
 
+  #glimpse(total) {
+    const url = this.pointed === undefined ? undefined : pictureAt(this.pictures, this.pointed);
+    if (!url) return "";
+    // Whole within the bar, whatever its width.
+    const share = `${((this.pointed / total) * 100).toFixed(2)}%`;
+    return html`<figure class="glimpse" aria-hidden="true" style=${`left: clamp(40px, ${share}, calc(100% - 40px))`}>
+      <img src=${url} alt="" />
+      <figcaption>${clock(this.pointed)}</figcaption>
+    </figure>`;
+  }
+
   #bar() {
     const total = Math.max(this.duration, 0.1);
     return html`<div class="bar glass" role="group" aria-label=${t("replay.controls")}>
       <button aria-label=${t(this.playing ? "replay.pause" : "replay.play")} @click=${this.#toggle}>
         ${icon(this.playing ? "pause" : "play")}
       </button>
-      <input
-        type="range"
-        min="0"
-        max=${total}
-        step="0.1"
-        .value=${String(this.at)}
-        aria-label=${t("replay.timeline")}
-        aria-valuetext=${t("replay.position", { at: clock(this.at), total: clock(total) })}
-        @input=${(event) => this.#seek(Number(event.target.value))}
-      />
+      <div class="timeline">
+        ${this.#glimpse(total)}
+        <input
+          type="range"
+          min="0"
+          max=${total}
+          step="0.1"
+          .value=${String(this.at)}
+          aria-label=${t("replay.timeline")}
+          aria-valuetext=${t("replay.position", { at: clock(this.at), total: clock(total) })}
+          @input=${(event) => this.#seek(Number(event.target.value))}
+          @pointerdown=${this.#point}
+          @pointermove=${this.#point}
+          @pointerup=${(event) => event.pointerType !== "mouse" && this.#unpoint()}
+          @pointerleave=${this.#unpoint}
+          @pointercancel=${this.#unpoint}
+        />
+      </div>
       <output>${clock(this.at)} / ${clock(total)}</output>
       <button aria-label=${t(this.muted ? "watch.unmute" : "watch.mute")} @click=${this.#mute}>
         ${icon(this.muted ? "muted" : "sound")}
@@ -394,6 +471,7 @@ export class OnairReplay extends LitElement {
         <video
           playsinline
           aria-label=${this.replay.stream.title}
+          poster=${this.at > 0 ? "" : (pictureAt(this.pictures, 0) ?? "")}
           .muted=${this.muted}
           @play=${() => (this.playing = true)}
           @pause=${() => (this.playing = false)}
