@@ -97,3 +97,25 @@ def test_a_viewer_asks_comes_on_screen_and_leaves_while_others_see_one_picture(n
     expect(guest.locator("onair-seats figure")).to_have_count(0)
     expect(host.locator("onair-seats figure")).to_have_count(0)
     end_live(host)
+
+
+def test_a_guest_whose_page_goes_away_leaves_no_empty_seat(new_page: NewPage) -> None:
+    host, guest = new_page(DESK), new_page()
+    go_live(host, "Soup for a moment")
+    guest.goto("/")
+    guest.get_by_role("button", name="Sign in").click()
+    sign_in(guest, "demo_viewer")
+    guest.locator(".card", has_text="Soup for a moment").click()
+    guest.locator("onair-player[state=playing]").wait_for(timeout=SLOW_MS)
+    _open_seats(guest)
+    guest.get_by_role("button", name="Ask to join on screen").click()
+    expect(host.locator(".side .count")).to_have_text("1")
+    _open_seats(host)
+    host.get_by_role("button", name="Let in").click()
+    expect(guest.locator("onair-seats figure.own")).to_be_visible(timeout=SLOW_MS)
+    expect(host.locator("onair-seats .guests li")).to_have_count(1)
+
+    guest.goto("about:blank")
+    expect(host.locator("onair-seats .guests li")).to_have_count(0, timeout=SLOW_MS)
+    host.keyboard.press("Escape")
+    end_live(host)

@@ -56,15 +56,16 @@ export class Api {
 
   /**
    * Sends one request with the session's token where there is one.
-   * @param {{ body?: unknown, headers?: Record<string, string>, signed?: boolean, signal?: AbortSignal, raw?: boolean }} [options] raw: the response itself
+   * @param {{ body?: unknown, headers?: Record<string, string>, signed?: boolean, signal?: AbortSignal, raw?: boolean, keepalive?: boolean }} [options] raw: the response itself; keepalive: it outlives the page
    */
-  async request(method, path, { body, headers = {}, signed = true, signal, raw = false } = {}) {
+  async request(method, path, { body, headers = {}, signed = true, signal, raw = false, keepalive = false } = {}) {
     const send = () => {
       const token = signed ? this.signer?.token() : undefined;
       return this.#send(this.config.api_url + path, {
         method,
         signal,
         raw,
+        keepalive,
         headers: {
           Accept: "application/json",
           ...(body === undefined ? {} : { "Content-Type": "application/json" }),

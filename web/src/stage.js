@@ -39,16 +39,24 @@ export class Stage extends EventTarget {
     room.addEventListener("snapshot", this.#snapshot);
     room.addEventListener("line", this.#line);
     room.addEventListener("ended", this.#ended);
+    addEventListener("pagehide", this.#gone);
   }
 
   close() {
     this.room.removeEventListener("snapshot", this.#snapshot);
     this.room.removeEventListener("line", this.#line);
     this.room.removeEventListener("ended", this.#ended);
+    removeEventListener("pagehide", this.#gone);
     clearTimeout(this.reading);
     if (this.onScreen) api.delete(this.#path(this.mine.seat)).catch(() => undefined);
     this.#leaveScreen();
   }
+
+  /** A tab that closes, or goes on to another page, leaves no empty seat behind; the request outlives the page. */
+  #gone = () => {
+    if (!this.onScreen) return;
+    api.request("DELETE", this.#path(this.mine.seat), { keepalive: true }).catch(() => undefined);
+  };
 
   get asked() {
     return this.items.filter(({ state }) => state === "asked");
