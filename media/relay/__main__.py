@@ -26,9 +26,16 @@ async def serve(told: settings.Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     made = app.make(told)
-    runner = web.AppRunner(made, access_log=None, shutdown_timeout=_SHUTDOWN_S, handle_signals=False)
+    # aiohttp would keep a connection that asks for nothing for an hour.
+    runner = web.AppRunner(
+        made,
+        access_log=None,
+        shutdown_timeout=_SHUTDOWN_S,
+        handle_signals=False,
+        keepalive_timeout=told.idle_connection_s,
+    )
     await runner.setup()
-    await web.SockSite(runner, listening(told.host, told.port)).start()
+    await web.SockSite(runner, listening(told.host, told.port, told.unread_s)).start()
     logging.getLogger(__name__).info("relay listens on %s:%d", told.host, told.port)
     await stopped.wait()
     if told.drain_s:

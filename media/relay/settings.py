@@ -66,6 +66,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lost_after_s: float = 2.0
     # A publisher that is silent for this long is disconnected (browsers reconnect their network within ~10 s).
     silent_publisher_s: float = 30.0
+    # An HTTP connection on which nothing was asked for this long is closed: longer than CloudFront and load balancers
+    # keep theirs (60 s), so that it is they who close first.
+    idle_connection_s: float = 75.0
+    # Who takes nothing of what was sent for this long is hung up on: what waits for them is held in memory.
+    unread_s: float = 30.0
     # After its end a stream's playlist stays for viewers that are seconds behind.
     ended_kept_s: float = 60.0
     # A preview picture at most this often; decoding one key frame of 720p takes ~10 ms in a worker thread.
@@ -129,6 +134,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         playback_secret=text("PLAYBACK_SECRET"),
         origin_secret=text("ORIGIN_SECRET"),
         allowed_origin=text("ALLOWED_ORIGIN", "*"),
+        idle_connection_s=float(number("IDLE_CONNECTION_S", 75, 1, 3600)),
+        unread_s=float(number("UNREAD_S", 30, 1, 600)),
         part_ms=number("PART_MS", 333, 100, 2000),
         segment_s=number("SEGMENT_S", 2, 1, 10),
         window_segments=number("WINDOW_SEGMENTS", 12, 6, 600),
