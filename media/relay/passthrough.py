@@ -99,7 +99,8 @@ class Inlet:
         setattr(receiver, _NACK_GENERATOR, None)
         self._handle_rtcp = self._receiver._handle_rtcp_packet
         self._receiver._handle_rtcp_packet = self._rtcp
-        self._ticking = self._spawn(self._tick())
+        # Set only while something is missing: a timer that always ran woke the loop 50 times a second for nothing.
+        self._timer: asyncio.TimerHandle | None = None
 
     def request_key_frame(self) -> None:
         """Ask the sender for a key frame (PLI, RFC 4585 6.3.1), at most once in 300 ms."""
@@ -110,6 +111,8 @@ class Inlet:
 
     def close(self) -> None:
         """Stop asking for repairs and handing on frames."""
+        if self._timer is not None:
+            self._timer.cancel()
         for task in self._tasks:
             task.cancel()
 
@@ -121,20 +124,22 @@ class Inlet:
             self._on_frame(frame)
         if self.buffer.waiting:
             self._repair(now)
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 
     def _repair(self, now: float) -> None:
         wanted = self.buffer.requests(now)
         if wanted and self._ssrc is not None:
             self._spawn(self._receiver._send_rtcp_nack(self._ssrc, wanted))
 
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK_S)
-            if self.buffer.waiting:
-                now = time.monotonic()
-                for frame in self.buffer.expire(now):
-                    self._on_frame(frame)
-                self._repair(now)
+    def _tick(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        for frame in self.buffer.expire(now):
+            self._on_frame(frame)
+        if self.buffer.waiting:
+            self._repair(now)
+            self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 
     async def _rtcp(self, packet: Any) -> None:
         if isinstance(packet, RtcpSrPacket):

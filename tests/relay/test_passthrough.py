@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from importlib.metadata import version
 from typing import Any
 
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc import (
+    RTCCertificate,
+    RTCDtlsTransport,
+    RTCIceGatherer,
+    RTCIceTransport,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCSessionDescription,
+)
 from aiortc.codecs import CODECS
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RtcpPsfbPacket, RtpPacket
@@ -51,6 +60,31 @@ async def test_a_receiver_hands_its_packets_to_the_inlet_and_decodes_nothing() -
     inlet.close()
     await receiver.close()
     await sender.close()
+
+
+async def test_what_never_comes_is_asked_for_again_and_given_up_without_another_packet() -> None:
+    transport = RTCDtlsTransport(RTCIceTransport(RTCIceGatherer()), [RTCCertificate.generateCertificate()])
+    receiver = RTCRtpReceiver("video", transport)
+    touched: Any = receiver
+    asked: list[list[int]] = []
+
+    async def nack(_ssrc: int, lost: list[int]) -> None:
+        asked.append(lost)
+
+    touched._send_rtcp_nack = nack
+    frames: list[Frame] = []
+    inlet = Inlet(receiver, "video", frames.append, lambda _: None)
+    for number in (1, 3, 4):
+        packet: Any = RtpPacket(sequence_number=number, timestamp=number * 3_000, marker=1)
+        packet.ssrc, packet._data = 99, b"frame"
+        inlet._packet(packet)
+    async with asyncio.timeout(5):
+        while len(frames) < 2:
+            await asyncio.sleep(0.01)
+    assert [frame.after_loss for frame in frames] == [False, True]
+    assert len(asked) >= 2 and all(lost == [2] for lost in asked)
+    assert inlet._timer is None, "nothing is missing: nothing wakes the loop"
+    inlet.close()
 
 
 def test_feedback_is_sent_by_the_methods_that_we_call() -> None:
