@@ -18,6 +18,12 @@ _HELD_PACKETS_MAX: Final = 1_024
 _NACKS_EACH_MAX: Final = 10
 _NACKS_AT_ONCE_MAX: Final = 64
 _RTT_DEFAULT_S: Final = 0.1
+# A packet that comes sooner after it was asked for was on its way already, and tells nothing of the sender.
+_OVERTAKEN_S: Final = 0.012
+# After so many packets that were asked for and never came the sender is taken for one that repeats nothing: waiting for
+# it only delays the request for a key frame.
+_UNANSWERED_MAX: Final = 12
+_DEADLINE_UNANSWERED_S: Final = 0.04
 
 
 class Packet(msgspec.Struct, frozen=True):
@@ -73,15 +79,18 @@ class FrameBuffer:
         self._scan = 0  # packets from _next up to here are all present
         self._highest = 0
         self._lost = False
+        self._unanswered = 0
         self.round_trip_s = _RTT_DEFAULT_S
         self.packets_lost = 0
         self.packets_repaired = 0
 
     @property
     def deadline_s(self) -> float:
-        """The present deadline: repair gets three round trips, within the bounds given."""
+        """The present deadline: repair gets three round trips, within the bounds given, if it comes at all."""
         if not self._repair:
             return self._deadline_s
+        if self._unanswered >= _UNANSWERED_MAX:
+            return min(_DEADLINE_UNANSWERED_S, self._deadline_s)
         return min(self._deadline_max_s, max(self._deadline_s, 3 * self.round_trip_s))
 
     @property
@@ -103,11 +112,17 @@ class FrameBuffer:
         if abs(sequence - self._highest) > _JUMP_PACKETS:
             self._restart(packet.sequence)
             sequence = packet.sequence
-        if sequence < self._next or sequence in self._packets:
+        if sequence < self._next:
+            # Late, but it came: the sender does repeat.
+            self._unanswered = 0
+            return []
+        if sequence in self._packets:
             return []
         missing = self._missing.pop(sequence, None)
         if missing is not None and missing.asked:
             self.packets_repaired += 1
+            if packet.arrival_s - missing.asked_at >= _OVERTAKEN_S:
+                self._unanswered = 0
             if missing.asked == 1:
                 sample = packet.arrival_s - missing.asked_at
                 self.round_trip_s += (sample - self.round_trip_s) / 8
@@ -170,8 +185,9 @@ class FrameBuffer:
             begin += 1
         for sequence in range(self._next, begin):
             self._packets.pop(sequence, None)
-            if self._missing.pop(sequence, None):
+            if missed := self._missing.pop(sequence, None):
                 self.packets_lost += 1
+                self._unanswered += missed.asked > 0
         self._next = self._scan = begin
         self._lost = True
 

@@ -34,11 +34,11 @@ _NACK_GENERATOR: Final = "_RTCRtpReceiver__nack_generator"
 _MORE_PROFILES: Final = ("4d001f", "4de01f", "640c1f", "64001f")
 _FIRST_PAYLOAD_TYPE: Final = 110
 _NTP_EPOCH_S: Final = 2_208_988_800
-_TICK_S: Final = 0.02
+TICK_S: Final = 0.02
 # Video waits 200–500 ms for a repair; audio is not repeated, so 60 ms is only for packets that overtook each other.
-_VIDEO_DEADLINE_S: Final = (0.2, 0.5)
+VIDEO_DEADLINE_S: Final = (0.2, 0.5)
 _AUDIO_DEADLINE_S: Final = (0.06, 0.06)
-_PLI_INTERVAL_S: Final = 0.3
+PLI_INTERVAL_S: Final = 0.3
 
 
 class SenderReport(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ class Inlet:
     ) -> None:
         self.kind = kind
         video = kind == "video"
-        self.buffer = FrameBuffer(*(_VIDEO_DEADLINE_S if video else _AUDIO_DEADLINE_S), repair=video)
+        self.buffer = FrameBuffer(*(VIDEO_DEADLINE_S if video else _AUDIO_DEADLINE_S), repair=video)
         self._on_frame = on_frame
         self._on_report = on_report
         self._receiver: Any = receiver
@@ -105,7 +105,7 @@ class Inlet:
     def request_key_frame(self) -> None:
         """Ask the sender for a key frame (PLI, RFC 4585 6.3.1), at most once in 300 ms."""
         now = time.monotonic()
-        if self._ssrc is not None and now - self._pli_at >= _PLI_INTERVAL_S:
+        if self._ssrc is not None and now - self._pli_at >= PLI_INTERVAL_S:
             self._pli_at = now
             self._spawn(self._receiver._send_rtcp_pli(self._ssrc))
 
@@ -125,7 +125,7 @@ class Inlet:
         if self.buffer.waiting:
             self._repair(now)
             if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+                self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def _repair(self, now: float) -> None:
         wanted = self.buffer.requests(now)
@@ -139,7 +139,7 @@ class Inlet:
             self._on_frame(frame)
         if self.buffer.waiting:
             self._repair(now)
-            self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+            self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     async def _rtcp(self, packet: Any) -> None:
         if isinstance(packet, RtcpSrPacket):

@@ -124,3 +124,24 @@ def test_a_jump_of_two_thousand_packets_of_sound_is_given_up_at_once() -> None:
     assert buffer.held == 2_000
     assert [frame.data for frame in buffer.expire(1.1)] == [b"b"]
     assert buffer.held == 0 and time.process_time() - began < 0.05
+
+
+def test_a_sender_that_repeats_nothing_is_waited_for_less_until_it_does() -> None:
+    buffer = FrameBuffer(0.2, 0.5, repair=True)
+    now, sequence = 1.0, 0
+    buffer.add(Packet(sequence, 0, True, b"p", now))
+    for _ in range(12):
+        assert buffer.deadline_s >= 0.2
+        # One is missing, two come behind it, and what was asked for never comes.
+        for number in (sequence + 2, sequence + 3):
+            buffer.add(Packet(number, number * 3_000, True, b"p", now))
+        sequence += 3
+        assert buffer.requests(now)
+        now += 0.6
+        assert buffer.expire(now)
+    assert buffer.packets_lost == 12
+    assert buffer.deadline_s == 0.04, "waiting only delays the request for a key frame"
+    buffer.add(Packet(sequence + 2, (sequence + 2) * 3_000, True, b"p", now))
+    assert buffer.requests(now)
+    buffer.add(Packet(sequence + 1, (sequence + 1) * 3_000, True, b"p", now + 0.03))
+    assert buffer.deadline_s >= 0.2
