@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 @contextmanager
-def _publishing(source: Path, addresses: list[str]) -> Iterator[None]:
+def _publishing(source: Path, addresses: list[str]) -> Generator[None]:
     """ffmpeg sends the file to all addresses, ten a process, at its natural pace; nothing is encoded."""
     publishers: list[subprocess.Popen[bytes]] = []
     for first in range(0, len(addresses), _STREAMS):

@@ -19,7 +19,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     # Host candidates in SDP answers carry this address instead of the task's own (Fargate: private one, 1:1 NAT).
     ice_public_address: str = ""
-    # STUN/TURN addresses told to publishers in `Link` headers, comma-separated; empty tells none.
+    # STUN/TURN addresses told to publishers in `Link` headers, comma-separated; empty tells none. A TURN server's user
+    # name and password follow it behind semicolons: `turn:turn.example.org?transport=udp;user;password`.
     ice_servers: tuple[str, ...] = ()
 
     # Which task this is, and where other tasks reach its HTTP port. On ECS both come from the task's metadata.

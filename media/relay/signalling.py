@@ -105,8 +105,18 @@ def created(answer: str, resource: str, session: Session, settings: Settings) ->
     }
     response = web.Response(status=201, text=answer, content_type=OFFER_TYPE, headers=headers)
     for server in settings.ice_servers:
-        response.headers.add("Link", f'<{server}>; rel="ice-server"')
+        response.headers.add("Link", _ice_link(server))
     return response
+
+
+def _ice_link(server: str) -> str:
+    """The `Link` of a STUN or TURN server (4.6), with the credentials that stand behind its address."""
+    address, *credentials = server.split(";")
+    link = f'<{address}>; rel="ice-server"'
+    if len(credentials) == 2:
+        user, password = (text.replace("\\", "\\\\").replace('"', '\\"') for text in credentials)
+        link += f'; username="{user}"; credential="{password}"; credential-type="password"'
+    return link
 
 
 async def take_fragment(request: web.Request, session: Session) -> None:
