@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import grp
+import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -29,7 +32,7 @@ _VIEWERS = 5_000
 _CONNECTIONS = 50
 _AHEAD_PARTS = 4
 _GZIP = {"Accept-Encoding": "gzip"}
-_CONFIGURATION = """worker_processes 1; daemon off; error_log stderr crit; pid {folder}/nginx.pid;
+_CONFIGURATION = """user {user} {group}; worker_processes 1; daemon off; error_log stderr crit; pid {folder}/nginx.pid;
 events {{ worker_connections 4096; }}
 http {{
   access_log off; sendfile on; keepalive_requests 100000000;
@@ -124,7 +127,7 @@ def _rate(url: str, seconds: int) -> float:
 def _nginx(folder: Path, seconds: int) -> list[float]:
     port = free_port()
     configuration = folder / "nginx.conf"
-    configuration.write_text(_CONFIGURATION.format(folder=folder, port=port))
+    configuration.write_text(_CONFIGURATION.format(folder=folder, port=port, **who()))
     server = subprocess.Popen(["nginx", "-p", str(folder), "-c", str(configuration), "-e", "stderr"])
     try:
         base = f"http://127.0.0.1:{port}"
@@ -133,6 +136,11 @@ def _nginx(folder: Path, seconds: int) -> list[float]:
     finally:
         server.terminate()
         server.wait(timeout=10)
+
+
+def who() -> dict[str, str]:
+    """User and group of this process: a folder for temporary files is open to nobody else, such as nginx's own user."""
+    return {"user": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
 
 
 def _answers(url: str) -> bool:

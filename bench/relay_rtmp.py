@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.relay_delivery import encode_source
+from bench.relay_delivery import encode_source, who
 from tests.relay import checker
 from tests.relay.stack import ROOT, Stack, fetch, free_port, stream_key, until
 
@@ -35,9 +35,9 @@ _SETTLE_S = 3
 _PEER = ROOT / "bench" / "rtmp_peer"
 # Debian puts modules here; NGINX_MODULES names another folder.
 _MODULES = os.environ.get("NGINX_MODULES", "/usr/lib/nginx/modules")
-_NGINX = """load_module {modules}/ngx_rtmp_module.so; worker_processes 1; daemon off; pid {folder}/nginx.pid;
-error_log stderr crit; events {{ worker_connections 1024; }}
-rtmp {{ server {{ listen 127.0.0.1:{port}; application live {{
+_NGINX = """load_module {modules}/ngx_rtmp_module.so; user {user} {group}; worker_processes 1; daemon off;
+pid {folder}/nginx.pid; error_log stderr crit; events {{ worker_connections 1024; }}
+rtmp {{ access_log off; server {{ listen 127.0.0.1:{port}; application live {{
   live on; hls on; hls_path {folder}/hls; hls_fragment 2s; }} }} }}
 """
 
@@ -128,7 +128,7 @@ def _listening(port: int) -> bool:
 def _nginx(folder: Path, source: Path, seconds: int) -> tuple[float, float]:
     port = free_port()
     configuration = folder / "rtmp.conf"
-    configuration.write_text(_NGINX.format(modules=_MODULES, folder=folder, port=port))
+    configuration.write_text(_NGINX.format(modules=_MODULES, folder=folder, port=port, **who()))
     nginx = shutil.which("nginx")
     assert nginx is not None, "apt-get install nginx libnginx-mod-rtmp"
     server = subprocess.Popen([nginx, "-p", str(folder), "-c", str(configuration), "-e", "stderr"])
