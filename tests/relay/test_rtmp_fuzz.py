@@ -119,7 +119,7 @@ async def test_broken_sessions_end_in_a_refusal_and_leave_nothing_behind() -> No
             data, wire = _broken(good, dice), _Wire()
             connection = RtmpConnection(cast(Streams, streams), rights, metrics, lambda _: None)
             connection.connection_made(cast(asyncio.Transport, wire))
-            cut = dice.randrange(len(data))
+            cut = dice.randrange(len(data) + 1)
             for piece in (data[:cut], data[cut:]):
                 try:
                     connection.data_received(piece)
