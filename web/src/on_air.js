@@ -1,10 +1,12 @@
 // <onair-on-air>: the host's own glass while live: their picture, the room, what it earns, how the connection holds.
-import { LitElement, css, html } from "lit";
+import { LitElement, html } from "lit";
 import { api } from "./api.js";
 import { giftsById } from "./catalogue.js";
 import { icon } from "./icons.js";
+import { onAirStyle } from "./on_air_style.js";
 import { pinnedBar, replyChip } from "./room_bars.js";
 import { Room } from "./room.js";
+import { ScreenShare } from "./screen_share.js";
 import { roomButtons } from "./room_sheets.js";
 import { seatsButton } from "./seats.js";
 import { pulseGauge, pulseStyle } from "./pulse_gauge.js";
@@ -17,6 +19,7 @@ import { refused } from "./toast.js";
 import { watchStyle } from "./watch_style.js";
 import "./comments.js";
 import "./gift_stage.js";
+import "./publish_health.js";
 import "./reactions.js";
 import "./room_cards.js";
 import "./sheet.js";
@@ -36,6 +39,7 @@ export class OnairOnAir extends LitElement {
     micOn: { state: true },
     cameraOn: { state: true },
     asking: { state: true },
+    healthShown: { state: true },
     ending: { state: true },
     diamonds: { state: true },
     now: { state: true },
@@ -44,128 +48,7 @@ export class OnairOnAir extends LitElement {
     pulse: { state: true },
   };
 
-  static styles = [
-    sheet,
-    watchStyle,
-    pulseStyle,
-    css`
-      .own {
-        position: absolute;
-        inset: 0;
-        width: 100%;
-        height: 100%;
-        object-fit: cover;
-      }
-      .own.mirror {
-        transform: scaleX(-1);
-      }
-      header {
-        flex-wrap: wrap;
-        gap: 8px;
-      }
-      .pill {
-        display: inline-flex;
-        align-items: center;
-        gap: 6px;
-        height: 36px;
-        padding: 0 13px 0 8px;
-        border-radius: 18px;
-        background: #120b1f99;
-        font-size: 0.9rem;
-        font-weight: 700;
-        font-variant-numeric: tabular-nums;
-      }
-      /* As high as its neighbours to the eye, and as a thumb needs. */
-      button.pill {
-        height: var(--touch);
-        border: 4px solid transparent;
-        border-radius: 22px;
-        background-clip: padding-box;
-        color: inherit;
-      }
-      .pill .icon {
-        width: 18px;
-        height: 18px;
-      }
-      .pill.earned {
-        transition: background 0.4s;
-      }
-      .health {
-        padding-left: 11px;
-        font-weight: 600;
-        font-size: 0.84rem;
-      }
-      .health i {
-        width: 9px;
-        height: 9px;
-        border-radius: 50%;
-        background: #ffc46b;
-      }
-      .health.good i {
-        background: #5fe0a5;
-      }
-      .health.poor i,
-      .health.reconnecting i {
-        background: #ff8096;
-      }
-      .end {
-        min-height: var(--touch);
-        padding: 0 20px;
-        border: 0;
-        border-radius: 22px;
-        background: var(--live);
-        color: #fff;
-        font-weight: 750;
-      }
-      .row {
-        display: flex;
-        flex-basis: 100%;
-        flex-wrap: wrap;
-        gap: 8px;
-      }
-      .side {
-        top: calc(120px + var(--safe-top));
-      }
-      .off {
-        position: absolute;
-        inset: 0;
-        display: grid;
-        place-content: center;
-        justify-items: center;
-        gap: 12px;
-        background: #120c1c;
-        color: #ffffffd1;
-      }
-      .off .icon {
-        width: 52px;
-        height: 52px;
-      }
-      .round.glass[aria-pressed="true"] {
-        background: #f7f3fb;
-        color: #b3123f;
-      }
-      .mic-off {
-        color: #ffd9df;
-      }
-      .sheet-actions {
-        display: grid;
-        gap: 10px;
-        padding-top: 14px;
-      }
-      .sheet-text {
-        color: var(--muted);
-      }
-      onair-sheet {
-        color-scheme: dark light;
-      }
-      .words {
-        inset: 0 0 26%;
-      }
-      onair-room-cards {
-        top: calc(150px + var(--safe-top));
-      }
-    `,
-  ];
+  static styles = [sheet, watchStyle, pulseStyle, onAirStyle];
 
   constructor() {
     super();
@@ -193,6 +76,7 @@ export class OnairOnAir extends LitElement {
     removeEventListener("beforeunload", this.#unloading);
     document.removeEventListener("visibilitychange", this.#shown);
     router.guard = undefined;
+    this.screen?.close();
     this.wakeLock?.release();
     this.room?.stop();
     this.publisher?.stop();
@@ -201,6 +85,8 @@ export class OnairOnAir extends LitElement {
   firstUpdated() {
     this.startedAt = this.stream.started_at ? new Date(this.stream.started_at).getTime() : Date.now();
     for (const name of ["state", "health"]) this.publisher.addEventListener(name, this.#redraw);
+    this.screen = new ScreenShare(this.media, this.publisher);
+    this.screen.addEventListener("change", this.#redraw);
     const room = new Room({ api, streamId: this.stream.id });
     this.room = room;
     room.addEventListener("state", () => this.#roomChanged());
@@ -287,6 +173,15 @@ export class OnairOnAir extends LitElement {
     for (const track of this.media.getTracks()) if (track.kind === kind) track.enabled = on;
   }
 
+  #shareScreen = async () => {
+    try {
+      await (this.screen.on ? this.screen.stop() : this.screen.start());
+      this.cameraOn = this.media.getVideoTracks()[0]?.enabled ?? true;
+    } catch (error) {
+      if (error.name !== "NotAllowedError") refused({ message: t("live.screen_failed") }); // a person who said no knows it
+    }
+  };
+
   #ask() {
     this.asking = true;
     return Promise.resolve(false); // leaving goes through ending
@@ -364,7 +259,8 @@ export class OnairOnAir extends LitElement {
       <span class="row">
         <span class="pill earned" aria-label="${t("live.diamonds")}: ${this.diamonds}" data-diamonds=${this.diamonds}
           >${icon("diamond")}${exact(this.diamonds)}</span>
-        <span class="pill health ${this.health}" role="status"><i></i>${t(`live.health.${this.health}`)}</span>
+        <button class="pill health ${this.health}" @click=${() => (this.healthShown = true)}
+          ><i></i><span role="status">${t(`live.health.${this.health}`)}</span></button>
         ${this.pulse ? pulseGauge(this.pulse) : ""}
         ${this.micOn ? "" : html`<span class="pill mic-off">${icon("mic_off")}${t("live.mic_is_off")}</span>`}
       </span>
@@ -373,7 +269,7 @@ export class OnairOnAir extends LitElement {
 
   #controls() {
     return html`<div class="side">
-      ${this.cameras > 1
+      ${this.cameras > 1 && !this.screen?.on
         ? html`<button class="round glass" aria-label=${t("live.switch_camera")} @click=${() => this.dispatchEvent(new Event("switch-camera"))}>
             ${icon("flip")}
           </button>`
@@ -382,6 +278,10 @@ export class OnairOnAir extends LitElement {
         aria-label=${t(this.micOn ? "live.mute_mic" : "live.unmute_mic")}>${icon(this.micOn ? "mic" : "mic_off")}</button>
       <button class="round glass" aria-pressed=${this.cameraOn ? "false" : "true"} @click=${() => this.#toggle("video")}
         aria-label=${t(this.cameraOn ? "live.camera_off" : "live.camera_on")}>${icon(this.cameraOn ? "camera" : "camera_off")}</button>
+      ${ScreenShare.supported
+        ? html`<button class="round glass" aria-pressed=${String(Boolean(this.screen?.on))} @click=${this.#shareScreen}
+            aria-label=${t(this.screen?.on ? "live.screen_stop" : "live.screen_share")}>${icon("screen")}</button>`
+        : ""}
       ${seatsButton(this.seats?.stage, () => this.seats)} ${roomButtons(this.room, () => this.#roomSheets)}
     </div>`;
   }
@@ -401,7 +301,7 @@ export class OnairOnAir extends LitElement {
   render() {
     return html`
       <div class="stage">
-        <video class="own ${this.facing === "user" ? "mirror" : ""}" autoplay playsinline .muted=${true} .srcObject=${this.media}
+        <video class="own ${this.screen?.on ? "screen" : this.facing === "user" ? "mirror" : ""}" autoplay playsinline .muted=${true} .srcObject=${this.media}
           aria-label=${t("live.preview")}></video>
         ${this.cameraOn ? "" : html`<div class="off">${icon("camera_off")}${t("live.camera_is_off")}</div>`}
         <div class="veil" aria-hidden="true"></div>
@@ -426,6 +326,9 @@ export class OnairOnAir extends LitElement {
         </form>
       </aside>
       ${this.#endSheet()}
+      <onair-sheet clear heading=${t("health.title")} .open=${this.healthShown === true} @close=${() => (this.healthShown = false)}>
+        ${this.healthShown ? html`<onair-publish-health .publisher=${this.publisher}></onair-publish-health>` : ""}
+      </onair-sheet>
       <onair-room-sheets .room=${this.room} @reply=${this.#reply}></onair-room-sheets>
     `;
   }

@@ -1,8 +1,11 @@
 // <onair-player>: live video. hls.js with low latency, or the system's own player on Safari. It never shows a frozen
 // picture without words: the last picture is kept, dimmed, and `state` says what is going on.
-import { LitElement, css, html } from "lit";
+import { LitElement, html } from "lit";
 import { icon } from "./icons.js";
+import { BEHIND_S, PACE_MAX, latency, pace, renditions } from "./live_edge.js";
+import { describe, handle, playing } from "./media_session.js";
 import { MediaFrames, frameInCue, framesIn } from "./media_frames.js";
+import { playerStyle } from "./player_style.js";
 import { sheet } from "./style.js";
 import { t } from "./strings.js";
 
@@ -22,7 +25,7 @@ const ownPlayer = () =>
   /^Apple/.test(navigator.vendor) && document.createElement("video").canPlayType("application/vnd.apple.mpegurl") !== "";
 
 /**
- * @fires state - whenever `state` or `muted` changes
+ * @fires state - whenever `state`, `muted` or `behind` changes
  * @fires frame - a frame of the room that came in the media, when the picture is at its place: `detail`
  * @fires refused - the playback address was refused (a new ticket is needed); set `src` again
  */
@@ -34,69 +37,15 @@ export class OnairPlayer extends LitElement {
     state: { reflect: true },
     muted: { type: Boolean, reflect: true },
     landscape: { type: Boolean, reflect: true },
+    /** Who is seen, and an address of a picture of it: what a lock screen shows. */
+    artist: {},
+    artwork: {},
+    /** Far enough behind the camera that one may want to jump. */
+    behind: { type: Boolean, reflect: true },
     blocked: { state: true },
   };
 
-  static styles = [
-    sheet,
-    css`
-      :host {
-        position: absolute;
-        inset: 0;
-        display: block;
-        overflow: hidden;
-        background: #08050d;
-      }
-      video,
-      .still,
-      .backdrop {
-        position: absolute;
-        inset: 0;
-        width: 100%;
-        height: 100%;
-        object-fit: cover;
-      }
-      .backdrop {
-        filter: blur(34px) saturate(1.3) brightness(0.5);
-        transform: scale(1.25);
-      }
-      :host([fit="contain"]) video,
-      :host([fit="contain"]) .still {
-        object-fit: contain;
-      }
-      .still {
-        visibility: hidden;
-        filter: brightness(0.42) saturate(0.8);
-      }
-      :host([state="reconnecting"]) .still.taken {
-        visibility: visible;
-      }
-      :host([state="reconnecting"]) video {
-        filter: brightness(0.42) saturate(0.8);
-      }
-      :host([state="buffering"]) video {
-        filter: brightness(0.7);
-      }
-      video {
-        transition: filter 0.3s;
-      }
-      .play {
-        position: absolute;
-        inset: 0;
-        margin: auto;
-        width: 96px;
-        height: 96px;
-        border-radius: 50%;
-        border: 0;
-        background: var(--sun);
-        color: var(--on-sun);
-      }
-      .play svg {
-        width: 44px;
-        height: 44px;
-      }
-    `,
-  ];
+  static styles = [sheet, playerStyle];
 
   constructor() {
     super();
@@ -105,6 +54,8 @@ export class OnairPlayer extends LitElement {
     this.muted = localStorage.getItem(SOUND_KEY) !== "on";
     this.landscape = false;
     this.blocked = false;
+    this.behind = false;
+    this.renditions = [];
     this.retries = 0;
     this.frames = new MediaFrames();
   }
@@ -139,6 +90,13 @@ export class OnairPlayer extends LitElement {
     this.reading = setInterval(() => this.#tell(this.frames.due(this.video?.currentTime ?? 0)), FRAMES_MS);
     addEventListener("online", this.#reloadSoon);
     document.addEventListener("visibilitychange", this.#shown);
+    this.releaseSession = handle({
+      play: () => this.goLive(),
+      pause: this.#pause,
+      stop: this.#pause,
+      // A tab that is left may keep its picture in a small window, where the browser offers it.
+      enterpictureinpicture: () => this.video?.requestPictureInPicture?.(),
+    });
   }
 
   disconnectedCallback() {
@@ -148,12 +106,17 @@ export class OnairPlayer extends LitElement {
     clearTimeout(this.retry);
     removeEventListener("online", this.#reloadSoon);
     document.removeEventListener("visibilitychange", this.#shown);
+    this.releaseSession();
+    if (document.pictureInPictureElement) document.exitPictureInPicture().catch(() => undefined); // gone already
     this.#unload();
   }
 
   updated(changed) {
     if (changed.has("src") && this.src) this.#load();
-    if (changed.has("state") || changed.has("muted")) this.dispatchEvent(new Event("state"));
+    if (["label", "artist", "artwork"].some((each) => changed.has(each))) {
+      describe({ title: this.label, artist: this.artist, artwork: this.artwork });
+    }
+    if (["state", "muted", "behind"].some((each) => changed.has(each))) this.dispatchEvent(new Event("state"));
   }
 
   /** Sound on, from a tap; remembered for the next broadcast. */
@@ -180,6 +143,53 @@ export class OnairPlayer extends LitElement {
       this.#play();
     }
   }
+
+  // --- how it plays ---------------------------------------------------------------------------------------------
+
+  /** Seconds behind the camera, as far as they are known. */
+  get latency_s() {
+    const { hls, video } = this;
+    if (!this.src || !this.pictured) return undefined;
+    const start = hls ? undefined : video.getStartDate?.().getTime();
+    const date = hls ? hls.playingDate?.getTime() : start + video.currentTime * 1000;
+    return latency({ date, edge_s: hls?.latency, now: Date.now() });
+  }
+
+  get catchingUp() {
+    return (this.video?.playbackRate ?? 1) > 1;
+  }
+
+  /** Index of the rendition that the person chose; undefined is the player's own choice. */
+  get chosen() {
+    return this.renditions.find(({ lines }) => lines === this.chosenLines)?.index;
+  }
+
+  /** The rendition on screen, where that is known. */
+  get shown() {
+    return this.renditions.find(({ index }) => index === this.hls?.currentLevel);
+  }
+
+  /** Goes on in another rendition from the next segment on; what is loaded is still played, so nothing stalls. */
+  choose(index) {
+    this.chosenLines = this.renditions.find((each) => each.index === index)?.lines;
+    if (this.hls) this.hls.loadLevel = index ?? -1;
+  }
+
+  /** Jumps to where live is. */
+  goLive() {
+    const { video } = this;
+    const { seekable } = video;
+    const edge = this.hls?.liveSyncPosition ?? (seekable.length > 0 ? seekable.end(seekable.length - 1) - 2 : undefined);
+    if (edge > video.currentTime) video.currentTime = edge;
+    if (video.paused) this.#play();
+  }
+
+  /** From the lock screen, a headphone or the small window: it stays paused until somebody wants it back. */
+  #pause = () => {
+    this.video?.pause();
+    this.blocked = true;
+    playing(false);
+  };
 
   stop() {
     clearTimeout(this.retry);
@@ -213,8 +223,8 @@ export class OnairPlayer extends LitElement {
   #attach(Hls, source, video) {
     const hls = new Hls({
       lowLatencyMode: true,
-      // A little faster when behind keeps two seconds; more than this is heard.
-      maxLiveSyncPlaybackRate: 1.08,
+      // A little faster when behind keeps two seconds.
+      maxLiveSyncPlaybackRate: PACE_MAX,
       backBufferLength: 10,
       maxBufferLength: 12,
       enableWorker: true,
@@ -222,6 +232,13 @@ export class OnairPlayer extends LitElement {
       enableEmsgMetadataCues: false,
     });
     this.hls = hls;
+    hls.on(Hls.Events.MANIFEST_PARSED, (_, { levels }) => {
+      if (hls !== this.hls) return;
+      this.renditions = renditions(levels);
+      // A choice outlives a new load, as long as there is a rendition of that size.
+      const again = this.renditions.find(({ lines }) => lines === this.chosenLines);
+      if (again) hls.loadLevel = again.index;
+    });
     // Another relay took over: numbers jump and time begins anew, which a fresh load plays sooner than a repair.
     let newest;
     hls.on(Hls.Events.LEVEL_LOADED, (_, { details }) => {
@@ -286,6 +303,7 @@ export class OnairPlayer extends LitElement {
     try {
       await video.play();
       this.blocked = false;
+      playing(true);
     } catch (error) {
       if (error.name !== "NotAllowedError") return; // a newer load replaced this one
       if (video.muted) {
@@ -352,6 +370,7 @@ export class OnairPlayer extends LitElement {
         this.#set("playing");
       }
       this.#paintBackdrop();
+      this.#keepPace(video);
       return;
     }
     if (this.state === "ended" || this.state === "unsupported" || this.blocked) return;
@@ -366,6 +385,12 @@ export class OnairPlayer extends LitElement {
       this.loadedAt = now;
       this.#failed();
     }
+  }
+
+  #keepPace(video) {
+    const { latency_s } = this;
+    this.behind = latency_s !== undefined && latency_s > BEHIND_S;
+    if (!this.hls) video.playbackRate = pace(latency_s, video.playbackRate);
   }
 
   #set(state) {

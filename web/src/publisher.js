@@ -18,16 +18,20 @@ const RETRY_MAX_MS = 8_000;
 const STATS_MS = 2_000;
 /** The encoder starts low and feels its way up: within this time that says nothing about the network. */
 const RAMP_MS = 20_000;
+/** Two minutes of measurements, for a line on the screen. */
+const HISTORY_MAX = 60;
 /** Answers after which the same key will never work again. */
 const FINAL_STATUS = new Set([401, 403, 404]);
 
 /**
- * Events: `state` — "connecting" | "live" | "reconnecting" | "refused" | "closed"; `health` — {level, bitrate, rtt_ms}.
+ * Events: `state` — "connecting" | "live" | "reconnecting" | "refused" | "closed"; `health` — {level, bitrate, rtt_ms, loss, width, height, frame_rate}.
  */
 export class Publisher extends EventTarget {
   state = "connecting";
-  /** @type {{ level: "good" | "fair" | "poor", bitrate: number, rtt_ms: number, loss: number } | undefined} */
+  /** @type {{ level: "good" | "fair" | "poor", bitrate: number, rtt_ms: number, loss: number, width: number, height: number, frame_rate: number } | undefined} */
   health = undefined;
+  /** Bits a second of the picture as measured lately, oldest first. @type {number[]} */
+  history = [];
   reason = undefined;
 
   #peer = undefined;
@@ -70,7 +74,7 @@ export class Publisher extends EventTarget {
   /** Swaps the camera or microphone without a new session. */
   async replace(track) {
     const sender = this.#peer?.getSenders().find((each) => each.track?.kind === track.kind);
-    if (track.kind === "video") track.contentHint = "motion";
+    if (track.kind === "video") track.contentHint ||= "motion";
     await sender?.replaceTrack(track);
   }
 
@@ -249,7 +253,9 @@ export class Publisher extends EventTarget {
       const rtt_ms = (remote?.roundTripTime ?? 0) * 1000;
       const loss = remote?.fractionLost ?? 0;
       const limited = video.qualityLimitationReason === "bandwidth" && Date.now() - liveAt > RAMP_MS;
-      this.health = { bitrate, rtt_ms, loss, level: level({ rtt_ms, loss, limited }) };
+      const { frameWidth: width = 0, frameHeight: height = 0, framesPerSecond: frame_rate = 0 } = video;
+      this.health = { bitrate, rtt_ms, loss, width, height, frame_rate, level: level({ rtt_ms, loss, limited }) };
+      if (video !== last) this.history = [...this.history, bitrate].slice(-HISTORY_MAX);
       this.dispatchEvent(new Event("health"));
     }, STATS_MS);
   }
@@ -270,7 +276,7 @@ export function level({ rtt_ms, loss, limited }) {
 
 function send(peer, track, media, bitrate) {
   const video = track.kind === "video";
-  if (video) track.contentHint = "motion";
+  if (video) track.contentHint ||= "motion";
   const transceiver = peer.addTransceiver(track, {
     direction: "sendonly",
     streams: [media],

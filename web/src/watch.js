@@ -6,25 +6,24 @@ import { readFollowing, toggleFollow } from "./host_card.js";
 import { icon } from "./icons.js";
 import { needAccount } from "./need_account.js";
 import { Room } from "./room.js";
-import { moderates, roomButtons } from "./room_sheets.js";
+import { moderates } from "./room_sheets.js";
 import { router } from "./router.js";
 import { shareLink } from "./share_link.js";
 import { SessionController, session } from "./session.js";
 import { pinnedBar, replyChip } from "./room_bars.js";
-import { seatsButton } from "./seats.js";
+import "./seats.js";
 import { avatar, sheet } from "./style.js";
 import { short, t } from "./strings.js";
 import { refused, toast } from "./toast.js";
 import { endedScreen, failedScreen, overStyle } from "./watch_over.js";
+import { behindChip, watchKey, watchSheets, watchSide } from "./watch_side.js";
 import { wordsOver } from "./watch_words.js";
 import { watchStyle } from "./watch_style.js";
 import "./comments.js";
 import "./gift_stage.js";
-import "./gift_tray.js";
 import "./player.js";
 import "./reactions.js";
 import "./room_cards.js";
-import "./sheet.js";
 
 const HEART = "❤️";
 const DOUBLE_TAP_MS = 320;
@@ -66,6 +65,7 @@ export class OnairWatch extends LitElement {
     this.wide = matchMedia("(min-width: 900px), (orientation: landscape)");
     this.wide.addEventListener("change", this.#redraw);
     document.addEventListener("visibilitychange", this.#shown);
+    addEventListener("keydown", this.#key);
     session.addEventListener("change", this.#accountChanged);
   }
 
@@ -73,6 +73,7 @@ export class OnairWatch extends LitElement {
     super.disconnectedCallback();
     this.wide.removeEventListener("change", this.#redraw);
     document.removeEventListener("visibilitychange", this.#shown);
+    removeEventListener("keydown", this.#key);
     session.removeEventListener("change", this.#accountChanged);
     this.#close();
   }
@@ -82,6 +83,14 @@ export class OnairWatch extends LitElement {
   }
 
   #redraw = () => this.requestUpdate();
+
+  #key = (event) => {
+    const act = this.ended || this.sheet ? undefined : watchKey(event, this);
+    if (!act) return;
+    event.preventDefault();
+    act();
+  };
+
   #shown = () => document.hidden || this.room?.check();
 
   get player() {
@@ -331,24 +340,6 @@ export class OnairWatch extends LitElement {
     </header>`;
   }
 
-  #side() {
-    const landscape = this.player?.landscape;
-    return html`<div class="side">
-      ${landscape && !this.wide.matches
-        ? html`<button class="round glass" aria-label=${t(this.fit === "cover" ? "watch.fit" : "watch.fill")}
-            @click=${() => (this.fill = this.fit !== "cover")}>${icon("fit")}</button>`
-        : ""}
-      <button
-        class="round glass"
-        aria-label=${t(this.player?.muted ? "watch.unmute" : "watch.mute")}
-        @click=${() => (this.player.muted ? this.player.unmute() : this.player.mute())}
-      >
-        ${icon(this.player?.muted ? "muted" : "sound")}
-      </button>
-      ${seatsButton(this.seats?.stage, () => this.seats)} ${roomButtons(this.room, () => this.#roomSheets)}
-    </div>`;
-  }
-
   #kinds() {
     const kinds = this.room?.reactionKinds?.length ? this.room.reactionKinds : [HEART];
     return html`<div class="kinds" role="group">
@@ -397,34 +388,6 @@ export class OnairWatch extends LitElement {
     </form>`;
   }
 
-  #sheets() {
-    return html`
-      <onair-sheet
-        clear
-        heading=${this.host ? `${t("watch.gift")} ${t("gifts.to", { name: this.host.display_name })}` : t("watch.gift")}
-        .open=${this.sheet === "gifts"}
-        @close=${(event) => event.target === event.currentTarget && (this.sheet = undefined)}
-      >
-        ${this.sheet === "gifts"
-          ? html`<onair-gift-tray .room=${this.room} @sent=${this.#giftSent}></onair-gift-tray>`
-          : ""}
-      </onair-sheet>
-      <onair-sheet .open=${this.sheet === "host"} @close=${() => (this.sheet = undefined)}>
-        ${this.sheet === "host"
-          ? html`<onair-host-card
-              .account=${this.host}
-              .following=${this.followed}
-            ></onair-host-card>`
-          : ""}
-      </onair-sheet>
-      <onair-sheet heading=${t("watch.share")} .open=${this.sheet === "link"} @close=${() => (this.sheet = undefined)}>
-        <label class="field"
-          >${t("watch.share")}<input readonly .value=${this.link ?? ""} @focus=${(event) => event.target.select()}
-        /></label>
-      </onair-sheet>
-    `;
-  }
-
   render() {
     if (this.failure) {
       return failedScreen(this.failure, () => needAccount(this, undefined, () => this.#open()));
@@ -436,6 +399,8 @@ export class OnairWatch extends LitElement {
           .src=${this.playback}
           .fit=${this.fit}
           .label=${this.title}
+          .artist=${this.host?.display_name}
+          .artwork=${this.stream?.preview_url ?? this.host?.avatar_url}
           @state=${() => {
             this.playerState = this.player.state;
             this.room?.picture(this.playerState === "playing");
@@ -453,7 +418,7 @@ export class OnairWatch extends LitElement {
         <onair-gift-stage .gifts=${this.gifts}></onair-gift-stage>
         <onair-room-cards .room=${this.room} .standing=${this.room?.room} .moderates=${moderates(this.room)}></onair-room-cards>
         <onair-seats .room=${this.room} @change=${this.#redraw} @on-screen=${this.#onScreen}></onair-seats>
-        ${this.#head()} ${this.#side()}
+        ${this.#head()} ${watchSide(this, () => this.#roomSheets)} ${behindChip(this)}
         ${this.roomAway && this.playerState === "playing"
           ? html`<p class="room-away" role="status"><span class="spinner"></span>${t("watch.room_reconnecting")}</p>`
           : ""}
@@ -471,7 +436,7 @@ export class OnairWatch extends LitElement {
       </aside>
       ${this.ended
         ? endedScreen({ ...this.ended, replay: this.stream?.replay === "off" ? undefined : `/replay/${this.streamId}`, host: this.host, follows: this.#mayFollow ? this.#follow : undefined })
-        : ""} ${this.#sheets()}
+        : ""} ${watchSheets(this, this.#giftSent)}
       <onair-room-sheets .room=${this.room} @reply=${this.#reply}></onair-room-sheets>
     `;
   }

@@ -206,6 +206,26 @@ export const watchStyle = css`
       box-shadow: 0 0 0 22px #f7f3fb00;
     }
   }
+  .behind {
+    position: absolute;
+    left: 50%;
+    top: calc(74px + var(--safe-top));
+    translate: -50% 0;
+    display: inline-flex;
+    align-items: center;
+    gap: 8px;
+    min-height: var(--touch);
+    padding: 0 18px 0 13px;
+    border: 0;
+    border-radius: 22px;
+    color: #fff;
+    font-size: 0.92rem;
+    font-weight: 700;
+  }
+  .behind .icon {
+    width: 19px;
+    height: 19px;
+  }
   .room-away {
     position: absolute;
     top: calc(68px + var(--safe-top));

@@ -1,0 +1,135 @@
+"""How a broadcast plays and is sent: quality, delay, catching up, full screen; the host's figures and screen.
+
+``SCREENSHOTS=dir`` keeps pictures of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import measure
+from tests.browser.conftest import DESK, PHONE, NewPage, end_live, go_live
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+_PLAYER = "() => document.querySelector('onair-app').renderRoot.querySelector('onair-watch').player"
+
+
+def _picture(page: Page, name: str) -> None:
+    if folder := os.environ.get("SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"playback-{name}.png")
+
+
+def _watch(page: Page, stream_id: str) -> None:
+    page.goto(f"/watch/{stream_id}")
+    page.locator("onair-player[state=playing]").wait_for(timeout=30_000)
+
+
+def test_a_viewer_sees_the_delay_and_chooses_quality_and_size(new_page: NewPage, demo_stream: str) -> None:
+    page = new_page(PHONE)
+    _watch(page, demo_stream)
+    page.get_by_role("button", name="Playback", exact=True).click()
+
+    # The delay is a figure of this picture, and one of a live broadcast.
+    page.wait_for_function(f"({_PLAYER})().latency_s > 0")
+    delay = page.locator("onair-playback [data-latency]")
+    expect(delay).not_to_have_text("–")
+    assert 0.3 < float(delay.get_attribute("data-latency") or 0) < 8
+
+    # Auto is chosen and says what it plays; the rendition can be held, by keyboard too, and let go again.
+    auto = page.get_by_role("radio", name="Auto")
+    rendition = page.get_by_role("radio", name=re.compile("^720p"))
+    expect(auto).to_be_checked()
+    expect(auto).to_contain_text("now 720p")
+    _picture(page, "phone")
+    auto.focus()
+    page.keyboard.press("ArrowDown")
+    expect(rendition).to_be_checked()
+    assert page.evaluate(f"({_PLAYER})().hls.autoLevelEnabled") is False
+    auto.click()
+    expect(auto).to_be_checked()
+    assert page.evaluate(f"({_PLAYER})().hls.autoLevelEnabled") is True
+
+    # Full screen keeps the room: it is the page that fills the screen.
+    page.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("() => document.fullscreenElement === document.documentElement")
+    expect(page.get_by_label("Add a comment…")).to_be_visible()
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.fullscreenElement === null")
+    page.keyboard.press("m")
+    expect(page.get_by_role("button", name="Mute", exact=True)).to_be_visible()
+
+    # The lock screen knows what plays, and its pause holds until one wants it back.
+    title = page.evaluate("() => navigator.mediaSession.metadata.title")
+    assert title
+    assert page.evaluate("() => navigator.mediaSession.metadata.artist")
+
+    wide = new_page(DESK)
+    _watch(wide, demo_stream)
+    wide.get_by_role("button", name="Playback", exact=True).click()
+    expect(wide.get_by_role("radio", name="Auto")).to_contain_text("now 720p")
+    _picture(wide, "desk")
+
+
+def test_who_falls_behind_catches_up_faster_and_may_jump(new_page: NewPage, demo_stream: str) -> None:
+    page = new_page(PHONE)
+    _watch(page, demo_stream)
+    page.wait_for_function(f"({_PLAYER})().latency_s > 0")
+
+    # A little behind: it plays faster, without a word.
+    page.evaluate(f"({_PLAYER})().video.currentTime -= 2.5")
+    page.wait_for_function(f"({_PLAYER})().catchingUp", timeout=10_000)
+    expect(page.get_by_role("button", name="Go to live")).to_have_count(0)
+
+    # Far behind: the way back is offered on the picture, and leads there.
+    page.evaluate(f"({_PLAYER})().video.currentTime -= 6")
+    chip = page.get_by_role("button", name="Go to live")
+    expect(chip).to_be_visible()
+    _picture(page, "behind")
+    chip.click()
+    expect(chip).to_have_count(0)
+    page.wait_for_function(f"({_PLAYER})().latency_s < 5 && ({_PLAYER})().state === 'playing'")
+    assert measure.picture_change(page) > measure.MOVING_MIN
+
+
+def test_a_host_sees_what_is_sent_and_shares_the_screen(new_page: NewPage) -> None:
+    host = new_page(PHONE)
+    go_live(host, "My screen, live")
+    host.locator("button.health").click()
+    sheet = host.locator("onair-publish-health")
+
+    def figure(name: str) -> float:
+        return float(sheet.locator(f"[data-figure={name}]").get_attribute("data-value") or "nan")
+
+    expect(sheet.locator("figure")).to_be_visible()  # two measurements at least
+    assert figure("bitrate") > 50_000
+    assert 0 <= figure("loss") <= 0.2
+    assert 0 <= figure("rtt") < 500
+    expect(sheet).to_contain_text("pictures a second")
+    _picture(host, "health")
+    host.keyboard.press("Escape")
+
+    # Muted is told and seen by the host, and taken back.
+    host.get_by_role("button", name="Mute microphone").click()
+    expect(host.get_by_text("Microphone muted")).to_be_visible()
+    host.get_by_role("button", name="Unmute microphone").click()
+
+    # The screen takes the camera's place in the same session, and the camera comes back.
+    host.get_by_role("button", name="Share your screen").click()
+    stop = host.get_by_role("button", name="Stop sharing your screen")
+    expect(stop).to_be_visible()
+    sends = "() => document.querySelector('onair-app').renderRoot.querySelector('onair-live').publisher"
+    assert host.evaluate(f"({sends})().media.getVideoTracks()[0].getSettings().displaySurface !== undefined")
+    assert host.evaluate(f"({sends})().state") == "live"
+    _picture(host, "screen")
+    stop.click()
+    expect(host.get_by_role("button", name="Share your screen")).to_be_visible()
+    assert host.evaluate(f"({sends})().media.getVideoTracks().length") == 1
+    assert host.evaluate(f"({sends})().media.getVideoTracks()[0].getSettings().displaySurface === undefined")
+    end_live(host)
