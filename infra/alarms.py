@@ -122,6 +122,10 @@ class Alarms(Construct):
             what="No relay task is healthy: nobody can publish or watch",
         )
 
+    def watch_recordings(self, losses: cloudwatch.Metric) -> None:
+        """Segments that a recording lacks: S3 was away for longer than memory and disk of a task could hold."""
+        self._raise("RecordingLosses", losses, above=0, what="Recordings lack segments: look at S3 and the relay's log")
+
     def _raise(
         self,
         name: str,

@@ -250,18 +250,27 @@ class Relay(Construct):
         ):
             tasks.scale_to_track_custom_metric(
                 name,
-                metric=cloudwatch.Metric(
-                    namespace=LOAD_NAMESPACE,
-                    metric_name=metric,
-                    dimensions_map={"Deployment": cdk.Stack.of(self).stack_name},
-                    statistic="avg",
-                    period=cdk.Duration.minutes(1),
-                ),
+                metric=self._told(metric, "avg"),
                 target_value=target,
                 scale_out_cooldown=cdk.Duration.seconds(60),
                 # Slow to go: a task that leaves moves its viewers.
                 scale_in_cooldown=cdk.Duration.minutes(10),
             )
+
+    @property
+    def recording_losses(self) -> cloudwatch.Metric:
+        """Objects that recordings lack, over all tasks, a minute."""
+        return self._told("RecordingLosses", "sum")
+
+    def _told(self, name: str, statistic: str) -> cloudwatch.Metric:
+        """What tasks tell in their logs (media/relay/load.py)."""
+        return cloudwatch.Metric(
+            namespace=LOAD_NAMESPACE,
+            metric_name=name,
+            dimensions_map={"Deployment": cdk.Stack.of(self).stack_name},
+            statistic=statistic,
+            period=cdk.Duration.minutes(1),
+        )
 
     def _image(self) -> ecs.ContainerImage:
         if self._settings.relay_image:

@@ -142,6 +142,7 @@ class OnairStack(cdk.Stack):
             }
         )
         self.alarms.watch_relay(self.relay)
+        self.alarms.watch_recordings(self.relay.recording_losses)
         self.alarms.watch_ledger()
 
     def _tell(self, config: Mapping[str, str]) -> None:

@@ -52,7 +52,7 @@ def make(settings: Settings) -> web.Application:
     leases.beat_of, leases.on_lost = streams.beat, streams.dispossess
     streams.on_begin = pull.moved_here
     protection = Protection(os.environ, lambda: bool(streams.publishers), metrics)
-    load = Load(settings.deployment, lambda: len(streams.publishers), metrics.bytes_sent)
+    load = Load(settings.deployment, lambda: len(streams.publishers), metrics.bytes_sent, metrics.recording_losses)
     rights = Rights(settings.signing_secret, settings.playback_secret, settings.origin_secret)
     rtmp = RtmpServer(streams, rights, settings, metrics)
 

@@ -1,4 +1,4 @@
-"""How loaded this task is, told to CloudWatch each minute as a line of its log: autoscaling reads it.
+"""How loaded this task is and what its recordings lack, as lines of its log: autoscaling and an alarm read them.
 
 The line is in CloudWatch's embedded metric format, so that it takes no call and no right.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -17,10 +17,11 @@ NAMESPACE: Final = "Onair/Relay"
 DIMENSION: Final = "Deployment"
 PUBLISHERS: Final = "Publishers"
 EGRESS: Final = "EgressMbps"
+RECORDING_LOSSES: Final = "RecordingLosses"
 _INTERVAL_S: Final = 20.0
 
 
-def line(deployment: str, at_ms: int, publishers: int, egress_mbps: float) -> str:
+def line(deployment: str, at_ms: int, publishers: int, egress_mbps: float, losses: int = 0) -> str:
     """One line in the embedded metric format; the average over tasks is what one task carries."""
     content: dict[str, Any] = {
         "_aws": {
@@ -32,6 +33,7 @@ def line(deployment: str, at_ms: int, publishers: int, egress_mbps: float) -> st
                     "Metrics": [
                         {"Name": PUBLISHERS, "Unit": "Count"},
                         {"Name": EGRESS, "Unit": "Megabits/Second"},
+                        {"Name": RECORDING_LOSSES, "Unit": "Count"},
                     ],
                 }
             ],
@@ -39,6 +41,7 @@ def line(deployment: str, at_ms: int, publishers: int, egress_mbps: float) -> st
         DIMENSION: deployment,
         PUBLISHERS: publishers,
         EGRESS: round(egress_mbps, 3),
+        RECORDING_LOSSES: losses,
     }
     return msgspec.json.encode(content).decode()
 
@@ -54,6 +57,8 @@ class Load:
         Publishers now.
     bytes_sent : Callable[[], float]
         Bytes of media served since the start.
+    losses : Callable[[], float]
+        Objects that recordings lack since the start.
     tell : Callable[[str], None]
         Takes a line; by default standard output, which ECS hands to CloudWatch Logs.
     """
@@ -63,14 +68,17 @@ class Load:
         deployment: str,
         publishers: Callable[[], int],
         bytes_sent: Callable[[], float],
+        losses: Callable[[], float],
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self._deployment = deployment
         self._publishers = publishers
         self._bytes_sent = bytes_sent
+        self._losses = losses
         self._tell = tell or _print
         self._at_s = time.monotonic()
         self._sent = 0.0
+        self._lost = 0.0
 
     async def run(self) -> None:
         """Tell it for ever; returns at once where nobody reads it."""
@@ -82,10 +90,11 @@ class Load:
 
     def measure(self, now: float, at_ms: int) -> None:
         """Tell the load since the last time."""
-        sent, seconds = self._bytes_sent(), max(0.001, now - self._at_s)
+        sent, lost, seconds = self._bytes_sent(), self._losses(), max(0.001, now - self._at_s)
         megabits = (sent - self._sent) * 8 / 1e6 / seconds
-        self._at_s, self._sent = now, sent
-        self._tell(line(self._deployment, at_ms, self._publishers(), megabits))
+        losses = int(lost - self._lost)
+        self._at_s, self._sent, self._lost = now, sent, lost
+        self._tell(line(self._deployment, at_ms, self._publishers(), megabits, losses))
 
 
 def _print(text: str) -> None:

@@ -71,6 +71,10 @@ class Metrics:
         found = self.registry.get_sample_value("onair_relay_media_bytes_total")
         return found or 0.0
 
+    def recording_losses(self) -> float:
+        """Objects that recordings lack since the start."""
+        return self.registry.get_sample_value("onair_relay_archive_dropped_total") or 0.0
+
     def text(self) -> bytes:
         """The exposition format."""
         return generate_latest(self.registry)

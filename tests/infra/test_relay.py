@@ -76,10 +76,20 @@ def test_relay_writes_leases_and_nothing_else_of_a_stream(cloud: Cloud) -> None:
     assert not {"state", "key_generation", "audience"} & set(allowed)
 
 
+def test_what_recordings_lack_raises_an_alarm(cloud: Cloud) -> None:
+    alarms = [each["Properties"] for each in cloud.of("AWS::CloudWatch::Alarm").values()]
+    (found,) = [each for each in alarms if each.get("MetricName") == load.RECORDING_LOSSES]
+    assert (found["Namespace"], found["Statistic"], found["Threshold"]) == (load.NAMESPACE, "Sum", 0)
+    assert found["ComparisonOperator"] == "GreaterThanThreshold"
+    variables = {each["Name"]: each["Value"] for each in _container(cloud)["Environment"]}
+    assert found["Dimensions"] == [{"Name": load.DIMENSION, "Value": variables["DEPLOYMENT"]}]
+
+
 def test_tasks_come_and_go_with_publishers_and_with_what_they_send(cloud: Cloud) -> None:
     # given the names that the relay tells CloudWatch
     (told,) = json.loads(load.line("Onair", 0, 3, 4.5))["_aws"]["CloudWatchMetrics"]
-    names = {metric["Name"] for metric in told["Metrics"]}
+    # All but the losses of recordings, which wake a person and scale nothing.
+    names = {metric["Name"] for metric in told["Metrics"]} - {load.RECORDING_LOSSES}
     # when
     policies = [each["Properties"] for each in cloud.of("AWS::ApplicationAutoScaling::ScalingPolicy").values()]
     # then

@@ -144,8 +144,8 @@ def test_on_one_machine_each_process_is_a_task_of_its_own() -> None:
 
 def test_the_load_is_told_as_cloudwatch_reads_it() -> None:
     lines: list[str] = []
-    sent = [0.0]
-    load = Load("Onair", lambda: 3, lambda: sent[0], lines.append)
+    sent, lost = [0.0], [2.0]
+    load = Load("Onair", lambda: 3, lambda: sent[0], lambda: lost[0], lines.append)
     began = load._at_s
     sent[0] = 25e6
     load.measure(began + 20, 1_700_000_000_000)
@@ -155,9 +155,11 @@ def test_the_load_is_told_as_cloudwatch_reads_it() -> None:
     for name in [metric["Name"] for metric in directive["Metrics"]] + directive["Dimensions"][0]:
         assert name in told, "each metric and dimension stands at the root"
     assert (told["Publishers"], told["EgressMbps"], told["Deployment"]) == (3, 10.0, "Onair")
+    assert told["RecordingLosses"] == 2
     load.measure(began + 40, 0)
     assert json.loads(lines[1])["EgressMbps"] == 0.0
+    assert json.loads(lines[1])["RecordingLosses"] == 0, "each loss is told once"
 
 
 async def test_on_a_laptop_no_load_is_told() -> None:
-    await asyncio.wait_for(Load("", lambda: 0, lambda: 0.0).run(), 1)
+    await asyncio.wait_for(Load("", lambda: 0, lambda: 0.0, lambda: 0.0).run(), 1)

@@ -154,7 +154,9 @@ export class OnairPlayback extends LitElement {
   #quality() {
     const { renditions, chosen, shown } = this.player;
     const name = ({ lines }) => (lines ? t("playback.lines", { lines }) : t("playback.original"));
-    const rate = ({ bitrate }) => t("playback.rate", { mbps: (bitrate / 1e6).toFixed(1) });
+    // One rendition is the broadcast itself, as the host sends it.
+    const as_sent = renditions.length === 1 ? `${t("playback.source")} · ` : "";
+    const rate = ({ bitrate }) => as_sent + t("playback.rate", { mbps: (bitrate / 1e6).toFixed(1) });
     const choice = (index, words, note) => html`<button
       role="radio"
       aria-checked=${String(chosen === index)}

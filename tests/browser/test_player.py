@@ -17,6 +17,7 @@ from tests.browser.conftest import DESK, PHONE, NewPage, end_live, go_live
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
+LYING = (844, 390)
 _PLAYER = "() => document.querySelector('onair-app').renderRoot.querySelector('onair-watch').player"
 
 
@@ -70,6 +71,12 @@ def test_a_viewer_sees_the_delay_and_chooses_quality_and_size(new_page: NewPage,
     assert title
     assert page.evaluate("() => navigator.mediaSession.metadata.artist")
 
+    lying = new_page(LYING)
+    _watch(lying, demo_stream)
+    _picture(lying, "lying")
+    lying.get_by_role("button", name="Playback", exact=True).click()
+    expect(lying.get_by_role("button", name="Full screen")).to_be_in_viewport()
+    _picture(lying, "lying-sheet")
     wide = new_page(DESK)
     _watch(wide, demo_stream)
     wide.get_by_role("button", name="Playback", exact=True).click()
