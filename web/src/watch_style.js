@@ -465,6 +465,17 @@ export const watchStyle = css`
       margin: 10px 0;
     }
   }
+  /* Low: more buttons than fit below one another stand in columns, the first at the edge. */
+  @media (max-height: 500px) {
+    .side {
+      grid-auto-flow: column;
+      grid-template-rows: repeat(4, auto);
+      direction: rtl;
+    }
+    .side > * {
+      direction: ltr;
+    }
+  }
   /* A phone on its side: comments keep to the left, the picture stays seen. */
   @media (orientation: landscape) and (max-height: 500px) and (max-width: 899px) {
     aside {
