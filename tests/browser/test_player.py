@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser import measure
 from tests.browser.conftest import DESK, PHONE, NewPage, end_live, go_live
@@ -75,6 +77,7 @@ def test_a_viewer_sees_the_delay_and_chooses_quality_and_size(new_page: NewPage,
     _watch(lying, demo_stream)
     _picture(lying, "lying")
     lying.get_by_role("button", name="Playback", exact=True).click()
+    lying.get_by_role("button", name="Full screen").scroll_into_view_if_needed()
     expect(lying.get_by_role("button", name="Full screen")).to_be_in_viewport()
     _picture(lying, "lying-sheet")
     wide = new_page(DESK)
@@ -84,13 +87,66 @@ def test_a_viewer_sees_the_delay_and_chooses_quality_and_size(new_page: NewPage,
     _picture(wide, "desk")
 
 
+def _two_renditions(folder: Path) -> None:
+    """A playlist of 720p and 240p, forty seconds long, their segments aligned."""
+    ffmpeg = shutil.which("ffmpeg")
+    assert ffmpeg is not None
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=15:duration=40"]
+    sound = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=40"]
+    coding = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-keyint_min", "30", "-sc_threshold", "0"]
+    sizes = ["-map", "0:v", "-map", "1:a", "-map", "0:v", "-map", "1:a", "-s:v:1", "426x240"]
+    rates = ["-b:v:0", "1500k", "-b:v:1", "300k", "-c:a", "aac", "-pix_fmt", "yuv420p"]
+    hls = ["-f", "hls", "-hls_time", "2", "-hls_list_size", "0", "-hls_segment_type", "fmp4"]
+    names = ["-var_stream_map", "v:0,a:0 v:1,a:1", "-master_pl_name", "index.m3u8"]
+    files = ["-hls_fmp4_init_filename", "init_%v.mp4", "-hls_segment_filename", str(folder / "part_%v_%03d.m4s")]
+    command = [ffmpeg, "-v", "error", *picture, *sound, *sizes, *coding, *rates, *hls, *names, *files]
+    subprocess.run([*command, str(folder / "media_%v.m3u8")], check=True, timeout=90)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg here")
+def test_a_viewer_changes_the_rendition_without_a_stall(new_page: NewPage, demo_stream: str, tmp_path: Path) -> None:
+    # given a broadcast with two renditions
+    _two_renditions(tmp_path)
+    page = new_page(PHONE)
+
+    def answer(route: Route) -> None:
+        name = route.request.url.partition("?")[0].rpartition("/")[2]
+        route.fulfill(path=tmp_path / name, headers={"Access-Control-Allow-Origin": "*"})
+
+    page.route(re.compile(r"/live/[^/]+/[^/]+/[^/]+$"), answer)
+    _watch(page, demo_stream)
+    # when one is chosen
+    page.evaluate(
+        f"""() => {{
+          const player = ({_PLAYER})();
+          window.states = [];
+          player.addEventListener("state", () => window.states.push(player.state));
+        }}"""
+    )
+    page.get_by_role("button", name="Playback", exact=True).click()
+    lines = [text.split("p")[0] for text in page.get_by_role("radio").locator("span").all_inner_texts()]
+    assert lines == ["Auto", "720", "240"]
+    low, high = (page.get_by_role("radio", name=re.compile(f"^{each}p")) for each in (240, 720))
+    first = page.evaluate(f"({_PLAYER})().video.videoHeight")
+    (high if first == 240 else low).click()
+    # then it is seen once what was loaded is played, and the picture never stops
+    page.wait_for_function(
+        f"(first) => ({_PLAYER})().video.videoHeight !== first && ({_PLAYER})().video.videoHeight > 0",
+        arg=first,
+        timeout=30_000,
+    )
+    expect(page.get_by_role("radio", name="Auto")).to_contain_text("now 720p" if first == 240 else "now 240p")
+    assert set(page.evaluate("() => window.states")) <= {"playing"}
+    _picture(page, "renditions")
+
+
 def test_who_falls_behind_catches_up_faster_and_may_jump(new_page: NewPage, demo_stream: str) -> None:
     page = new_page(PHONE)
     _watch(page, demo_stream)
     page.wait_for_function(f"({_PLAYER})().latency_s > 0")
 
     # A little behind: it plays faster, without a word.
-    page.evaluate(f"({_PLAYER})().video.currentTime -= 2.5")
+    page.evaluate(f"({_PLAYER})().video.currentTime -= 2")
     page.wait_for_function(f"({_PLAYER})().catchingUp", timeout=10_000)
     expect(page.get_by_role("button", name="Go to live")).to_have_count(0)
 
@@ -114,7 +170,7 @@ def test_a_host_sees_what_is_sent_and_shares_the_screen(new_page: NewPage) -> No
     def figure(name: str) -> float:
         return float(sheet.locator(f"[data-figure={name}]").get_attribute("data-value") or "nan")
 
-    expect(sheet.locator("figure")).to_be_visible()  # two measurements at least
+    expect(sheet.locator("figure")).to_be_visible(timeout=20_000)  # two measurements at least
     assert figure("bitrate") > 50_000
     assert 0 <= figure("loss") <= 0.2
     assert 0 <= figure("rtt") < 500

@@ -12,7 +12,7 @@ export async function toggleFull(video, landscape) {
   if (!document.fullscreenEnabled) return video.webkitEnterFullscreen();
   await document.documentElement.requestFullscreen({ navigationUI: "hide" });
   // Desktops refuse to be turned: the picture is shown all the same.
-  if (landscape) await screen.orientation?.lock?.("landscape").catch(() => undefined);
+  if (landscape) screen.orientation?.lock?.("landscape").catch(() => undefined);
 }
 
 export const smallPossible = (video) =>

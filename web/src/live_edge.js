@@ -1,7 +1,7 @@
 // How far a picture lies behind the camera, and the pace that brings it back. Pure: values in, values out.
 
-/** Further behind than this, one is offered the way back to live. */
-export const BEHIND_S = 6;
+/** Further behind than this, one is offered the way back to live: hls.js plays faster only up to about here. */
+export const BEHIND_S = 5;
 /** What playing a little faster may be without being heard as such. */
 export const PACE_MAX = 1.08;
 /** A device's clock that says more than this beside the distance to the newest part is wrong. */
