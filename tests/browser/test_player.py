@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_a_viewer_sees_the_delay_and_chooses_quality_and_size(new_page: NewPage,
 
 
 def _two_renditions(folder: Path) -> None:
-    """A playlist of 720p and 240p, forty seconds long, their segments aligned."""
+    """Playlists of 720p and 240p, forty seconds long, their segments aligned."""
     ffmpeg = shutil.which("ffmpeg")
     assert ffmpeg is not None
     picture = ["-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=15:duration=40"]
@@ -103,15 +104,30 @@ def _two_renditions(folder: Path) -> None:
     subprocess.run([*command, str(folder / "media_%v.m3u8")], check=True, timeout=90)
 
 
+def _grown(playlist: str, segments: int) -> str:
+    """The playlist as it was when it had so many segments."""
+    lines: list[str] = []
+    for line in playlist.replace("#EXT-X-ENDLIST", "").splitlines():
+        lines.append(line)
+        segments -= line.endswith(".m4s")
+        if segments == 0:
+            break
+    return "\n".join(lines) + "\n"
+
+
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg here")
 def test_a_viewer_changes_the_rendition_without_a_stall(new_page: NewPage, demo_stream: str, tmp_path: Path) -> None:
     # given a broadcast with two renditions
     _two_renditions(tmp_path)
     page = new_page(PHONE)
+    began = time.monotonic()
 
     def answer(route: Route) -> None:
         name = route.request.url.partition("?")[0].rpartition("/")[2]
-        route.fulfill(path=tmp_path / name, headers={"Access-Control-Allow-Origin": "*"})
+        body: str | bytes = (tmp_path / name).read_bytes()
+        if name.startswith("media_"):
+            body = _grown((tmp_path / name).read_text(), 4 + int((time.monotonic() - began) / 2))
+        route.fulfill(body=body, headers={"Access-Control-Allow-Origin": "*"})
 
     page.route(re.compile(r"/live/[^/]+/[^/]+/[^/]+$"), answer)
     _watch(page, demo_stream)
