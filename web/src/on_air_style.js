@@ -76,6 +76,7 @@ export const onAirStyle = css`
   .row {
     display: flex;
     flex-basis: 100%;
+    align-items: center;
     flex-wrap: wrap;
     gap: 8px;
   }
