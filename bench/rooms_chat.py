@@ -1,7 +1,7 @@
 """How long from sending a comment to seeing it on another screen, with 50 sockets at 5 comments a second?
 
 A client like any other: it finds everything in `/config.json`. Five accounts comment once a second each, 45 visitors
-only read; every arrival on every other socket counts. Limit: p95 ≤ 400 ms.
+only read; every arrival on every other socket counts. Limits: p50 ≤ 200 ms, p95 ≤ 400 ms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import aiohttp
 
 from bench.stack import local_stack
 
-READERS, WRITERS, SECONDS, LIMIT_MS = 45, 5, 20, 400
+READERS, WRITERS, SECONDS = 45, 5, 20
+P50_MS_MAX, P95_MS_MAX = 200, 400
 
 
 async def sign_in(http: aiohttp.ClientSession, api: str, handle: str, password: str) -> str:
@@ -141,13 +142,15 @@ def main() -> int:
     parser.add_argument("--origin", help="a running stack, e.g. http://127.0.0.1:8080; without it one is started")
     with local_stack(parser.parse_args().origin) as origin:
         found = asyncio.run(measure(origin))
-    print("| sent → shown | p50 | p95 | p99 | limit (p95) |\n|---|---|---|---|---|")
+    print("| sent → shown | p50 | p95 | p99 | limits (p50, p95) |\n|---|---|---|---|---|")
     print(
-        f"| on another socket | {found['p50']:.0f} ms | {found['p95']:.0f} ms | {found['p99']:.0f} ms | {LIMIT_MS} ms |"
+        f"| on another socket | {found['p50']:.0f} ms | {found['p95']:.0f} ms | {found['p99']:.0f} ms "
+        f"| {P50_MS_MAX} ms, {P95_MS_MAX} ms |"
     )
     print(f"| acknowledged | {found['ack_p50']:.0f} ms | {found['ack_p95']:.0f} ms | | |")
     print(f"\n{found['arrived']:.0f} of {found['expected']:.0f} arrivals.")
-    return 0 if found["p95"] <= LIMIT_MS and found["arrived"] == found["expected"] else 1
+    held = found["p50"] <= P50_MS_MAX and found["p95"] <= P95_MS_MAX
+    return 0 if held and found["arrived"] == found["expected"] else 1
 
 
 if __name__ == "__main__":
