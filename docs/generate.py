@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from docs.operations import OPERATIONS, Operation, types
+from functions.accounts import shut_out
 from functions.api import ErrorAnswer, app
 from functions.errors import CODES
 from functions.rooms import messages
@@ -74,7 +75,7 @@ def _operation(path: str, entry: Any, row: Operation) -> dict[str, Any]:
         answer["content"] = {**answer["content"], "text/csv": {"schema": {"type": "string"}}}
     if row.page:
         answer = {"description": "A page", "content": _PAGE}
-    refused = _refusals(entry, row)
+    refused = _refusals(path, entry, row)
     if row.page:
         # Whoever follows a link reads a page, also when it leads nowhere; only what is not ours to show stays JSON.
         refused = {status: {**one, "content": {**_PAGE, **one["content"]}} for status, one in refused.items()}
@@ -108,10 +109,12 @@ def _parameters(path: str, row: Operation) -> list[dict[str, Any]]:
     return found
 
 
-def _refusals(entry: Any, row: Operation) -> dict[str, Any]:
+def _refusals(path: str, entry: Any, row: Operation) -> dict[str, Any]:
     codes = {*row.refusals, "unavailable"}
     if entry.authorizer is not None:
         codes.add("unauthenticated")
+        if shut_out.is_closed(f"{entry.method} {path}"):
+            codes |= {"suspended", "banned"}
     by_status: dict[int, list[str]] = defaultdict(list)
     for code in CODES:
         if code in codes:

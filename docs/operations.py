@@ -202,6 +202,10 @@ OPERATIONS: Mapping[str, Operation] = {
         streams.Publish, refusals=("invalid_request", "not_live", "conflict", *OWN), repeatable=True
     ),
     "POST /streams/{stream_id}/end": Operation(Summary, refusals=("not_live", *OWN)),
+    "PUT /streams/{stream_id}/reminder": Operation(
+        status=204, refusals=("invalid_request", "not_found", "conflict", *WATCHING)
+    ),
+    "DELETE /streams/{stream_id}/reminder": Operation(status=204),
     "POST /streams/{stream_id}/share": Operation(
         share_routes.ShareLink,
         body=share_routes.NewShare,

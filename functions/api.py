@@ -31,6 +31,7 @@ from functions.accounts.standing_routes import routes as standing
 from functions.errors import OnairError
 from functions.rooms.routes import routes as rooms
 from functions.rooms.seat_routes import routes as seats
+from functions.streams.reminder_routes import routes as reminding
 from functions.streams.routes import routes as streams
 from functions.streams.share_routes import routes as sharing
 from functions.wallet.audit_routes import routes as audits
@@ -194,6 +195,7 @@ _BLUEPRINTS: Final = (
     notices,
     standing,
     streams,
+    reminding,
     sharing,
     rooms,
     seats,

@@ -333,7 +333,7 @@ class Rooms(Construct):
             },
         )
         self.insights.may(["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], on=[self.table.table_arn])
-        self.insights.may(["dynamodb:GetItem", "dynamodb:PutItem"], on=[accounts.table.table_arn])
+        self.insights.may(["dynamodb:GetItem"], on=[accounts.table.table_arn])  # whose a handle is
         self.let_post(self.insights)
         stream = self.table.table_stream_arn
         assert stream is not None, "the Rooms table has a stream"

@@ -96,6 +96,14 @@ class OnairStack(cdk.Stack):
         )
         self.payouts.let_ask(self.api.handler)
         self.notices.let_register(self.api.handler)
+        for handler in (
+            self.api.handler,
+            self.accounts.follower_count,
+            self.payouts.pay_out,
+            self.rooms.insights,
+            self.streams.sweep,
+        ):
+            self.notices.let_announce(handler)
         self.streams.let_forget(self.api.handler)
         self.audit = Audit(self, "Audit", house=house, wallet=self.wallet)
         self.audit.let_read(self.api.handler)

@@ -13,7 +13,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.transactions import TransactWrite
 
 from functions import clock, storage, transaction
-from functions.accounts import blocks, follows, pictures, pool
+from functions.accounts import blocks, follows, pictures, pool, reminders
 from functions.accounts.blocks import BlockItem
 from functions.accounts.follows import FollowItem
 from functions.accounts.table import HANDLE, PROFILE, AccountsItem, HandleItem, ProfileItem, account_key
@@ -126,6 +126,9 @@ def _leave_graph(account_id: str, pause: Callable[[], None]) -> None:
             pause()
             other = item.sk.removeprefix(kind)
             undo(*((account_id, other) if mine else (other, account_id)))
+    for stream_id in reminders.listed_of(account_id):
+        pause()
+        reminders.remove(account_id, stream_id)
     for item in _rows(account_id, BlockItem, blocks.BLOCK_PREFIX):
         pause()
         other = item.sk.removeprefix(blocks.BLOCK_PREFIX)

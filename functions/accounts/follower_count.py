@@ -18,7 +18,7 @@ from pynamodb.attributes import NumberAttribute
 from pynamodb.transactions import TransactWrite
 
 from functions import clock, observe, storage, transaction
-from functions.accounts import due, model, notices, table
+from functions.accounts import due, model, table, telling
 from functions.accounts.due import Due
 from functions.accounts.follows import FollowItem
 from functions.accounts.model import Account
@@ -143,5 +143,5 @@ def handle(event: dict[str, Any], _context: Any) -> dict[str, int]:
     changed = count(pairs)
     # After the counts, which eligibility waits for.
     for pair in new:
-        notices.tell_follow(pair.followed, pair.follower)
+        telling.order_follow(pair.followed, pair.follower)
     return {"changed": changed}

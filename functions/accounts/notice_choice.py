@@ -20,7 +20,11 @@ from functions.accounts.table import AccountsItem, account_key
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-Kind = Literal["mention", "reply", "follow", "go_live"]
+Kind = Literal[
+    "mention", "reply", "follow", "go_live", "reminder", "gift", "seat", "payout", "report", "standing"
+]  # fmt: skip
+# What is decided about one's own account is always told: whoever is not told cannot appeal.
+ALWAYS_TOLD: Final[frozenset[Kind]] = frozenset({"standing"})
 
 CHOICE: Final = "notice_choice"
 Minute = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
@@ -51,7 +55,8 @@ class Preferences(msgspec.Struct, frozen=True):
 
     def way(self, kind: Kind) -> Way:
         """How one kind is told."""
-        return self.kinds.get(kind, Way())
+        chosen = self.kinds.get(kind, Way())
+        return Way(inbox=True, push=chosen.push) if kind in ALWAYS_TOLD else chosen
 
 
 MINOR_NIGHT: Final = Quiet("22:00", "08:00")

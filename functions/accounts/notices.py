@@ -1,6 +1,7 @@
-"""Notices to an account: who named, answered or follows it, who is live, newest first, and how far it has read.
+"""Notices to an account: who named, answered, follows or invites it, who is live or soon will be, what was decided.
 
-A notice holds no text of a comment: what is removed from a room must not live on here.
+Newest first, and how far it has read. A notice holds no text of a comment: what is removed from a room must not live on
+here.
 """
 
 from __future__ import annotations
@@ -13,24 +14,44 @@ from msgspec import UNSET, Meta, UnsetType
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
 
-from functions import clock, messages, storage
-from functions.accounts import notice_choice
-from functions.accounts.notice_choice import ChoiceItem, Kind
-from functions.accounts.table import PROFILE, AccountsItem, ProfileItem, account_key, counted
+from functions import clock, messages
+from functions.accounts.notice_choice import Kind
+from functions.accounts.table import AccountsItem, account_key
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-# What each kind says; the name is the sender's, the title the stream's. Translations: functions/messages.
-TITLES: Final[dict[Kind, str]] = {
+# What each kind says, or what it says of each outcome (``kind.what``); the name is the sender's, the rest stands in
+# `Notice.facts`. Translations: functions/messages.
+TITLES: Final[dict[str, str]] = {
     "mention": "{name} mentioned you",
     "reply": "{name} answered you",
     "follow": "{name} follows you",
     "go_live": "{name} is live",
+    "reminder": "{name} goes live soon",
+    "gift": "Gifts in your broadcast: {gifts}, diamonds: {diamonds}",
+    "seat": "{name} invites you on screen",
+    "payout.paid": "Your payout of ${amount} is on its way",
+    "payout.reversed": "Your payout of ${amount} did not go through: its diamonds are back",
+    "report.acted": "We acted on what you reported",
+    "report.dismissed": "We looked at what you reported: it breaks no rule",
+    "standing.strike": "You got a strike: your record tells why, and how to appeal",
+    "standing.good": "Your account is in good standing",
+    "standing.limited": "Your account is limited: you cannot go live for now",
+    "standing.suspended": "Your account is suspended for now: your record tells until when, and how to appeal",
+    "standing.banned": "Your account is banned: your record tells why, and how to appeal",
+    "standing.upheld": "Your appeal was looked at: the decision stays",
+    "standing.overturned": "Your appeal was right: the decision is taken back",
+}
+# Where the page shows what is of no broadcast.
+PATHS: Final[dict[Kind, str]] = {
+    "payout": "/earnings",
+    "gift": "/earnings",
+    "standing": "/me/standing",
+    "report": "/notifications",
 }
 NOTICE_PREFIX: Final = "notice#"
 READ: Final = "notices_read"
 KEPT_S: Final = 30 * 24 * 3600
 TOLD_PREFIX: Final = "told#"
-FOLLOW_AGAIN_S: Final = 24 * 3600
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -43,8 +64,11 @@ class Notice(msgspec.Struct, frozen=True):
     account: str
     handle: str
     name: str
-    # The stream's, where the notice is of a stream as a whole.
+    # The stream's, where the notice is of a stream as a whole; what an operator gave as reason.
     title: str = ""
+    # Which of a kind's sentences, and what else stands in it.
+    what: str = ""
+    facts: dict[str, str] = {}
 
     @property
     def id(self) -> str:
@@ -117,35 +141,11 @@ class NoticesRead(msgspec.Struct, frozen=True):
     until: Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^\d{13}-[\x21-\x7e]+$")]
 
 
-def put(account_id: str, notice: Notice) -> None:
-    """Tell an account, for 30 days, if it wants to hear of such; putting the same again changes nothing."""
-    if notice_choice.read(account_id).way(notice.kind).inbox:
-        _item(account_id, notice).save()
-
-
 def put_many(account_ids: Sequence[str], notice: Notice) -> None:
     """Tell accounts whose wishes the caller knows: one call for each 25. The same again changes nothing."""
     with NoticeItem.batch_write() as batch:
         for account_id in account_ids:
             batch.save(_item(account_id, notice))
-
-
-def tell_follow(account_id: str, follower_id: str) -> None:
-    """Tell that someone follows, at most once a day: who leaves and comes back is no news (one read, two writes)."""
-    profile, choice = storage.read_across(
-        [
-            (ProfileItem, account_key(follower_id), PROFILE),
-            (ChoiceItem, account_key(account_id), notice_choice.CHOICE),
-        ]
-    )
-    follower = counted([profile]) if isinstance(profile, ProfileItem) else None
-    chosen = notice_choice.decoded(choice if isinstance(choice, ChoiceItem) else None)
-    if follower is None or not chosen.way("follow").inbox:
-        return
-    if claim(account_id, f"follow#{follower_id}", FOLLOW_AGAIN_S):
-        event = f"follow.{follower_id}"
-        notice = Notice("follow", clock.now_ms(), "", event, follower_id, follower.handle, follower.display_name)
-        _item(account_id, notice).save()
 
 
 def claim(account_id: str, what: str, for_s: int) -> bool:
@@ -178,11 +178,14 @@ def _item(account_id: str, notice: Notice) -> NoticeItem:
 
 def title_of(notice: Notice, language: str) -> str:
     """What happened, in one line of the receiver's language."""
-    return messages.sentence(TITLES[notice.kind], language).format(name=notice.name)
+    sentence = TITLES[f"{notice.kind}.{notice.what}" if notice.what else notice.kind]
+    return messages.sentence(sentence, language).format(name=notice.name, **notice.facts)
 
 
 def path_of(notice: Notice) -> str:
     """Where the page shows it."""
+    if notice.kind in PATHS:
+        return PATHS[notice.kind]
     return f"/watch/{notice.stream_id}" if notice.stream_id else "/me"
 
 

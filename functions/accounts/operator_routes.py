@@ -9,7 +9,7 @@ from chalice.app import Blueprint, Response
 from msgspec import UNSET
 
 from functions import clock, parse, security
-from functions.accounts import enforce, record, standing, standing_views, table, trail
+from functions.accounts import enforce, record, standing, standing_views, table, telling, trail
 from functions.accounts.model import DAY_MS, Account
 from functions.errors import OnairError
 from functions.parse import Identity, Page
@@ -51,6 +51,12 @@ def _enforced(account: Account) -> None:
     enforce.at_once(table.required(account.id))
 
 
+def _told(account: Account, event: str, what: str, at_ms: int, reason: str) -> None:
+    """Have the account told what was decided, and why."""
+    notice = telling.of_house("standing", at_ms, event, what, title=reason, facts={})
+    telling.order(notice, [account.id])
+
+
 @routes.route("/operator/accounts/{handle}", methods=["GET"], authorizer=cognito)
 def read_operated(handle: str) -> standing_views.OperatedAccount:
     """An account with its whole record."""
@@ -70,6 +76,7 @@ def strike_account(handle: str) -> Response:
     reason, account = _reason(given.reason), _of_another(me, handle)
     made = record.strike(me, account, given.rule, reason, evidence, parse.idempotency_key(request))
     _enforced(account)
+    _told(account, f"strike.{made.id}", "strike", made.at_ms, reason)
     return Response(standing_views.entry(made, clock.now_ms(), to_operators=True), status_code=201)
 
 
@@ -83,8 +90,9 @@ def set_standing(handle: str) -> standing_views.OperatedAccount:
     if until_ms is not None and given.standing in ("good", "banned"):
         raise parse.refused("until", "Only `limited` and `suspended` end at a time.")
     account = _of_another(me, handle)
-    record.decide(me, account, given.standing, until_ms, reason)
+    made = record.decide(me, account, given.standing, until_ms, reason)
     _enforced(account)
+    _told(account, f"standing.{made.id}", given.standing, made.at_ms, reason)
     return _operated(account.id)
 
 
@@ -121,8 +129,11 @@ def review_appeal(appeal_id: str) -> standing_views.RecordEntry:
     request = routes.current_request
     me = security.operator(request)
     given = parse.body(request, standing_views.Review)
-    account, decided = record.review(me, appeal_id, given.decision == "overturned", _reason(given.reason))
+    reason = _reason(given.reason)
+    account, decided = record.review(me, appeal_id, given.decision == "overturned", reason)
     _enforced(account)
+    at_ms = decided.appeal.decided_ms if decided.appeal is not None else None
+    _told(account, f"appeal.{decided.id}", given.decision, at_ms or clock.now_ms(), reason)
     return standing_views.entry(decided, clock.now_ms(), to_operators=True)
 
 

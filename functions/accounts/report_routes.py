@@ -9,7 +9,7 @@ from chalice.app import Blueprint, Response
 from msgspec import UNSET, Meta, UnsetType
 
 from functions import clock, parse, security
-from functions.accounts import rates, reports, table
+from functions.accounts import rates, reports, table, telling
 from functions.accounts.rates import Limit
 from functions.accounts.reports import Case, CaseState, Reason, Target, TargetKind
 from functions.errors import OnairError
@@ -139,7 +139,13 @@ def decide_report(case_id: str) -> CaseView:
     me = security.operator(request)
     given = parse.body(request, CaseDecision)
     reason = parse.text("reason", given.reason, minimum=1, maximum=REASON_LENGTH_MAX)
-    return _view(reports.decide(case_id, given.state, me, reason), clock.now_ms())
+    decided = reports.decide(case_id, given.state, me, reason)
+    if not decided.waits:
+        # The operator's reason stays inside: it is about somebody else.
+        event = f"report.{decided.id}.{decided.generation}"
+        notice = telling.of_house("report", decided.decided_ms, event, decided.state, facts={})
+        telling.order(notice, reports.reporters(decided))
+    return _view(decided, clock.now_ms())
 
 
 def _comment(stream_id: str, event_id: str) -> Target:

@@ -4,7 +4,8 @@
 |------------------|-----------------------------|------|
 | case#{case}      | case                        | a target with what was reported of it, counted by reason |
 | reports          | {due}#{case}                | a case that waits, the one that is due first first |
-| account#{id}     | filed#{case}#{generation}   | that this account reported it (once a generation) |
+| case#{case}      | by#{generation}#{account}   | that this account reported it: for whoever tells the outcome |
+| account#{id}     | filed#{case}#{generation}   | the same, with what was written (once a generation) |
 | account#{id}     | reports#{day}               | how many it filed on a day |
 
 A case that was decided and is reported again is a new generation of the same case.
@@ -48,6 +49,8 @@ TEXTS_KEPT_MAX: Final = 10
 QUEUE: Final = "reports"
 CASE: Final = "case"
 ATTEMPTS_MAX: Final = 6
+# Of more, the first by their ids are told the outcome; all read it in `GET /me/reports`.
+REPORTERS_TOLD_MAX: Final = 1_000
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -118,7 +121,17 @@ class FiledItem(AccountsItem):
     case = UnicodeAttribute()
     generation = NumberAttribute()
     reason = UnicodeAttribute()
+    text = UnicodeAttribute(null=True)
     at_ms = NumberAttribute()
+    expires_at = NumberAttribute()
+
+
+class ReporterItem(AccountsItem):
+    """``case#{case}`` / ``by#{generation}#{account}``."""
+
+    class Meta(AccountsItem.Meta):
+        table_name = "named-by-setting"
+
     expires_at = NumberAttribute()
 
 
@@ -162,7 +175,7 @@ def file(reporter: str, target: Target, reason: Reason, text: str | None) -> Non
         if _already_filed(reporter, after):
             return
         try:
-            _write_report(reporter, before, after, reason, now_ms)
+            _write_report(reporter, before, after, reason, text, now_ms)
             return
         except transaction.ConditionError as error:
             # The day's count is the last of the request (updates come last); all else means that someone was faster.
@@ -182,14 +195,16 @@ def _already_filed(reporter: str, case: Case) -> bool:
 
 
 def _size(before: Case | None, after: Case) -> int:
-    return 4 + int(_moved(before, after))
+    return 5 + int(_moved(before, after))
 
 
 def _moved(before: Case | None, after: Case) -> bool:
     return before is not None and before.waits and before.due_ms != after.due_ms
 
 
-def _write_report(reporter: str, before: Case | None, after: Case, reason: Reason, now_ms: int) -> None:
+def _write_report(
+    reporter: str, before: Case | None, after: Case, reason: Reason, text: str | None, now_ms: int
+) -> None:
     now_s = now_ms // 1000
     day = clock.rfc3339(now_ms)[:10]
     filed = FiledItem(
@@ -198,6 +213,7 @@ def _write_report(reporter: str, before: Case | None, after: Case, reason: Reaso
         case=after.id,
         generation=after.generation,
         reason=reason,
+        text=text,
         at_ms=now_ms,
         expires_at=now_s + FILED_KEPT_S,
     )
@@ -207,6 +223,9 @@ def _write_report(reporter: str, before: Case | None, after: Case, reason: Reaso
             if before is not None and _moved(before, after):
                 batch.delete(_place(before))
             batch.save(filed, condition=FiledItem.pk.does_not_exist())
+            batch.save(
+                ReporterItem(f"case#{after.id}", f"by#{after.generation}#{reporter}", expires_at=filed.expires_at)
+            )
             batch.save(_item(after), condition=_unchanged(before))
             batch.save(_place(after))
             batch.update(
@@ -216,6 +235,13 @@ def _write_report(reporter: str, before: Case | None, after: Case, reason: Reaso
             )
 
     transaction.commit(write)
+
+
+def reporters(case: Case) -> list[str]:
+    """Who reported this generation of a case, at most `REPORTERS_TOLD_MAX` (one call for each megabyte)."""
+    prefix = f"by#{case.generation}#"
+    found = ReporterItem.query(f"case#{case.id}", ReporterItem.sk.startswith(prefix), limit=REPORTERS_TOLD_MAX)
+    return [item.sk.removeprefix(prefix) for item in found]
 
 
 def read(case_id: str) -> Case | None:

@@ -29,6 +29,7 @@ OPEN: Final = frozenset(
         "DELETE /me/moderators/{handle}",
         "DELETE /sessions",
         "DELETE /streams/{stream_id}",
+        "DELETE /streams/{stream_id}/reminder",
         "PATCH /me",
         "POST /accounts/{handle}/report",
         "POST /me/contact/verify",
@@ -51,6 +52,11 @@ OPEN: Final = frozenset(
 )
 
 
+def is_closed(route: str) -> bool:
+    """Whether a protected route (``PUT /accounts/{handle}/follow``) is closed to who is shut out."""
+    return not route.startswith("GET ") and route not in OPEN
+
+
 def guard(route: str, request: Request) -> None:
     """Refuse whoever is shut out of Onair on a route that changes something (one read; none for what is `OPEN`).
 
@@ -59,7 +65,7 @@ def guard(route: str, request: Request) -> None:
     OnairError
         ``suspended`` or ``banned``; ``unauthenticated`` where the account is gone.
     """
-    if route.startswith("GET ") or route in OPEN:
+    if not is_closed(route):
         return
     if "/operator/" in route and not security.is_operator(request):
         # The route says that this is not theirs.

@@ -1,4 +1,5 @@
-"""Lambda on the Rooms table's stream: reads frames as they are put, tells hosts their pulse and members who named them.
+"""Lambda on the Rooms table's stream: reads frames as they are put, tells hosts their pulse and what gifts they had,
+and members who named them.
 
 A reader: whatever happens here, and however late, the room does not wait for it.
 """
@@ -13,17 +14,17 @@ import msgspec
 from pynamodb.exceptions import UpdateError
 
 from functions import clock, observe
-from functions.accounts import blocks, notices
+from functions.accounts import notices, telling
 from functions.accounts import table as accounts
 from functions.rooms import holding
 from functions.rooms.items import FRAME_PREFIX, HELD_PREFIX, FrameItem, ViewersItem, room_key
-from functions.rooms.messages import ChatEvent, Frame, HeldTold
+from functions.rooms.messages import ChatEvent, EndedEvent, Frame, HeldTold
 from functions.rooms.model import StoredFrame
 from functions.rooms.posts import sockets
 from functions.rooms.pulse import PULSE_MS, Minute, Sentiment, pulse
 from functions.rooms.sentiment import VaderSentiment
 from functions.rooms.stored import CONDITION_FAILED, StoredRooms
-from functions.rooms.table import read_room
+from functions.rooms.table import read_room, read_summary
 
 # A busy minute: five frames a second.
 FRAMES_MAX: Final = 320
@@ -67,6 +68,7 @@ def handle(event: dict[str, Any], _context: Any) -> None:
                 _tell_held(stream_id)
             if frames:
                 _tell_named(stream_id, frames)
+                _tell_gifts(stream_id, frames)
                 _tell_pulse(stream_id)
         except Exception:  # noqa: BLE001 - the edge: a reader must not hold up those behind it in the stream
             observe.logger.exception("insights failed", extra={"room": stream_id})
@@ -83,6 +85,28 @@ def _tell_held(stream_id: str) -> None:
     if host:
         told = HeldTold(waiting=holding.count(stream_id))
         sockets().post([msgspec.json.encode(told).decode()], host, POST_MS)
+
+
+# --- gifts
+
+
+def _tell_gifts(stream_id: str, frames: Sequence[StoredFrame]) -> None:
+    """One notice a broadcast, when it is over: while it runs, its host sees each gift on screen."""
+    ended = [
+        (stored.at_ms, event)
+        for stored in frames
+        for event in _frames.decode(stored.body).events
+        if isinstance(event, EndedEvent)
+    ]
+    if not ended:
+        return
+    at_ms, _ = ended[0]
+    room, summary = read_room(stream_id), read_summary(stream_id)
+    if room is None or summary.gifts == 0:
+        return
+    facts = {"gifts": str(summary.gifts), "diamonds": str(summary.gift_diamonds_milli // 1000)}
+    notice = telling.of_house("gift", at_ms, f"gift.{stream_id}", "", title=room.title, facts=facts)
+    telling.order(notice, [room.host.id])
 
 
 # --- pulse
@@ -146,9 +170,7 @@ def _tell_named(stream_id: str, frames: Sequence[StoredFrame]) -> None:
 
 
 def _tell(account: str, notice: notices.Notice) -> None:
-    # Nobody hears of somebody behind a block.
-    if not blocks.between(account, notice.account):
-        notices.put(account, notice)
+    telling.order(notice, [account])
 
 
 def _handles(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from chalice.app import Blueprint, Response
 from msgspec import UNSET
 
 from functions import clock, ids, messages, parse, settings, tokens
-from functions.accounts import blocks, eligibility, views
+from functions.accounts import blocks, eligibility, notices, telling, views
 from functions.accounts import table as accounts
 from functions.accounts.model import Account, Devices
 from functions.errors import OnairError
@@ -30,6 +30,7 @@ routes = Blueprint(__name__)
 
 # The host's picture, among the seats that are watched (media/relay/stages.py).
 HOST_SEAT: Final = "host"
+INVITED_AGAIN_S: Final = 24 * 3600
 # What a guest must meet of what a host must (accounts/eligibility.py): not the followers, nor how old the account is.
 GUEST_REQUIREMENTS: Final = frozenset({"age", "standing"})
 
@@ -65,6 +66,7 @@ def request_seat(stream_id: str) -> Response:
         stage = seating.change(
             stream.id, lambda before: _about(seats.invite(before, guest, ids.new()), "invited", guest)
         )
+        _tell_invited(stream, room, stage, guest)
     seat = stage.of(guest.id)
     assert seat is not None, "a seat was just asked for"
     return Response(_grant(stream, room, stage, seat, me), status_code=201)
@@ -118,6 +120,16 @@ def delete_seat(stream_id: str, seat_id: str) -> None:
         return _gone(before, seat_id, me.account, role, "left" if own else "removed")
 
     seating.change(stream.id, decide)
+
+
+def _tell_invited(stream: Stream, room: Room, stage: Stage, guest: Sender) -> None:
+    """Have a guest told who is not looking at the room; the same invitation again is no news."""
+    seat = stage.of(guest.id)
+    if seat is None or seat.state != "invited" or not notices.claim(guest.id, f"seat#{seat.id}", INVITED_AGAIN_S):
+        return
+    host, event = room.host, f"seat.{seat.id}"
+    notice = notices.Notice("seat", clock.now_ms(), stream.id, event, host.id, host.handle, host.name, stream.title)
+    telling.order(notice, [guest.id])
 
 
 # --- rules put to use

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from functions import clock, parse
-from functions.accounts import blocks, follows
+from functions.accounts import blocks, follows, reminders
 from functions.accounts import table as accounts
 from functions.parse import Page
 from functions.rooms import table as rooms
@@ -19,6 +19,8 @@ from functions.streams.views import Streams, StreamView
 # How many pages of the index or of follows one request looks through before it answers with what it has and a cursor.
 PAGES_MAX: Final = 5
 FOLLOWS_PAGE: Final = 100
+# What should have started this long ago is not coming up any more.
+OVERDUE_MS: Final = 3_600_000
 
 
 def for_you(account_id: str, page: Page) -> Streams:
@@ -29,10 +31,15 @@ def for_you(account_id: str, page: Page) -> Streams:
 
 
 def upcoming(account_id: str, page: Page) -> Streams:
-    """Announced streams, soonest first, but for those of hosts behind a block."""
-    found, cursor = _from_index("upcoming", page, forward=True)
-    announced = [stream for stream in found if stream.state == "scheduled"]
-    items = [msgspec.structs.replace(views.view(stream), why="upcoming") for stream in _shown(account_id, announced)]
+    """Announced streams, soonest first, but for those of hosts behind a block, and with what one is reminded of."""
+    since_ms = clock.now_ms() - OVERDUE_MS
+    found, cursor = _from_index("upcoming", page, forward=True, since_ms=since_ms)
+    announced = _shown(account_id, [stream for stream in found if stream.state == "scheduled"])
+    wanted = reminders.has_among(account_id, [stream.id for stream in announced])
+    items = [
+        msgspec.structs.replace(views.view(stream), why="upcoming", reminder=stream.id in wanted)
+        for stream in announced
+    ]
     return Streams(items, cursor)
 
 
@@ -62,9 +69,11 @@ def following(account_id: str, page: Page) -> Streams:
     return Streams(items, parse.make_cursor(after) if after is not None else UNSET)
 
 
-def _from_index(key: FeedKey, page: Page, *, forward: bool) -> tuple[list[Stream], str | msgspec.UnsetType]:
+def _from_index(
+    key: FeedKey, page: Page, *, forward: bool, since_ms: int | None = None
+) -> tuple[list[Stream], str | msgspec.UnsetType]:
     place = parse.cursor(page.cursor, parts=2)
-    rows = table.list_feed(key, (place[0], place[1]) if place else None, page.limit, forward=forward)
+    rows = table.list_feed(key, (place[0], place[1]) if place else None, page.limit, forward=forward, since_ms=since_ms)
     streams = table.read_many([stream_id for stream_id, _ in rows])
     # The index lags behind the table by a moment: the item itself decides (the callers look at its state).
     found = [streams[stream_id] for stream_id, _ in rows if stream_id in streams]

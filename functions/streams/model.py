@@ -18,13 +18,14 @@ Replay = Literal["public", "followers", "off"]
 Role = Literal["host", "moderator", "viewer", "visitor"]
 # Where the index `feed` holds a stream; absent for those that it does not hold.
 #   upcoming   announced for everyone, not started
+#   announced  announced for followers only, not started: those who asked for it are reminded
 #   waiting    live, its media never flowed yet
 #   live       live and flowing, for everyone: the feed
 #   followers  live and flowing, for followers only
 #   lost       live, its media flowed and is lost now
 #   ending     ended, its summary not stored yet: the sweep finishes it
 #   recorded   ended, its replay not put together yet: the relay tells when it can be, or the sweep finds it
-FeedKey = Literal["upcoming", "waiting", "live", "followers", "lost", "ending", "recorded"]
+FeedKey = Literal["upcoming", "announced", "waiting", "live", "followers", "lost", "ending", "recorded"]
 # Every key under which a live stream stands: for whoever needs all live streams (rooms/ring_live.py).
 LIVE_FEED_KEYS: Final[tuple[FeedKey, ...]] = ("waiting", "live", "followers", "lost")
 
@@ -40,6 +41,8 @@ LOST_MS_MAX: Final = 2 * 60_000
 UNHEARD_MS_MAX: Final = 90_000
 # A relay that lives has stored everything by then, but for what S3 did not take.
 RECORDING_MS_MAX: Final = 90_000
+# People who asked for it are told this long before a broadcast is to start.
+REMIND_AHEAD_MS: Final = 10 * 60_000
 JUST_STARTED_MS: Final = 5 * 60_000
 POPULAR_VIEWERS: Final = 100
 
@@ -103,6 +106,8 @@ class Stream(msgspec.Struct, frozen=True):
     media_generation: int = 0
     flowed: bool = False
     announced: bool = False
+    # The start that people were reminded of: a later one is told anew.
+    reminded_ms: int | None = None
     preview: bool = False
     cover_url: str | None = None
     followers_at_start: int = 0
@@ -135,7 +140,7 @@ class MediaReport(msgspec.Struct, frozen=True):
 def feed_key(state: State, media: Media, flowed: bool, audience: Audience) -> FeedKey | None:
     """Where the index holds a stream in this condition."""
     if state == "scheduled":
-        return "upcoming" if audience == "everyone" else None
+        return "upcoming" if audience == "everyone" else "announced"
     if state != "live":
         return None
     if media == "flowing":
@@ -163,6 +168,14 @@ def unheard(stream: Stream, now_ms: int) -> MediaReport | None:
     if now_ms - seen_ms < UNHEARD_MS_MAX:
         return None
     return MediaReport(stream.id, stream.media_generation, "lost", seen_ms, stream.preview, seen_ms)
+
+
+def reminder_is_due(stream: Stream, now_ms: int) -> bool:
+    """Whether those who asked for it are to be told now that this stream is about to start."""
+    at_ms = stream.scheduled_ms
+    if stream.state != "scheduled" or at_ms is None or stream.reminded_ms == at_ms:
+        return False
+    return at_ms - REMIND_AHEAD_MS <= now_ms < at_ms
 
 
 def shown(stream: Stream) -> Shown:

@@ -9,7 +9,7 @@ from chalice.app import Blueprint, Response
 from msgspec import UNSET
 
 from functions import clock, ids, messages, parse
-from functions.accounts import blocks, eligibility
+from functions.accounts import blocks, eligibility, reminders
 from functions.accounts import table as accounts
 from functions.errors import OnairError
 from functions.parse import Identity, Page
@@ -115,7 +115,10 @@ def read_stream(stream_id: str) -> views.StreamView:
     if blocks.between(me.account, stream.host.id):
         raise OnairError("blocked")
     viewers = rooms.read_viewers([stream.id]).get(stream.id, 0) if stream.state == "live" else 0
-    return views.view(stream, viewers)
+    shown = views.view(stream, viewers)
+    if stream.state != "scheduled":
+        return shown
+    return msgspec.structs.replace(shown, reminder=bool(reminders.has_among(me.account, [stream.id])))
 
 
 @routes.route("/streams/{stream_id}", methods=["PATCH"], authorizer=cognito)

@@ -1,4 +1,7 @@
-"""Lambda `Sweep`, each minute: ends broadcasts without media, finishes half-made ends, and notices relays that died."""
+"""Lambda `Sweep`, each minute: ends broadcasts without media, finishes half-made ends, and notices relays that died.
+
+It also has people told of what is about to start.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import msgspec
 
 from functions import aws, clock, observe, settings
 from functions.rooms import table as rooms
-from functions.streams import life, model, table
+from functions.streams import announce, life, model, table
 from functions.streams.model import ENDED_BY_HOST, MediaReport, Stream
 
 READ_AT_ONCE: Final = 100
@@ -31,6 +34,7 @@ def sweep() -> list[str]:
             observe.logger.exception("a broadcast could not be ended", stream=stream.id)
             failed.append(stream.id)
     failed += _order_recordings()
+    failed += _remind()
     if failed:
         raise SweepError(", ".join(failed))
     return done
@@ -77,6 +81,26 @@ def _order_recordings() -> list[str]:
                 )
             except Exception:  # noqa: BLE001 - logged, and raised as a whole after the others had their turn
                 observe.logger.exception("a replay could not be ordered", stream=stream.id)
+                failed.append(stream.id)
+    return failed
+
+
+def _remind() -> list[str]:
+    """Have people told of what is about to start; returns ids for which that failed."""
+    now_ms = clock.now_ms()
+    since, before = clock.rfc3339(now_ms), clock.rfc3339(now_ms + model.REMIND_AHEAD_MS)
+    found = table.iterate_feed("upcoming", before, since) + table.iterate_feed("announced", before, since)
+    failed: list[str] = []
+    for start in range(0, len(found), READ_AT_ONCE):
+        for stream in table.read_many(found[start : start + READ_AT_ONCE]).values():
+            if not model.reminder_is_due(stream, now_ms):
+                continue
+            try:
+                # Marked after: a crash between the two orders it again, which tells nobody twice.
+                announce.order_reminder(stream)
+                table.set_reminded(stream)
+            except Exception:  # noqa: BLE001 - logged, and raised as a whole after the others had their turn
+                observe.logger.exception("people could not be reminded", stream=stream.id)
                 failed.append(stream.id)
     return failed
 

@@ -101,6 +101,7 @@ class StreamItem(storage.StoredItem):
     flowed = BooleanAttribute(default=False)
     # Followers are being told that it is live.
     announced = BooleanAttribute(default=False)
+    reminded_ms = NumberAttribute(null=True)
     preview = BooleanAttribute(default=False)
     stadium = BooleanAttribute(null=True)
     cover_url = UnicodeAttribute(null=True)
@@ -359,10 +360,19 @@ def set_announced(stream_id: str) -> None:
             raise
 
 
+def set_reminded(stream: Stream) -> None:
+    """Those who asked for it are being told of this start; nothing for a stream that is gone."""
+    told: Action = StreamItem.reminded_ms.set(stream.scheduled_ms or 0)
+    _done(StreamItem(_pk(stream.id), STREAM), [told], StreamItem.state.exists())
+
+
 def list_feed(
-    key: FeedKey, after: tuple[str, str] | None, limit: int, *, forward: bool = False
+    key: FeedKey, after: tuple[str, str] | None, limit: int, *, forward: bool = False, since_ms: int | None = None
 ) -> list[tuple[str, str]]:
-    """(stream id, time of its start) in the index `feed`: newest first, or soonest first when ``forward``."""
+    """(stream id, time of its start) in the index `feed`: newest first, or soonest first when ``forward``.
+
+    ``since_ms`` leaves out what starts earlier.
+    """
     last: dict[str, Any] | None = None
     if after is not None:
         stream_id, started_at = after
@@ -372,15 +382,22 @@ def list_feed(
             "pk": {"S": _pk(stream_id)},
             "sk": {"S": STREAM},
         }
+    condition = StreamItem.started_at >= clock.rfc3339(since_ms) if since_ms is not None else None
     found = StreamItem.feed_index.query(
-        key, scan_index_forward=forward, limit=limit, page_size=limit, last_evaluated_key=cast(Any, last)
+        key, condition, scan_index_forward=forward, limit=limit, page_size=limit, last_evaluated_key=cast(Any, last)
     )
     return [(item.pk.removeprefix("stream#"), item.started_at) for item in found]
 
 
-def iterate_feed(key: FeedKey, before: str | None = None) -> list[str]:
-    """Ids of all streams under one key of the index `feed`, oldest first, those that started before a time if given."""
+def iterate_feed(key: FeedKey, before: str | None = None, since: str | None = None) -> list[str]:
+    """Ids of all streams under one key of the index `feed`, oldest first, of those that start before a time if given.
+
+    ``since`` is for a ``before``: from when on.
+    """
     condition = StreamItem.started_at < before if before is not None else None
+    if before is not None and since is not None:
+        # One key condition takes one range, both ends in it.
+        condition = StreamItem.started_at.between(since, before)
     return [item.pk.removeprefix("stream#") for item in StreamItem.feed_index.query(key, condition, page_size=500)]
 
 
@@ -479,6 +496,7 @@ def stream_of(item: StreamItem) -> Stream:
         media_generation=int(item.media_generation),
         flowed=bool(item.flowed),
         announced=bool(item.announced),
+        reminded_ms=_integer(item.reminded_ms),
         preview=bool(item.preview),
         cover_url=item.cover_url,
         followers_at_start=int(item.followers_at_start),

@@ -76,7 +76,10 @@ class Publish(msgspec.Struct, frozen=True):
 
 
 class StreamView(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream as clients see it. ``why`` stands in the feed only, ``publish`` in the host's answer to start."""
+    """A stream as clients see it. ``why`` stands in the feed only, ``publish`` in the host's answer to start.
+
+    ``reminder``, of one that is announced: whether whoever asks wants to be reminded of it.
+    """
 
     id: str
     title: str
@@ -95,6 +98,7 @@ class StreamView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str | UnsetType = UNSET
     ended_at: str | UnsetType = UNSET
     paid_partnership: str | UnsetType = UNSET
+    reminder: bool | UnsetType = UNSET
     why: Literal["popular", "just_started", "live", "following", "upcoming"] | UnsetType = UNSET
     publish: Publish | UnsetType = UNSET
 

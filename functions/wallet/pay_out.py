@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, proce
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from functions import observe
-from functions.wallet import payout_checks, payout_provider, payouts
+from functions.wallet import payout_checks, payout_notices, payout_provider, payouts
 from functions.wallet.payout_provider import NobodyPaysError
 from functions.wallet.payout_queue import Ring
 from functions.wallet.table import StoredLedger
@@ -34,4 +34,6 @@ def _on_record(record: SQSRecord) -> None:
         # It stays as it is, diamonds put aside, until somebody sets the provider up again.
         observe.logger.error("nobody pays", payout=rung.payout, why=error.why)
         return
-    payouts.advance(StoredLedger(), desk, rung.account, rung.payout, payout_checks.doubts)
+    book = StoredLedger()
+    payouts.advance(book, desk, rung.account, rung.payout, payout_checks.doubts)
+    payout_notices.tell(book.payout(rung.account, rung.payout))

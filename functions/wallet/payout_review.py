@@ -12,7 +12,7 @@ from functions.accounts import table as accounts
 from functions.accounts import trail
 from functions.accounts.model import Account
 from functions.errors import OnairError
-from functions.wallet import payout_provider, payouts
+from functions.wallet import payout_notices, payout_provider, payouts
 from functions.wallet.payout_queue import ring
 from functions.wallet.payout_routes import PayoutAnswer, answer
 from functions.wallet.payout_rules import Payout
@@ -96,6 +96,7 @@ def decide(account: str, payout: str) -> WaitingPayout:
         ring(decided)
     else:
         decided = payouts.reject(book, payout_provider.required(), account, payout, reason, note)
+        payout_notices.tell(decided)
     return _waiting(book, decided, accounts.read(account))
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from functions import observe
 from functions.errors import OnairError
-from functions.wallet import payout_provider, payouts
+from functions.wallet import payout_notices, payout_provider, payouts
 from functions.wallet.ledger import LedgerError
 from functions.wallet.payout_provider import NobodyPaysError
 from functions.wallet.payouts import PayoutBook
@@ -50,6 +50,8 @@ def heard(book: PayoutBook, delivery: Delivery) -> bool:
             # Updated descriptions mean nothing; a part taken back is for a person, who finds it by this line.
             observe.logger.warning("transfer news for a person", **about)
             return True
+        if changed:
+            payout_notices.tell(book.payout(news.account, news.payout))
     except LedgerError as error:
         raise OnairError("unavailable") from error
     observe.logger.info("transfer heard", changed=changed, **about)

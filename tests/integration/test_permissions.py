@@ -221,6 +221,7 @@ def _exercise(onair: Onair) -> None:
     left = _left_undone(onair, stream["id"])
     onair.advance(61)
     wait_until(lambda: viewer.call("GET", f"/streams/{left}").get("end_reason") == "standing", "`Keep` to end it", 20)
+    _reminded(host, viewer)
     _schedules(onair, viewer, stream["id"], onair.broadcast(silent)["id"])
     _operators(onair)
     host.call("POST", f"/streams/{stream['id']}/publish")
@@ -230,6 +231,16 @@ def _exercise(onair: Onair) -> None:
     devices = {"camera": True, "microphone": True}
     made = host.call("POST", "/streams", {"title": "Never", "topics": [], "devices": devices})
     host.call("DELETE", f"/streams/{made['id']}")
+
+
+def _reminded(host: Any, viewer: Any) -> None:
+    """A broadcast that is about to start, when `Sweep` comes by."""
+    soon = clock.rfc3339(clock.now_ms() + 300_000)
+    planned = {"title": "Soon", "topics": [], "devices": {"camera": True, "microphone": True}, "scheduled_for": soon}
+    made = host.call("POST", "/streams", planned)
+    viewer.call("PUT", f"/streams/{made['id']}/reminder")
+    viewer.call("DELETE", f"/streams/{made['id']}/reminder")
+    viewer.call("PUT", f"/streams/{made['id']}/reminder")
 
 
 def _accounts(onair: Onair, viewer: Any) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from functions import aws, clock, settings
-from functions.accounts import blocks, follower_count, follows, notice_choice, notices
+from functions.accounts import blocks, follower_count, follows, notice_choice, notices, telling
 from functions.accounts.notice_choice import Preferences, Quiet, Way
 from functions.accounts.table import PROFILE, ProfileItem, account_key
 from functions.streams import announce, media, table
@@ -91,6 +91,7 @@ def followed(client: Client, fan: Person, host: Person) -> None:
     follow_as(client, fan, host)
     keys = {"pk": {"S": account_key(host.id)}, "sk": {"S": f"follower#{fan.id}"}}
     follower_count.handle({"Records": [{"eventName": "INSERT", "dynamodb": {"Keys": keys}}]}, None)
+    announce_all(twice=True)
 
 
 def inbox(client: Client, who: Person, language: str = "en") -> list[dict[str, Any]]:
@@ -192,8 +193,8 @@ def test_pages_and_batches_reach_every_follower_and_a_lost_page_is_done_again(
     for fan in fans:
         follows.follow(fan.id, host.id)
     stream_id = client.live(host)
-    for name, value in (("PAGE", 3), ("BATCH", 2), ("READ_AT_ONCE", 1)):
-        monkeypatch.setattr(announce, name, value)
+    for module, name, value in ((announce, "PAGE", 3), (announce, "BATCH", 2), (telling, "READ_AT_ONCE", 1)):
+        monkeypatch.setattr(module, name, value)
     flow(stream_id)
     first = waiting()
     real = announce._send
@@ -223,7 +224,7 @@ def test_nobody_is_told_of_a_stream_that_is_over_or_for_members_or_long_on(clien
     flow(stream_id)
     stream = table.required(stream_id)
     now_ms = clock.now_ms()
-    assert announce.is_news(stream, now_ms)
+    assert announce.is_news(stream, "go_live", now_ms)
     for change in ({"state": "ended"}, {"audience": "members"}, {"flowed": False}):
-        assert not announce.is_news(msgspec.structs.replace(stream, **change), now_ms)
-    assert not announce.is_news(stream, now_ms + announce.LATE_MS)
+        assert not announce.is_news(msgspec.structs.replace(stream, **change), "go_live", now_ms)
+    assert not announce.is_news(stream, "go_live", now_ms + announce.LATE_MS)

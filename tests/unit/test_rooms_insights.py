@@ -11,10 +11,13 @@ import pytest
 from functions import aws, observe
 from functions.rooms import insights
 from functions.rooms.messages import ChatEvent, Frame, Sender
+from functions.rooms.model import RoomSummary
 from functions.rooms.pulse import Minute, pulse, top_words
 from functions.rooms.sentiment import VaderSentiment
+from functions.rooms.table import close_room
 from tests.unit.https import Client
 from tests.unit.moderated_room import ModeratedRoom, made, of_type
+from tests.unit.test_notices import announce_all
 
 NOW = 1_800_000_000_000
 
@@ -110,10 +113,38 @@ def test_what_is_no_new_frame_is_passed_over_and_a_broken_one_holds_up_no_other_
     assert len(pulses(room, host.id)) == 1
 
 
+# --- gifts
+
+
+@pytest.mark.parametrize("gifts", [0, 3])
+def test_the_host_hears_what_gifts_came_once_the_broadcast_is_over(
+    room: ModeratedRoom, monkeypatch: pytest.MonkeyPatch, gifts: int
+) -> None:
+    summary = RoomSummary(gifts=gifts, gift_diamonds_milli=1_500 * gifts)
+
+    def read(_stream_id: str) -> RoomSummary:
+        return summary
+
+    monkeypatch.setattr(insights, "read_summary", read)
+    room.enter(room.host)
+    room.sequence()
+    insights.handle({"Records": records(room)}, None)
+    assert notices(room, room.host.handle)["items"] == []
+
+    close_room(room.stream, "host")
+    room.sequence()
+    for _ in range(2):
+        insights.handle({"Records": records(room)}, None)
+
+    told = [(one["kind"], one["title"], one["url"]) for one in notices(room, room.host.handle)["items"]]
+    assert told == ([("gift", "Gifts in your broadcast: 3, diamonds: 4", "/earnings")] if gifts else [])
+
+
 # --- mentions and replies
 
 
 def notices(room: ModeratedRoom, handle: str, query: str = "") -> Any:
+    announce_all(twice=True)
     answer = room.client.call("GET", f"/me/notifications{query}", who=room.person(handle))
     assert answer.status == 200
     return answer.body

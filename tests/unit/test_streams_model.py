@@ -34,7 +34,7 @@ def stream(**changes: object) -> Stream:
     [
         ("ready", "waiting", False, "everyone", None),
         ("scheduled", "waiting", False, "everyone", "upcoming"),
-        ("scheduled", "waiting", False, "followers", None),
+        ("scheduled", "waiting", False, "followers", "announced"),
         ("live", "waiting", False, "everyone", "waiting"),
         ("live", "flowing", True, "everyone", "live"),
         ("live", "flowing", True, "followers", "followers"),

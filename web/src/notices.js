@@ -12,7 +12,9 @@ import { moment, t } from "./strings.js";
 import { refused } from "./toast.js";
 
 const PAGE = 30;
-const KINDS = ["go_live", "follow", "mention", "reply"];
+const KINDS = ["go_live", "reminder", "follow", "mention", "reply", "seat", "gift", "payout", "report", "standing"];
+/** What is decided about oneself is always kept here (functions/accounts/notice_choice.py). */
+const ALWAYS = new Set(["standing"]);
 // Those that notices are written in (functions/messages), the first of them that the person reads.
 const LANGUAGES = ["en", "es", "de", "pt", "ja", "ko"];
 const language = () => navigator.languages.map((tag) => tag.split("-")[0]).find((tag) => LANGUAGES.includes(tag)) ?? "en";
@@ -220,13 +222,13 @@ export class OnairNotices extends LitElement {
     if (!this.chosen) return html`<div class="skeleton"></div>`;
     const { kinds, quiet } = this.chosen;
     const set = (kind, change) => this.#choose({ kinds: { ...kinds, [kind]: { ...kinds[kind], ...change } } });
-    const box = (kind, way, off) => html`<td>
+    const box = (kind, way, off, always) => html`<td>
       <label
         ><input
           type="checkbox"
           aria-label=${`${t(`notices.kind.${kind}`)}: ${t(`notices.way.${way}`)}`}
           .checked=${kinds[kind][way] && !off}
-          ?disabled=${this.busy || off}
+          ?disabled=${this.busy || off || always}
           @change=${(event) => set(kind, { [way]: event.target.checked })}
       /></label>
     </td>`;
@@ -235,7 +237,7 @@ export class OnairNotices extends LitElement {
           <tr><th>${t("notices.about")}</th><th>${t("notices.way.inbox")}</th><th>${t("notices.way.push")}</th></tr>
         </thead>
         <tbody>
-          ${KINDS.map((kind) => html`<tr><th scope="row">${t(`notices.kind.${kind}`)}</th>${box(kind, "inbox", false)}${box(kind, "push", !kinds[kind].inbox)}</tr>`)}
+          ${KINDS.map((kind) => html`<tr><th scope="row">${t(`notices.kind.${kind}`)}</th>${box(kind, "inbox", false, ALWAYS.has(kind))}${box(kind, "push", !kinds[kind].inbox)}</tr>`)}
         </tbody>
       </table>
       <label class="row switch">
