@@ -234,8 +234,8 @@ def _exercise(onair: Onair) -> None:
 
 
 def _reminded(host: Any, viewer: Any) -> None:
-    """A broadcast that is about to start, when `Sweep` comes by."""
-    soon = clock.rfc3339(clock.now_ms() + 300_000)
+    """A broadcast that is about to start once `_schedules` has moved the clock and `Sweep` comes by."""
+    soon = clock.rfc3339(clock.now_ms() + 720_000)
     planned = {"title": "Soon", "topics": [], "devices": {"camera": True, "microphone": True}, "scheduled_for": soon}
     made = host.call("POST", "/streams", planned)
     viewer.call("PUT", f"/streams/{made['id']}/reminder")
