@@ -21,6 +21,7 @@ from functions.rooms import shutting_out
 from functions.rooms import table as rooms
 from functions.rooms.messages import FollowEvent, Sender
 from functions.security import cognito
+from functions.streams import table as streams
 
 routes = Blueprint(__name__)
 
@@ -36,7 +37,7 @@ def read_account(handle: str) -> views.Profile:
     me = parse.identity(routes.current_request)
     account = table.by_handle(handle)
     if account.id == me.account:
-        return views.profile(account)
+        return _with_next(views.profile(account), follower=True)
     mine = account_key(me.account)
     block, follow, followed_by, requested = storage.read_across(
         [
@@ -57,7 +58,14 @@ def read_account(handle: str) -> views.Profile:
     )
     open_to_me = not blocked and (relation.following or not _private(account))
     shown = account if open_to_me else msgspec.structs.replace(account, live_stream=None)
-    return msgspec.structs.replace(views.profile(shown), relation=relation)
+    profile = msgspec.structs.replace(views.profile(shown), relation=relation)
+    return _with_next(profile, follower=relation.following) if open_to_me else profile
+
+
+def _with_next(profile: views.Profile, *, follower: bool) -> views.Profile:
+    """With the broadcast that is announced next, if any (two calls)."""
+    found = streams.next_of_host(profile.id, clock.now_ms(), follower=follower)
+    return profile if found is None else msgspec.structs.replace(profile, next_stream=found.id)
 
 
 @routes.route("/accounts/{handle}/follow", methods=["PUT"], authorizer=cognito)

@@ -186,7 +186,7 @@ def path_of(notice: Notice) -> str:
     """Where the page shows it."""
     if notice.kind in PATHS:
         return PATHS[notice.kind]
-    return f"/watch/{notice.stream_id}" if notice.stream_id else "/me"
+    return f"/watch/{notice.stream_id}" if notice.stream_id else f"/@{notice.handle}"
 
 
 def listed(

@@ -151,6 +151,8 @@ class Profile(msgspec.Struct, frozen=True):
     badges: tuple[str, ...]
     private: bool
     live_stream: str | UnsetType = UNSET
+    # The broadcast that is announced next, of those that whoever asks may watch.
+    next_stream: str | UnsetType = UNSET
     relation: Relation | UnsetType = UNSET
 
 

@@ -33,6 +33,8 @@ from functions.streams.model import (
 )
 
 STREAM: Final = "stream"
+# Hosts who announce make few at a time; a profile looks no further.
+NEXT_AMONG: Final = 20
 REFUSED: Final = "ConditionalCheckFailedException"
 
 
@@ -413,6 +415,21 @@ def tell_stadium(stream_id: str, stadium: bool) -> None:
 def list_of_host(host_id: str) -> list[str]:
     """Ids of every stream of one host, oldest first."""
     return [item.pk.removeprefix("stream#") for item in StreamItem.host_index.query(host_id, page_size=500)]
+
+
+def next_of_host(host_id: str, now_ms: int, *, follower: bool) -> Stream | None:
+    """The broadcast that a host has announced next, among the `NEXT_AMONG` that were made last (two calls)."""
+    rows = StreamItem.host_index.query(host_id, scan_index_forward=False, limit=NEXT_AMONG, page_size=NEXT_AMONG)
+    made = [item.pk.removeprefix("stream#") for item in rows]
+    ahead = [
+        (stream.scheduled_ms, stream.id, stream)
+        for stream in (read_many(made) if made else {}).values()
+        if stream.state == "scheduled"
+        and stream.scheduled_ms is not None
+        and stream.scheduled_ms > now_ms
+        and (stream.audience == "everyone" or (follower and stream.audience == "followers"))
+    ]
+    return min(ahead)[2] if ahead else None
 
 
 def _update(stream_id: str, actions: list[Action], condition: Condition) -> Stream:

@@ -156,3 +156,20 @@ def test_an_erased_account_leaves_no_reminder(client: Client) -> None:
     assert erasing.erase(fan.id, lambda: 60_000)
 
     assert reminders.listed(stream_id, None, 10) == ([], None)
+
+
+def test_a_profile_names_the_broadcast_that_is_announced_next_to_who_may_watch_it(client: Client) -> None:
+    host, fan, stranger = client.host(), client.sign_up("fan"), client.sign_up("stranger")
+    follows.follow(fan.id, host.id)
+    assert "next_stream" not in client.call("GET", f"/accounts/{host.handle}", who=fan).body
+    open_one = planned(client, host, 3 * HOUR_MS)
+    inner = planned(client, host, HOUR_MS, audience="followers")
+    client.ready(host)
+
+    def next_for(who: Person) -> str | None:
+        found: str | None = client.call("GET", f"/accounts/{host.handle}", who=who).body.get("next_stream")
+        return found
+
+    assert [next_for(one) for one in (host, fan, stranger)] == [inner, inner, open_one]
+    client.clock.sleep_ms(2 * HOUR_MS)
+    assert next_for(fan) == open_one, "what should have begun is not next any more"

@@ -15,6 +15,7 @@ import "./me.js";
 import "./notices.js";
 import "./operator.js";
 import "./payouts.js";
+import "./profile.js";
 import "./replay.js";
 import "./settings.js";
 import "./sheet.js";
@@ -237,6 +238,8 @@ export class OnairApp extends LitElement {
         return html`<onair-standing></onair-standing>`;
       case "operator":
         return html`<onair-operator></onair-operator>`;
+      case "profile":
+        return html`<onair-profile .handle=${id}></onair-profile>`;
       case "me":
         return html`<onair-me></onair-me>`;
       default:

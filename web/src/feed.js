@@ -7,6 +7,7 @@ import { follow } from "./router.js";
 import { SessionController, session } from "./session.js";
 import { avatar, hues, sheet } from "./style.js";
 import { short, t } from "./strings.js";
+import "./upcoming.js";
 
 const REFRESH_MS = 15_000;
 const PULL_PX = 72;
@@ -300,7 +301,7 @@ export class OnairFeed extends LitElement {
 
   #refresh = async () => {
     this.refreshing = true;
-    await this.#load();
+    await Promise.all([this.#load(), this.renderRoot.querySelector("onair-upcoming")?.load()]);
     this.refreshing = false;
   };
 
@@ -419,7 +420,7 @@ export class OnairFeed extends LitElement {
         ${this.refreshing ? html`<div class="spinner"></div>` : icon("down")}
         ${this.refreshing ? t("feed.refreshing") : this.pull >= PULL_PX ? t("feed.release") : t("feed.pull")}
       </div>
-      ${this.#body()}
+      ${this.#body()} ${this.kind === "for-you" && this.streams ? html`<onair-upcoming></onair-upcoming>` : ""}
     `;
   }
 }

@@ -3,6 +3,7 @@ import { LitElement, css, html } from "lit";
 import { api } from "./api.js";
 import { icon } from "./icons.js";
 import { needAccount } from "./need_account.js";
+import { follow } from "./router.js";
 import { session } from "./session.js";
 import { avatar, sheet } from "./style.js";
 import { short, t } from "./strings.js";
@@ -34,6 +35,12 @@ export class OnairHostCard extends LitElement {
       }
       p {
         color: var(--muted);
+      }
+      p a {
+        display: inline-grid;
+        place-items: center;
+        min-height: var(--touch);
+        padding: 0 12px;
       }
       dl {
         display: flex;
@@ -132,7 +139,7 @@ export class OnairHostCard extends LitElement {
     return html`
       ${avatar(profile ?? account, 92)}
       <h2>${profile?.display_name ?? account.display_name ?? account.name}</h2>
-      <p>@${account.handle}</p>
+      <p><a href="/@${account.handle}" aria-label=${`${t("profile.open")} @${account.handle}`} @click=${follow}>@${account.handle}</a></p>
       <dl>
         <div>
           <dt>${t("followers", { n: profile?.followers ?? 0 })}</dt>

@@ -52,6 +52,11 @@ export class OnairMe extends LitElement {
       .handle {
         color: var(--muted);
       }
+      .handle a {
+        display: inline-grid;
+        place-items: center;
+        min-height: var(--touch);
+      }
       .counts {
         display: flex;
         gap: 16px;
@@ -243,7 +248,7 @@ export class OnairMe extends LitElement {
         ${avatar(me, 84)}
         <div>
           <h1>${me.display_name}</h1>
-          <p class="handle">@${me.handle}</p>
+          <p class="handle"><a href="/@${me.handle}" aria-label=${`${t("profile.open")} @${me.handle}`} @click=${follow}>@${me.handle}</a></p>
           <p class="counts">
             <span><b>${short(me.followers)}</b> ${t("followers", { n: me.followers })}</span>
             <span><b>${short(me.following)}</b> ${t("following_count")}</span>

@@ -13,6 +13,7 @@ const routes = [
   [/^\/settings$/, "settings"],
   [/^\/notifications$/, "notices"],
   [/^\/earnings$/, "earnings"],
+  [/^\/@(?<id>[\w.]+)$/, "profile"],
 ];
 
 /** @returns {{ screen: string, id?: string }} */
