@@ -1,4 +1,4 @@
-"""Profiles at their own address: follow, lists, what comes next with its reminder, report and block; by thumb and key."""
+"""Profiles at their own address: follow, lists, what comes next, reminder, report, block; by thumb and key."""
 
 from __future__ import annotations
 
