@@ -7,6 +7,7 @@ from typing import Final
 from aws_cdk import aws_lambda_event_sources as sources
 from constructs import Construct
 
+from infra import rules
 from infra.accounts import Accounts
 from infra.handler import Handler, House
 from infra.storage import delay_queue, secret
@@ -71,10 +72,26 @@ class Notices(Construct):
         handler.may(["sqs:SendMessage"], on=[self.pushes.queue.queue_arn])
 
     def let_register(self, handler: Handler) -> None:
-        """Let ``handler`` take browsers' subscriptions, and tell them the key."""
+        """Let ``handler`` take browsers' subscriptions and phones' tokens, and tell browsers the key."""
         handler.add_environment("PUSH_SECRET_ARN", self._secret.secret_arn)
         handler.add_environment("PUSH_HOSTS", self._house.settings.push_hosts)
         handler.may(["secretsmanager:GetSecretValue"], on=[self._secret.secret_arn])
+        for name, application in self._house.settings.push_environment().items():
+            handler.add_environment(name, application)
+            handler.may(["sns:CreatePlatformEndpoint"], on=[application])
+        self.let_reach_phones(handler, "SetEndpointAttributes", "DeleteEndpoint")
+
+    def let_reach_phones(self, handler: Handler, *actions: str) -> None:
+        """Let ``handler`` do this with the endpoints of phones, where the operator has platform applications."""
+        given = self._house.settings.push_environment()
+        for name, application in given.items():
+            endpoints = application.replace(":app/", ":endpoint/")
+            handler.may([f"sns:{action}" for action in actions], on=[f"{endpoints}/*"])
+            rules.acknowledge(
+                handler.role or handler,
+                f"IAM5[Resource::{endpoints}/*]",
+                f"Each phone is an endpoint of its own, which SNS names when it is registered ({name}).",
+            )
 
     def _push(self, accounts: Accounts, web: Web) -> None:
         # What waits for a push service comes again after the visibility timeout, five times in all.
@@ -97,6 +114,7 @@ class Notices(Construct):
         )
         self.push.add_environment("PUSH_SECRET_ARN", self._secret.secret_arn)
         self.push.may(["secretsmanager:GetSecretValue"], on=[self._secret.secret_arn])
+        self.let_reach_phones(self.push, "Publish", "DeleteEndpoint")
         self.push.add_event_source(
             sources.SqsEventSource(
                 self.pushes.queue, batch_size=1, max_concurrency=PUSH_CONCURRENCY_MAX, report_batch_item_failures=True

@@ -21,6 +21,10 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 Port = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
 # Whole, with the six characters that Secrets Manager adds to a name: a policy matches nothing less.
 SecretArn = Annotated[str, msgspec.Meta(pattern=r"^(arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:.+-[A-Za-z0-9]{6})?$")]
+# A platform application of SNS, which CloudFormation cannot make.
+PlatformArn = Annotated[
+    str, msgspec.Meta(pattern=r"^(arn:[^:]+:sns:[^:]+:\d{12}:app/(APNS|APNS_SANDBOX|GCM)/[A-Za-z0-9_.-]+)?$")
+]
 LogDays = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
@@ -55,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True):
     alarm_email: str
     mail_from: str
     push_hosts: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.,:/-]+$")]
+    push_apns_arn: PlatformArn
+    push_fcm_arn: PlatformArn
     sign_ups_an_hour: Positive
     sign_in_failures: Positive
     secrets_generation: Positive
@@ -98,6 +104,11 @@ class Settings(msgspec.Struct, frozen=True):
         markets.merged(json.dumps(self.markets, sort_keys=True) if self.markets else "")
         if self.udp_port_last - self.udp_port_first < 99:
             raise ValueError("udp_port_last must be at least 99 above udp_port_first: each publisher takes ports")
+
+    def push_environment(self) -> dict[str, str]:
+        """The platform applications that there are, as environment variables."""
+        given = {"PUSH_APNS_ARN": self.push_apns_arn, "PUSH_FCM_ARN": self.push_fcm_arn}
+        return {name: arn for name, arn in given.items() if arn}
 
     def markets_environment(self) -> dict[str, str]:
         """The markets' changed rows as an environment variable; nothing where none is changed."""

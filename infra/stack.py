@@ -96,6 +96,7 @@ class OnairStack(cdk.Stack):
         )
         self.payouts.let_ask(self.api.handler)
         self.notices.let_register(self.api.handler)
+        self.notices.let_reach_phones(self.account_work.work, "DeleteEndpoint")
         for handler in (
             self.api.handler,
             self.accounts.follower_count,

@@ -267,6 +267,7 @@ def seen_calls(call: observe.Call) -> set[SeenCall]:
     if "RequestItems" in parameters:
         return {SeenCall(call.service, call.operation, str(table)) for table in parameters["RequestItems"]}
     names = ("TableName", "QueueUrl", "SecretId", "FunctionName", "UserPoolId", "Bucket", "ConnectionId", "KeyId")
+    names += ("TargetArn", "EndpointArn", "PlatformApplicationArn")
     resource = next((str(parameters[name]) for name in names if name in parameters), "")
     if "Bucket" in parameters and "Key" in parameters:
         resource = f"{resource}/{parameters['Key']}"

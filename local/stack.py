@@ -71,6 +71,14 @@ class Options:
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+def _make_platform_applications() -> None:
+    """What an operator makes by hand, since CloudFormation cannot: where pushes to phones go (named in template.py)."""
+    sns: Any = aws.client("sns")
+    for platform in ("APNS", "GCM"):
+        attributes = {"PlatformPrincipal": "none", "PlatformCredential": "none"}
+        sns.create_platform_application(Name="onair", Platform=platform, Attributes=attributes)
+
+
 class StackTime:
     """The part of ``time`` that moto's Cognito takes for the dates of tokens: the stack's clock."""
 
@@ -116,6 +124,7 @@ class Stack:
                     os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
             with self._timed("template"):
                 providers.put(self.options.secrets)
+                _make_platform_applications()
                 self.declared: Declared = deployment.make(self.options.template, self.addresses)
                 if self.options.dynamodb == "local":
                     dynamodb_local.create_tables(self.declared.tables)
@@ -296,6 +305,7 @@ class Stack:
         any_mail.sent_messages.clear()
         any_texts: Any = sns_backends[account][region]
         any_texts.sms_messages.clear()
+        any_texts.platform_endpoints.clear()
         self.runtime.failures.clear()
 
     def _mail(self) -> list[dict[str, Any]]:

@@ -38,6 +38,9 @@ LOCAL_CONTEXT: Final[Mapping[str, str]] = {
     "sign_in_failures": "1000000",
     # Tests bring a push service of their own.
     "push_hosts": "fcm.googleapis.com,push.services.mozilla.com,push.apple.com,notify.windows.com,http://127.0.0.1",
+    # Platform applications that the stack makes in moto (local/stack.py).
+    "push_apns_arn": "arn:aws:sns:us-east-1:123456789012:app/APNS/onair",
+    "push_fcm_arn": "arn:aws:sns:us-east-1:123456789012:app/GCM/onair",
     "removal": "destroy",
     "deletion_protection": "false",
     "relay_image": "local/relay:none",

@@ -12,11 +12,12 @@ from msgspec import Meta, Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
 
-from functions import clock, settings
+from functions import clock, ids, settings
 from functions.accounts.table import AccountsItem, account_key
 from functions.errors import OnairError
 
 DEVICES: Final = "devices"
+ENDPOINT: Final = "endpoint"
 DEVICES_MAX: Final = 10
 ATTEMPTS_MAX: Final = 4
 ENDPOINT_LENGTH_MAX: Final = 1_000
@@ -30,38 +31,47 @@ Point = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{87}=?$")]
 Secret = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}(==)?$")]
 
 
+Phone = Literal["ios", "android"]
+
+
 class Device(Struct, frozen=True):
-    """A browser's push subscription (RFC 8030, RFC 8291), under a name that the page chose."""
+    """What is told, under a name that the app chose: a browser's push subscription (RFC 8030, RFC 8291), or a phone.
+
+    Of a phone ``endpoint`` is its SNS endpoint (device_push.py), and there are no keys.
+    """
 
     id: str
     endpoint: str
     p256dh: str
     auth: str
     since_ms: int
+    kind: Literal["web", "ios", "android"] = "web"
 
 
 class NewDevice(Struct, frozen=True):
-    """What a browser gives of its subscription."""
+    """What a browser gives of its subscription, or (``token``) what a phone's system gave the app."""
 
-    kind: Literal["web"]
-    endpoint: Annotated[str, Meta(min_length=1, max_length=ENDPOINT_LENGTH_MAX)]
-    p256dh: Point
-    auth: Secret
+    kind: Literal["web", "ios", "android"]
+    endpoint: Annotated[str, Meta(min_length=1, max_length=ENDPOINT_LENGTH_MAX)] | None = None
+    p256dh: Point | None = None
+    auth: Secret | None = None
+    token: Annotated[str, Meta(pattern=r"^[\x21-\x7e]{16,2000}$")] | None = None
 
 
 class DeviceView(Struct, frozen=True):
     """A device of one's own."""
 
     id: str
-    kind: Literal["web"]
+    kind: Literal["web", "ios", "android"]
     since: str
 
 
 class DevicesView(Struct, frozen=True):
-    """One's devices, and the key that a browser subscribes with (VAPID, RFC 8292)."""
+    """One's devices, the key that a browser subscribes with (VAPID, RFC 8292), and which kinds can be told."""
 
     items: list[DeviceView]
     web_push_key: str
+    kinds: list[Literal["web", "ios", "android"]]
 
 
 class DevicesItem(AccountsItem):
@@ -74,6 +84,15 @@ class DevicesItem(AccountsItem):
     version = NumberAttribute()
 
 
+class EndpointItem(AccountsItem):
+    """``endpoint#{digest}`` / ``endpoint``: whose device this is; it tells one account at a time."""
+
+    class Meta(AccountsItem.Meta):
+        table_name = "named-by-setting"
+
+    account = UnicodeAttribute()
+
+
 def decoded(item: DevicesItem | None) -> list[Device]:
     """What an item lists."""
     return [] if item is None else msgspec.json.decode(item.devices, type=list[Device])
@@ -84,21 +103,49 @@ def read(account_id: str) -> list[Device]:
     return decoded(_item(account_id))
 
 
-def put(account_id: str, device: Device) -> None:
-    """Add a device, or renew it; beyond `DEVICES_MAX` the one that is longest here makes way."""
+def put(account_id: str, device: Device) -> list[Device]:
+    """Add a device, or renew it; beyond `DEVICES_MAX` the one that is longest here makes way. Returns who made way.
+
+    A phone or browser where somebody else signs in tells that account from now on, and no longer the one before.
+    """
+    before = _owner(device.endpoint)
+    if before is not None and before != account_id:
+        _change(before, lambda found: [one for one in found if one.endpoint != device.endpoint])
+    if before != account_id:
+        EndpointItem(_endpoint_key(device.endpoint), ENDPOINT, account=account_id).save()
     # The same subscription under another name would be told twice.
-    _change(
+    dropped = _change(
         account_id,
         lambda found: [
             *[one for one in found if one.id != device.id and one.endpoint != device.endpoint][1 - DEVICES_MAX :],
             device,
         ],
     )
+    return _forgotten(account_id, [one for one in dropped if one.endpoint != device.endpoint])
 
 
-def remove(account_id: str, device_id: str) -> None:
-    """Forget a device; again changes nothing."""
-    _change(account_id, lambda found: [one for one in found if one.id != device_id])
+def remove(account_id: str, device_id: str) -> list[Device]:
+    """Forget a device; again changes nothing. Returns it, if it was there."""
+    return _forgotten(account_id, _change(account_id, lambda found: [one for one in found if one.id != device_id]))
+
+
+def _forgotten(account_id: str, dropped: list[Device]) -> list[Device]:
+    for one in dropped:
+        if _owner(one.endpoint) == account_id:
+            EndpointItem(_endpoint_key(one.endpoint), ENDPOINT).delete()
+    return dropped
+
+
+def _owner(endpoint: str) -> str | None:
+    try:
+        return EndpointItem.get(_endpoint_key(endpoint), ENDPOINT, consistent_read=True).account
+    except DoesNotExist:
+        return None
+
+
+def _endpoint_key(endpoint: str) -> str:
+    # An address is longer than a key should be, and nobody needs to read it there.
+    return f"endpoint#{ids.derived('endpoint', endpoint)}"
 
 
 def allowed(endpoint: str) -> bool:
@@ -131,13 +178,13 @@ def _item(account_id: str) -> DevicesItem | None:
         return None
 
 
-def _change(account_id: str, changed: Callable[[list[Device]], Sequence[Device]]) -> None:
+def _change(account_id: str, changed: Callable[[list[Device]], Sequence[Device]]) -> list[Device]:
     for _ in range(ATTEMPTS_MAX):
         item = _item(account_id)
         before = decoded(item)
         after = list(changed(before))
         if after == before:
-            return
+            return []
         version = int(item.version) if item is not None else 0
         condition = DevicesItem.pk.does_not_exist() if item is None else DevicesItem.version == version
         made = DevicesItem(
@@ -149,10 +196,10 @@ def _change(account_id: str, changed: Callable[[list[Device]], Sequence[Device]]
             if error.cause_response_code != "ConditionalCheckFailedException":
                 raise
             continue
-        return
+        return [one for one in before if one.id not in {kept.id for kept in after}]
     raise OnairError("conflict")
 
 
 def views(found: Sequence[Device]) -> list[DeviceView]:
     """Devices as their account sees them."""
-    return [DeviceView(one.id, "web", clock.rfc3339(one.since_ms)) for one in found]
+    return [DeviceView(one.id, one.kind, clock.rfc3339(one.since_ms)) for one in found]

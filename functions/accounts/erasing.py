@@ -13,7 +13,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.transactions import TransactWrite
 
 from functions import clock, storage, transaction
-from functions.accounts import blocks, follows, pictures, pool, reminders
+from functions.accounts import blocks, device_push, devices, follows, pictures, pool, reminders
 from functions.accounts.blocks import BlockItem
 from functions.accounts.follows import FollowItem
 from functions.accounts.table import HANDLE, PROFILE, AccountsItem, HandleItem, ProfileItem, account_key
@@ -126,6 +126,10 @@ def _leave_graph(account_id: str, pause: Callable[[], None]) -> None:
             pause()
             other = item.sk.removeprefix(kind)
             undo(*((account_id, other) if mine else (other, account_id)))
+    for device in devices.read(account_id):
+        pause()
+        for one in devices.remove(account_id, device.id):
+            device_push.discard(one)
     for stream_id in reminders.listed_of(account_id):
         pause()
         reminders.remove(account_id, stream_id)

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from functions import aws, clock, observe, settings, storage
-from functions.accounts import devices, markets, model, notice_choice, notices, web_push
+from functions.accounts import device_push, devices, markets, model, notice_choice, notices, web_push
 from functions.accounts.devices import Device, DevicesItem
 from functions.accounts.notice_choice import ChoiceItem
 from functions.accounts.notices import Notice
@@ -97,11 +97,12 @@ def _one(notice: Notice, target: Target) -> web_push.Answer | Literal["known"]:
     mark = f"push#{notice.id}#{target.device.id}"
     if not notices.claim(target.account, mark, MARK_KEPT_S):
         return "known"
-    answer = web_push.send(target.device, target.text)
+    answer = (web_push if target.device.kind == "web" else device_push).send(target.device, target.text)
     if answer == "later":
         notices.unclaim(target.account, mark)
     elif answer == "gone":
-        devices.remove(target.account, target.device.id)
+        for one in devices.remove(target.account, target.device.id):
+            device_push.discard(one)
     elif answer == "refused":
         observe.logger.warning("push refused", device=target.device.id)
     return answer

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json
+from moto.sns.models import sns_backends
 from PIL import Image
 
 from functions import aws, clock, settings
@@ -155,7 +156,7 @@ def _needed(onair: Onair, call: SeenCall) -> Right | None:
     if call.service == "ses":
         return Right(f"ses:{call.operation}", f"arn:aws:ses:{base}:identity/onair@example.org")
     if call.service == "sns":
-        return Right(f"sns:{call.operation}", "*")
+        return Right(f"sns:{call.operation}", call.resource or "*")
     if call.service == "s3":
         # Of what it deletes, uploads: pictures only where a newer upload was faster.
         folder = "images" if call.operation == "PutObject" else "uploads"
@@ -190,6 +191,7 @@ def _exercise(onair: Onair) -> None:
     with push_service.running() as service:
         # Its service asks to wait, and then says that the browser is gone.
         service.answers = [429, 410]
+        _phones(viewer)
         viewer.call("PUT", "/me/devices/right_phone", push_service.Browser(service).subscription)
         assert viewer.call("GET", "/me/devices")["web_push_key"]
         # As in `_room`: a container of its own reads the secret when the first push comes.
@@ -201,6 +203,9 @@ def _exercise(onair: Onair) -> None:
         notice = Notice("go_live", clock.now_ms(), stream["id"], "right", host.account_id, "right_host", "Right Host")
         order = msgspec.json.encode(push.Order(notice, [viewer.account_id])).decode()
         record = {"messageId": "right", "body": order}
+        # Apps that are gone: SNS disables their endpoints.
+        for arn in sns_backends[ACCOUNT][REGION].platform_endpoints:
+            aws.client("sns").set_endpoint_attributes(EndpointArn=arn, Attributes={"Enabled": "false"})
         assert _run(onair, "accounts.push.handle", {"Records": [record]}) == {"batchItemFailures": []}
         assert viewer.call("GET", "/me/devices")["items"] == []
     _room(onair, viewer, stream["id"])
@@ -231,6 +236,14 @@ def _exercise(onair: Onair) -> None:
     devices = {"camera": True, "microphone": True}
     made = host.call("POST", "/streams", {"title": "Never", "topics": [], "devices": devices})
     host.call("DELETE", f"/streams/{made['id']}")
+
+
+def _phones(who: Any) -> None:
+    """A phone of each kind, which is dropped and comes back."""
+    for kind in ("ios", "android"):
+        for method in ("PUT", "DELETE", "PUT"):
+            body = {"kind": kind, "token": f"{who.handle}-{kind}-token"} if method == "PUT" else None
+            who.call(method, f"/me/devices/right_{kind}", body)
 
 
 def _reminded(host: Any, viewer: Any) -> None:
@@ -298,6 +311,7 @@ def _own_data(onair: Onair) -> None:
         if "cursor" not in page:
             break
         cursor = f"&cursor={page['cursor']}"
+    _phones(going)
     going.call("PUT", "/me/password", {"password": PASSWORD, "new_password": "Another-pass-1"})
     going.call("DELETE", "/me")
     again = {"handle": "right_going", "password": "Another-pass-1"}

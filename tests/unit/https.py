@@ -241,6 +241,16 @@ def key_set() -> Iterator[str]:
         thread.join(5)
 
 
+def platform_applications() -> dict[str, str]:
+    """Where pushes to phones go, as settings."""
+    sns, found = aws.client("sns"), dict[str, str]()
+    for name, platform in (("PUSH_APNS_ARN", "APNS"), ("PUSH_FCM_ARN", "GCM")):
+        attributes = {"PlatformPrincipal": "none", "PlatformCredential": "none"}
+        made = sns.create_platform_application(Name="onair", Platform=platform, Attributes=attributes)
+        found[name] = made["PlatformApplicationArn"]
+    return found
+
+
 @contextmanager
 def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """Everything the API needs, in moto, and a client of it."""
@@ -292,6 +302,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
             "NOTICES_QUEUE_URL": notices["QueueUrl"],
             "PUSH_QUEUE_URL": pushes["QueueUrl"],
             "PUSH_SECRET_ARN": secrets.create_secret(Name="push", SecretString="u" * 64)["ARN"],
+            **platform_applications(),
             "PUSH_HOSTS": "fcm.googleapis.com,push.apple.com,http://127.0.0.1",
             "MEDIA_QUEUE_URL": told["QueueUrl"],
             "SIGNING_SECRET_ARN": secrets.create_secret(Name="signing", SecretString="s" * 64)["ARN"],
