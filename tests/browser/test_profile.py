@@ -59,7 +59,8 @@ def test_a_profile_is_followed_reminded_of_listed_reported_and_blocked(
         page.get_by_role("button", name="Follow", exact=True).click()
         expect(page.get_by_role("button", name="Following", exact=True)).to_be_visible()
         page.get_by_role("button", name="followers").click()
-        row = page.get_by_role("dialog").get_by_role("link", name=f"@{fan}")
+        opened = page.locator("onair-profile onair-sheet")
+        row = opened.get_by_role("link", name=f"@{fan}")
         expect(row).to_be_visible()
         page.screenshot(path=str(shots / f"profile-list-{size[0]}.png"))
         assert reach(page) <= 0
@@ -74,8 +75,7 @@ def test_a_profile_is_followed_reminded_of_listed_reported_and_blocked(
         expect(page.get_by_role("dialog")).to_be_hidden()
         # When: blocked, and let in again
         page.get_by_role("button", name="Block", exact=True).click()
-        dialog = page.get_by_role("dialog")
-        dialog.get_by_role("button", name="Block", exact=True).click()
+        opened.get_by_role("button", name="Block", exact=True).click()
         expect(page.get_by_text("You block this account.")).to_be_visible()
         page.get_by_role("button", name="Unblock").click()
         expect(page.get_by_role("button", name="Follow", exact=True)).to_be_visible()

@@ -155,6 +155,10 @@ export class OnairProfile extends LitElement {
         color: var(--muted);
         font-size: 0.88rem;
       }
+      onair-gift-gallery {
+        display: block;
+        margin: 22px 18px 0;
+      }
       .quiet {
         display: flex;
         justify-content: center;
@@ -372,7 +376,7 @@ export class OnairProfile extends LitElement {
           ${this.#acts()} ${open ? "" : html`<p class="private">${icon("lock")}${t("profile.private")}</p>`}
         </div>
         ${this.#next()}
-        ${open ? html`<section aria-label=${t("profile.gifts")}><onair-gift-gallery .handle=${profile.handle}></onair-gift-gallery></section>` : ""}
+        ${open ? html`<onair-gift-gallery .handle=${profile.handle}></onair-gift-gallery>` : ""}
         ${own
           ? ""
           : html`<div class="quiet">

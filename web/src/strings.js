@@ -348,7 +348,6 @@ const tables = {
     "profile.watch": "Watch",
     "profile.edit": "Edit profile",
     "profile.next": "Next broadcast",
-    "profile.gifts": "Gifts received",
     "profile.private": "This account is private. Follow it to see more.",
     "profile.nobody": "Nobody has this handle.",
     "profile.sign_in": "Sign in to see this profile.",
