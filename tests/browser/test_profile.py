@@ -14,7 +14,7 @@ from local.seed import give_followers
 from local.stack import Stack
 from local.testing import wait_until
 from tests.browser.conftest import DESK, PHONE, NewPage
-from tests.browser.test_settings import person, signed_in
+from tests.browser.test_settings import person, picture, signed_in
 
 SIZES = pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 
@@ -101,6 +101,21 @@ def test_the_feed_shows_what_comes_up_and_leads_to_who_announced_it(
         coming.get_by_role("link").filter(has_text=f"Cook {size[0]}").click()
         page.wait_for_url(f"**/@{cook}")
         expect(page.get_by_role("heading", name=f"Cook {size[0]}", exact=True)).to_be_visible()
+    finally:
+        host.call("DELETE", f"/streams/{stream_id}")
+
+
+def test_a_host_gives_the_next_broadcast_its_cover(
+    new_page: NewPage, stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    host, stream_id = announcing(stack, "painter")
+    page = new_page(PHONE)
+    try:
+        signed_in(page, "painter", "/@painter")
+        page.get_by_label("Cover").set_input_files({"name": "c.jpg", "mimeType": "image/jpeg", "buffer": picture()})
+        expect(page.locator(".cover img")).to_be_visible(timeout=15_000)
+        assert host.call("GET", f"/streams/{stream_id}")["preview_url"]
+        page.screenshot(path=str(tmp_path_factory.getbasetemp() / "profile-cover.png"))
     finally:
         host.call("DELETE", f"/streams/{stream_id}")
 

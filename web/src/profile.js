@@ -9,6 +9,7 @@ import { SessionController, session } from "./session.js";
 import { avatar, hues, sheet } from "./style.js";
 import { moment, short, t } from "./strings.js";
 import { refused, toast } from "./toast.js";
+import { pictureState, upload } from "./upload.js";
 import "./gift_gallery.js";
 import "./people.js";
 import "./reminder.js";
@@ -165,6 +166,10 @@ export class OnairProfile extends LitElement {
         gap: 8px;
         margin-top: 22px;
       }
+      label:focus-within {
+        outline: 3px solid var(--sun-1);
+        outline-offset: 2px;
+      }
       .ghost {
         width: 108px;
         height: 108px;
@@ -276,6 +281,19 @@ export class OnairProfile extends LitElement {
       toast(t(blocked ? "unblocked" : "blocked", { name: this.profile.display_name }));
     });
 
+  #coverChosen = (event) => {
+    const [file] = event.target.files;
+    event.target.value = "";
+    if (!file) return;
+    this.#act(async () => {
+      const path = `/streams/${this.next.id}/cover`;
+      await upload(path, file);
+      const found = await pictureState(path);
+      if (found.state !== "ready") throw new Error(t(`settings.picture.${found.problem ?? "late"}`));
+      toast(t("profile.cover_done"));
+    });
+  };
+
   #acts() {
     const { profile } = this;
     const watch = profile.live_stream
@@ -306,7 +324,16 @@ export class OnairProfile extends LitElement {
         <b>${this.next.title}</b>
         <time datetime=${this.next.scheduled_for}>${moment(this.next.scheduled_for)}</time>
       </div>
-      ${own ? "" : html`<onair-reminder .stream=${this.next}></onair-reminder>`}
+      ${own
+        ? html`<label class="button small" aria-busy=${Boolean(this.busy)}
+            >${icon("camera")}${t(this.busy ? "profile.cover_sending" : "profile.cover")}<input
+              class="unseen"
+              type="file"
+              accept="image/jpeg,image/png,image/webp"
+              ?disabled=${this.busy}
+              @change=${this.#coverChosen}
+          /></label>`
+        : html`<onair-reminder .stream=${this.next}></onair-reminder>`}
     </section>`;
   }
 
