@@ -8,7 +8,9 @@ aiortc decodes what it receives and hides packet timestamps, sender reports and 
 3. ``RTCRtpReceiver._handle_rtcp_packet``: wrapped, to see sender reports.
 4. ``RTCRtpReceiver._send_rtcp_nack`` and ``_send_rtcp_pli``: called.
 5. ``RTCRtpSender._handle_rtcp_packet``: wrapped, to hear of key frames that a watcher asks for.
-6. ``aiortc.codecs.CODECS``: Main and High profile are added, which aiortc's decoder list leaves out.
+6. ``RTCRtpReceiver.__remote_bitrate_estimator``: wrapped. aiortc tells its estimate (REMB) with every packet while it
+   finds the path overused, which cost 2 % of a core a publisher.
+7. ``aiortc.codecs.CODECS``: Main and High profile are added, which aiortc's decoder list leaves out.
 
 aiortc is pinned exactly and tests/relay/test_passthrough.py fails when one of these changes.
 """
@@ -30,6 +32,9 @@ from media.relay.jitter import Frame, FrameBuffer, Packet
 
 _JITTER_BUFFER: Final = "_RTCRtpReceiver__jitter_buffer"
 _NACK_GENERATOR: Final = "_RTCRtpReceiver__nack_generator"
+_ESTIMATOR: Final = "_RTCRtpReceiver__remote_bitrate_estimator"
+# Browsers follow an estimate within a second; five a second tell them of a path that narrows soon enough.
+_ESTIMATE_INTERVAL_MS: Final = 200
 # Constrained baseline and baseline are aiortc's own. Main, and High in three spellings that encoders offer.
 _MORE_PROFILES: Final = ("4d001f", "4de01f", "640c1f", "64001f")
 _FIRST_PAYLOAD_TYPE: Final = 110
@@ -93,10 +98,13 @@ class Inlet:
         self._ssrc: int | None = None
         self._pli_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
-        if not hasattr(receiver, _JITTER_BUFFER) or not hasattr(receiver, _NACK_GENERATOR):
+        if not all(hasattr(receiver, name) for name in (_JITTER_BUFFER, _NACK_GENERATOR, _ESTIMATOR)):
             raise RuntimeError("aiortc has changed: passthrough.py must be held against the new version")
         setattr(receiver, _JITTER_BUFFER, _Tap(self._packet))
         setattr(receiver, _NACK_GENERATOR, None)
+        estimator: Any = getattr(receiver, _ESTIMATOR)
+        if estimator is not None:
+            setattr(receiver, _ESTIMATOR, _SeldomTold(estimator))
         self._handle_rtcp = self._receiver._handle_rtcp_packet
         self._receiver._handle_rtcp_packet = self._rtcp
         # Set only while something is missing: a timer that always ran woke the loop 50 times a second for nothing.
@@ -182,3 +190,18 @@ class _Tap:
     def add(self, packet: Any) -> tuple[bool, None]:
         self._on_packet(packet)
         return False, None
+
+
+class _SeldomTold:
+    """Stands before aiortc's bandwidth estimator and lets an estimate through at most five times a second."""
+
+    def __init__(self, estimator: Any) -> None:
+        self._estimator = estimator
+        self._told_ms = -_ESTIMATE_INTERVAL_MS
+
+    def add(self, *, arrival_time_ms: int, **packet: int) -> tuple[int, list[int]] | None:
+        estimate: tuple[int, list[int]] | None = self._estimator.add(arrival_time_ms=arrival_time_ms, **packet)
+        if estimate is None or arrival_time_ms - self._told_ms < _ESTIMATE_INTERVAL_MS:
+            return None
+        self._told_ms = arrival_time_ms
+        return estimate

@@ -18,6 +18,7 @@ from aiortc import (
 )
 from aiortc.codecs import CODECS
 from aiortc.codecs.h264 import H264Encoder
+from aiortc.rate import BandwidthUsage, RemoteBitrateEstimator
 from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RtcpPsfbPacket, RtpPacket
 
 from media.relay import passthrough
@@ -84,6 +85,30 @@ async def test_what_never_comes_is_asked_for_again_and_given_up_without_another_
     assert [frame.after_loss for frame in frames] == [False, True]
     assert len(asked) >= 2 and all(lost == [2] for lost in asked)
     assert inlet._timer is None, "nothing is missing: nothing wakes the loop"
+    inlet.close()
+
+
+async def test_an_overused_path_is_told_of_five_times_a_second_and_not_with_every_packet() -> None:
+    transport = RTCDtlsTransport(RTCIceTransport(RTCIceGatherer()), [RTCCertificate.generateCertificate()])
+    receiver: Any = RTCRtpReceiver("video", transport)
+    estimator = receiver._RTCRtpReceiver__remote_bitrate_estimator
+    assert isinstance(estimator, RemoteBitrateEstimator)
+    estimator.detector.state = lambda: BandwidthUsage.OVERUSING
+    inlet = Inlet(receiver, "video", lambda _: None, lambda _: None)
+    told: list[Any] = []
+
+    async def send(packet: Any) -> None:
+        told.append(packet)
+
+    receiver._send_rtcp = send
+    receiver._enabled = True
+    receiver._RTCRtpReceiver__rtcp_ssrc = 1
+    for at_ms in range(0, 4_000, 4):
+        packet = RtpPacket(payload_type=120, sequence_number=at_ms // 4, timestamp=at_ms * 90)
+        packet.ssrc, packet.payload = 99, bytes(1_000)
+        packet.extensions.abs_send_time = at_ms * 262_144 // 1_000 & 0xFFFFFF
+        await receiver._handle_rtp_packet(packet, arrival_time_ms=100_000 + at_ms)
+    assert 10 <= len(told) <= 20
     inlet.close()
 
 
