@@ -52,6 +52,7 @@ def main() -> int:
     if missing:
         print(f"Needs {', '.join(missing)}: apt-get install nginx wrk ffmpeg.", file=sys.stderr)
         return 1
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name, Stack() as stack:
         folder = Path(name)
         publisher = publish(stack, "bench", folder)
@@ -81,7 +82,8 @@ def main() -> int:
     print(
         f"\n{len(waits):,} viewers who waited for one playlist, after the first of them was answered: "
         f"p50 {middle:.0f} ms, p99 {late:.0f} ms, last {waits[-1] * 1000:.0f} ms. "
-        f"They took {after_mb - before_mb:.0f} MB of the relay's memory."
+        f"They took {after_mb - before_mb:.0f} MB of the relay's memory. "
+        f"All shared {os.cpu_count()} cores, on which {load:.1f} others wanted to run at the start."
     )
     return 0
 
@@ -98,12 +100,25 @@ def publish(stack: Stack, stream_id: str, folder: Path) -> subprocess.Popen[byte
     return publisher
 
 
-def encode_source(path: Path) -> None:
-    """Ten seconds of a moving picture with noise, so that it has the bits that it is given."""
+def encode_source(path: Path, seconds: int = 10) -> None:
+    """So many seconds of a moving picture with noise, so that it has the bits that it is given."""
     picture = "testsrc2=size=1280x720:rate=30,noise=alls=20:allf=t"
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", "sine=440:sample_rate=48000"]
     video = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "60"]
-    rate = ["-b:v", "2500k", "-maxrate", "2500k", "-bufsize", "2500k", "-c:a", "aac", "-b:a", "128k", "-t", "10"]
+    rate = [
+        "-b:v",
+        "2500k",
+        "-maxrate",
+        "2500k",
+        "-bufsize",
+        "2500k",
+        "-c:a",
+        "aac",
+        "-b:a",
+        "128k",
+        "-t",
+        str(seconds),
+    ]
     subprocess.run([*command, *video, *rate, "-ac", "2", str(path)], check=True, timeout=120)
 
 
