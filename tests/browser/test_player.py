@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser import measure
 from tests.browser.conftest import DESK, PHONE, NewPage, end_live, go_live
@@ -83,6 +86,74 @@ def test_a_viewer_sees_the_delay_and_chooses_quality_and_size(new_page: NewPage,
     wide.get_by_role("button", name="Playback", exact=True).click()
     expect(wide.get_by_role("radio", name="Auto")).to_contain_text("now 720p")
     _picture(wide, "desk")
+
+
+def _two_renditions(folder: Path) -> None:
+    """Playlists of 720p and 240p, forty seconds long, their segments aligned."""
+    ffmpeg = shutil.which("ffmpeg")
+    assert ffmpeg is not None
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=15:duration=40"]
+    sound = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=40"]
+    coding = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-keyint_min", "30", "-sc_threshold", "0"]
+    sizes = ["-map", "0:v", "-map", "1:a", "-map", "0:v", "-map", "1:a", "-s:v:1", "426x240"]
+    rates = ["-b:v:0", "1500k", "-b:v:1", "300k", "-c:a", "aac", "-pix_fmt", "yuv420p"]
+    hls = ["-f", "hls", "-hls_time", "2", "-hls_list_size", "0", "-hls_segment_type", "fmp4"]
+    names = ["-var_stream_map", "v:0,a:0 v:1,a:1", "-master_pl_name", "index.m3u8"]
+    files = ["-hls_fmp4_init_filename", "init_%v.mp4", "-hls_segment_filename", str(folder / "part_%v_%03d.m4s")]
+    command = [ffmpeg, "-v", "error", *picture, *sound, *sizes, *coding, *rates, *hls, *names, *files]
+    subprocess.run([*command, str(folder / "media_%v.m3u8")], check=True, timeout=90)
+
+
+def _grown(playlist: str, segments: int) -> str:
+    """The playlist as it was when it had so many segments."""
+    lines: list[str] = []
+    for line in playlist.replace("#EXT-X-ENDLIST", "").splitlines():
+        lines.append(line)
+        segments -= line.endswith(".m4s")
+        if segments == 0:
+            break
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg here")
+def test_a_viewer_changes_the_rendition_without_a_stall(new_page: NewPage, demo_stream: str, tmp_path: Path) -> None:
+    # given a broadcast with two renditions
+    _two_renditions(tmp_path)
+    page = new_page(PHONE)
+    began = time.monotonic()
+
+    def answer(route: Route) -> None:
+        name = route.request.url.partition("?")[0].rpartition("/")[2]
+        body: str | bytes = (tmp_path / name).read_bytes()
+        if name.startswith("media_"):
+            body = _grown((tmp_path / name).read_text(), 4 + int((time.monotonic() - began) / 2))
+        route.fulfill(body=body, headers={"Access-Control-Allow-Origin": "*"})
+
+    page.route(re.compile(r"/live/[^/]+/[^/]+/[^/]+$"), answer)
+    _watch(page, demo_stream)
+    # when one is chosen
+    page.evaluate(
+        f"""() => {{
+          const player = ({_PLAYER})();
+          window.states = [];
+          player.addEventListener("state", () => window.states.push(player.state));
+        }}"""
+    )
+    page.get_by_role("button", name="Playback", exact=True).click()
+    lines = [text.split("p")[0] for text in page.get_by_role("radio").locator("span").all_inner_texts()]
+    assert lines == ["Auto", "720", "240"]
+    low, high = (page.get_by_role("radio", name=re.compile(f"^{each}p")) for each in (240, 720))
+    first = page.evaluate(f"({_PLAYER})().video.videoHeight")
+    (high if first == 240 else low).click()
+    # then it is seen once what was loaded is played, and the picture never stops
+    page.wait_for_function(
+        f"(first) => ({_PLAYER})().video.videoHeight !== first && ({_PLAYER})().video.videoHeight > 0",
+        arg=first,
+        timeout=30_000,
+    )
+    expect(page.get_by_role("radio", name="Auto")).to_contain_text("now 720p" if first == 240 else "now 240p")
+    assert set(page.evaluate("() => window.states")) <= {"playing"}
+    _picture(page, "renditions")
 
 
 def test_who_falls_behind_catches_up_faster_and_may_jump(new_page: NewPage, demo_stream: str) -> None:
