@@ -54,12 +54,15 @@ export class OnairUpcoming extends LitElement {
       b,
       small {
         display: block;
-        overflow: hidden;
-        text-overflow: ellipsis;
-        white-space: nowrap;
+        overflow-wrap: anywhere;
       }
       b {
+        display: -webkit-box;
+        overflow: hidden;
         font-weight: 700;
+        line-height: 1.25;
+        -webkit-box-orient: vertical;
+        -webkit-line-clamp: 2;
       }
       small {
         color: var(--muted);
