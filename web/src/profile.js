@@ -158,6 +158,7 @@ export class OnairProfile extends LitElement {
       }
       onair-gift-gallery {
         display: block;
+        width: auto;
         margin: 22px 18px 0;
       }
       .quiet {
