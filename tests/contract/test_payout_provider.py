@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from functions import aws, clock
 from functions.errors import OnairError
-from functions.wallet import payout_provider, payout_webhooks, payouts, stripe_transfers
+from functions.wallet import payout_notices, payout_provider, payout_webhooks, payouts, stripe_transfers
 from functions.wallet.payout_provider import NobodyPaysError
 from functions.wallet.payout_rules import KEY_VALID_MS, NEW_CREATOR_HOLD_MS, RETRY_MS, Payout, TaxProfile
 from functions.wallet.provider import Delivery
@@ -26,6 +26,18 @@ from tests.unit.https import MovableClock
 
 DIAMONDS = 4_000
 NET = 2_000
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What creators are told of: here is no queue, and no creator's inbox behind it."""
+    found: list[str] = []
+
+    def tell(payout: Payout | None) -> None:
+        found.append(payout.state if payout is not None else "gone")
+
+    monkeypatch.setattr(payout_notices, "tell", tell)
+    return found
 
 
 @pytest.fixture
