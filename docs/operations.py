@@ -230,6 +230,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /streams/{stream_id}/replay": Operation(
         streams.ReplayRight, refusals=("not_found", "conflict", "unavailable", *WATCHING), optional_token=True
     ),
+    "POST /streams/{stream_id}/replay/download": Operation(
+        streams.DownloadRight, refusals=("not_found", "forbidden", "conflict", "unavailable")
+    ),
     "GET /streams/{stream_id}/frames": Operation(
         FramesPage,
         query=rooms.FramesQuery,

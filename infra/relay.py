@@ -81,7 +81,7 @@ class Relay(Construct):
         rules.acknowledge(
             self.bucket,
             "S1",
-            "Only the relay and its reports' function write here, and CloudFront alone reads, whose metrics count.",
+            "Only the relay and two functions write here, and CloudFront alone reads, whose metrics count.",
         )
         self.vpc = ec2.Vpc(
             self,

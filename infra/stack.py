@@ -106,6 +106,7 @@ class OnairStack(cdk.Stack):
         ):
             self.notices.let_announce(handler)
         self.streams.let_forget(self.api.handler)
+        self.streams.let_download(self.api.handler)
         self.audit = Audit(self, "Audit", house=house, wallet=self.wallet)
         self.audit.let_read(self.api.handler)
         # Both APIs write access logs through the account's one role, which must be set first.
@@ -133,6 +134,7 @@ class OnairStack(cdk.Stack):
                 "Later": self.rooms.later,
                 "Settle": self.wallet.settlements,
                 "Media": self.streams.media,
+                "Download": self.streams.downloads,
                 "Payouts": self.payouts.waiting,
                 "Work": self.account_work.queue,
                 "Notices": self.notices.queue,

@@ -47,6 +47,7 @@ class Streams(Construct):
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         self.media = work_queue(self, "Media", visibility_s=60, retention_s=3600)
+        self.downloads = work_queue(self, "Download", visibility_s=720, retention_s=86_400)
 
     def watch(self, rooms: Rooms, accounts: Accounts) -> None:
         """Add what turns the relay's reports, and their absence, into the state of a stream and its room."""
@@ -92,6 +93,28 @@ class Streams(Construct):
         )
         self.sweep.may(["sqs:SendMessage"], on=[self.media.queue.queue_arn])
         self.told = told
+        self.download = Handler(
+            self,
+            "Download",
+            house=self._house,
+            entry="streams.download.handle",
+            timeout_s=120,  # some gigabytes a run; more goes on in the next one
+            memory_mib=1024,
+            environment={
+                "STREAMS_TABLE": self.table.table_name,
+                "DOWNLOAD_QUEUE_URL": self.downloads.queue.queue_url,
+            },
+        )
+        self.download.may(["dynamodb:GetItem", "dynamodb:UpdateItem"], on=[self.table.table_arn])
+        self.download.may(["sqs:SendMessage"], on=[self.downloads.queue.queue_arn])
+        self.download.add_event_source(
+            sources.SqsEventSource(self.downloads.queue, batch_size=1, report_batch_item_failures=True)
+        )
+
+    def let_download(self, handler: Handler) -> None:
+        """Let ``handler`` have a recording's files made."""
+        handler.add_environment("DOWNLOAD_QUEUE_URL", self.downloads.queue.queue_url)
+        handler.may(["sqs:SendMessage"], on=[self.downloads.queue.queue_arn])
 
     def let_forget(self, handler: Handler) -> None:
         """Let ``handler`` have taken away what a deleted stream left."""
@@ -104,6 +127,13 @@ class Streams(Construct):
         self.told.may(["s3:ListBucket"], on=[bucket.bucket_arn])
         self.told.may(["s3:PutObject", "s3:DeleteObject"], on=[bucket.arn_for_objects(RECORDINGS)])
         acknowledge_recordings(self.told.role or self.told, bucket)
+        self.download.add_environment("MEDIA_BUCKET", bucket.bucket_name)
+        self.download.may(["s3:ListBucket"], on=[bucket.bucket_arn])
+        # Parts of an upload are written with the right to write the object.
+        self.download.may(
+            ["s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts"], on=[bucket.arn_for_objects(RECORDINGS)]
+        )
+        acknowledge_recordings(self.download.role or self.download, bucket)
 
 
 def acknowledge_recordings(role: IConstruct, bucket: s3.Bucket) -> None:

@@ -113,6 +113,8 @@ class Edge:
         found = _stored(f"replay/{stream}/{name}")
         headers = {"Cache-Control": found.metadata.get("cache-control") or "no-cache", **_ANY_ORIGIN}
         kind = found.metadata.get("Content-Type") or found.metadata.get("content-type") or "application/octet-stream"
+        if name.startswith("download-"):
+            headers["Content-Disposition"] = "attachment"
         return web.Response(body=found.value, headers={**headers, "Content-Type": kind})
 
     def _may_play(self, token: str, stream: str) -> bool:

@@ -79,6 +79,21 @@ class Summary(msgspec.Struct, frozen=True):
     arrivals: int = 0
 
 
+class DownloadFile(msgspec.Struct, frozen=True):
+    """A file by which the host keeps a recording, or a stretch of it."""
+
+    name: str
+    bytes: int
+    duration_s: float
+
+
+class Download(msgspec.Struct, frozen=True):
+    """The files that were made of a recording; ``of_ms``: how long it played then, in ms."""
+
+    of_ms: int
+    files: tuple[DownloadFile, ...]
+
+
 class Stream(msgspec.Struct, frozen=True):
     """A stream as stored. ``generation`` counts its stream keys; ``request`` is what it was made of (a fingerprint)."""
 
@@ -115,6 +130,7 @@ class Stream(msgspec.Struct, frozen=True):
     summary: Summary | None = None
     # How long the replay plays; 0 where nothing was recorded, None until that is known.
     replay_s: float | None = None
+    download: Download | None = None
     feed_key: FeedKey | None = None
 
 

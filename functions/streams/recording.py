@@ -83,7 +83,7 @@ def playlist(segments: tuple[StoredSegment, ...]) -> str:
     ]
     before: StoredSegment | None = None
     for segment in segments:
-        if before is not None and _breaks(before, segment):
+        if before is not None and breaks(before, segment):
             lines.append("#EXT-X-DISCONTINUITY")
         if before is None or (before.run, before.map) != (segment.run, segment.map):
             lines.append(f'#EXT-X-MAP:URI="init-{segment.run}-{segment.map}.mp4"')
@@ -117,7 +117,7 @@ def storyboard(segments: tuple[StoredSegment, ...], names: Iterable[str]) -> str
 
 def put_together(stream_id: str) -> float:
     """Write playlist and storyboard of what is stored; returns how long it plays in seconds, 0 where nothing is."""
-    names = tuple(_names(stream_id))
+    names = tuple(name for name, _ in objects(stream_id))
     segments = segments_of(names)
     if not segments:
         return 0.0
@@ -136,7 +136,8 @@ def _write(stream_id: str, name: str, text: str, kind: str) -> None:
     )
 
 
-def _names(stream_id: str) -> Iterator[str]:
+def objects(stream_id: str) -> Iterator[tuple[str, int]]:
+    """Name and bytes of everything of a recording."""
     start = prefix(stream_id)
     more: dict[str, str] = {}
     while True:
@@ -144,13 +145,14 @@ def _names(stream_id: str) -> Iterator[str]:
             Bucket=settings.required("MEDIA_BUCKET"), Prefix=start, **more
         )
         for found in page.get("Contents", []):
-            yield str(found["Key"]).removeprefix(start)
+            yield str(found["Key"]).removeprefix(start), int(found["Size"])
         if not page.get("IsTruncated"):
             return
         more = {"ContinuationToken": page["NextContinuationToken"]}
 
 
-def _breaks(before: StoredSegment, segment: StoredSegment) -> bool:
+def breaks(before: StoredSegment, segment: StoredSegment) -> bool:
+    """Whether time does not simply go on between two segments that follow one another."""
     same_run = before.run == segment.run
     return segment.after_break or not same_run or segment.number != before.number + 1 or before.map != segment.map
 

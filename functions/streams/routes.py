@@ -207,6 +207,12 @@ def read_replay(stream_id: str) -> views.ReplayRight:
     return tickets.issue_replay(stream_id, parse.optional_identity(routes.current_request))
 
 
+@routes.route("/streams/{stream_id}/replay/download", methods=["POST"], authorizer=cognito)
+def download_replay(stream_id: str) -> views.DownloadRight:
+    """The recording as files for its host: made on the first call, and told once they are there."""
+    return tickets.issue_download(_own(stream_id, parse.identity(routes.current_request)))
+
+
 @routes.route("/feed/for-you", methods=["GET"], authorizer=cognito)
 def read_for_you() -> views.Streams:
     """What is live."""

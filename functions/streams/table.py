@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, cast
 
+import msgspec
 from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, UpdateError
 from pynamodb.expressions.condition import Condition
@@ -20,6 +21,7 @@ from functions.accounts.table import PROFILE, ProfileItem, account_key
 from functions.errors import OnairError
 from functions.streams.model import (
     Audience,
+    Download,
     FeedKey,
     Host,
     Media,
@@ -111,6 +113,8 @@ class StreamItem(storage.StoredItem):
     followers_at_end = NumberAttribute(null=True)
     summary = JSONAttribute(null=True)
     replay_ms = NumberAttribute(null=True)
+    # Files for the host, as JSON: read whole, written whole.
+    download = UnicodeAttribute(null=True)
     feed_key = UnicodeAttribute(null=True)
     # Who is on screen, as the relay reads it; written by rooms/seating.py.
     stage = UnicodeAttribute(null=True)
@@ -293,6 +297,13 @@ def set_replay(stream_id: str, replay_s: float) -> bool:
     return _done(item, [told, StreamItem.feed_key.remove()], ended & (StreamItem.feed_key == "recorded")) or _done(
         item, [told], ended
     )
+
+
+def set_download(stream_id: str, download: Download) -> bool:
+    """Store which files were made of a recording; False when the stream is gone."""
+    item = StreamItem(_pk(stream_id), STREAM)
+    told = StreamItem.download.set(msgspec.json.encode(download).decode())
+    return _done(item, [told], StreamItem.state == "ended")
 
 
 def _done(item: StreamItem, actions: list[Action], condition: Condition) -> bool:
@@ -520,6 +531,7 @@ def stream_of(item: StreamItem) -> Stream:
         followers_at_end=_integer(item.followers_at_end),
         summary=Summary(**item.summary) if item.summary else None,
         replay_s=_seconds(item.replay_ms),
+        download=msgspec.json.decode(item.download, type=Download) if item.download else None,
         feed_key=cast("FeedKey | None", item.feed_key),
     )
 

@@ -18,10 +18,10 @@ from functions.parse import Identity
 from functions.rooms.items import MEMBER_PREFIX, MemberItem, room_key
 from functions.rooms.model import Member
 from functions.storage import StoredItem
-from functions.streams import table
+from functions.streams import download, table
 from functions.streams.model import Role, Stream, may_have_recording
 from functions.streams.recording import PLAYLIST, STORYBOARD
-from functions.streams.views import ReplayRight, Ticket, view
+from functions.streams.views import DownloadRight, FileView, ReplayRight, Ticket, view
 
 
 def issue(stream_id: str, identity: Identity | None) -> Ticket:
@@ -69,23 +69,52 @@ def issue_replay(stream_id: str, identity: Identity | None) -> ReplayRight:
     found = _admitted(_as_replayed(stream), identity)
     if found.member is not None and found.member.banned:
         raise OnairError("banned")
+    duration_s = _recorded_s(stream)
+    place, expires_ms = _place(stream)
+    account = found.account
+    return ReplayRight(
+        stream=view(stream),
+        playback_url=f"{place}/{PLAYLIST}",
+        playback_expires_at=clock.rfc3339(expires_ms),
+        duration_s=duration_s,
+        storyboard_url=f"{place}/{STORYBOARD}",
+        hidden=_hidden(account),
+    )
+
+
+def issue_download(stream: Stream) -> DownloadRight:
+    """The right of the host to keep the recording; its files are ordered where they were not made of all of it yet.
+
+    Raises
+    ------
+    OnairError
+        ``conflict`` before its end, ``unavailable`` while the replay is put together, ``not_found`` without one.
+    """
+    duration_s = _recorded_s(stream)
+    place, expires_ms = _place(stream)
+    until = clock.rfc3339(expires_ms)
+    if stream.download is None or stream.download.of_ms != round(duration_s * 1000):
+        download.order(stream)
+        return DownloadRight("preparing", until)
+    files = [FileView(f"{place}/{file.name}", file.bytes, file.duration_s) for file in stream.download.files]
+    return DownloadRight("ready", until, tuple(files))
+
+
+def _recorded_s(stream: Stream) -> float:
+    """How long the replay plays that there is now."""
     if stream.state != "ended":
         raise OnairError("conflict", "This broadcast has not ended yet.")
     if stream.replay_s is None and may_have_recording(stream):
         raise OnairError("unavailable", "The replay is being prepared. Try again in a minute.", retry_after_ms=5_000)
     if not stream.replay_s or stream.replay == "off":
         raise OnairError("not_found", "There is no replay of this broadcast.")
+    return stream.replay_s
+
+
+def _place(stream: Stream) -> tuple[str, int]:
+    """The address below which a recording is, with the right to it, and until when that holds in ms."""
     token, expires_ms = tokens.replay_token(stream.id)
-    account = found.account
-    place = f"{settings.required('WEB_URL')}/replay/{token}/{stream.id}"
-    return ReplayRight(
-        stream=view(stream),
-        playback_url=f"{place}/{PLAYLIST}",
-        playback_expires_at=clock.rfc3339(expires_ms),
-        duration_s=stream.replay_s,
-        storyboard_url=f"{place}/{STORYBOARD}",
-        hidden=_hidden(account),
-    )
+    return f"{settings.required('WEB_URL')}/replay/{token}/{stream.id}", expires_ms
 
 
 def _hidden(account: Account | None) -> tuple[str, ...]:

@@ -145,6 +145,22 @@ class ReplayRight(msgspec.Struct, frozen=True):
     hidden: tuple[str, ...] = ()
 
 
+class FileView(msgspec.Struct, frozen=True):
+    """One MP4, at ``url`` until the answer's ``expires_at``."""
+
+    url: str
+    bytes: int
+    duration_s: float
+
+
+class DownloadRight(msgspec.Struct, frozen=True):
+    """The files of a recording once ``ready``: one, or one for each stretch of one format; none while ``preparing``."""
+
+    state: Literal["preparing", "ready"]
+    expires_at: str
+    files: tuple[FileView, ...] = ()
+
+
 def view(stream: Stream, viewers: int = 0) -> StreamView:
     """A stream for everyone who may know of it."""
     return StreamView(

@@ -8,7 +8,13 @@ from functions.wallet.tables import STATEMENT_ATTRIBUTES
 from tests.infra.reading import Cloud
 
 TABLES = {"Accounts", "Streams", "Rooms", "WalletLedger"}
-QUEUES = {"RoomsRing": "5", "WalletSettle": "60", "StreamsMedia": "60", "PayoutsPayouts": "90"}
+QUEUES = {
+    "RoomsRing": "5",
+    "WalletSettle": "60",
+    "StreamsMedia": "60",
+    "StreamsDownload": "720",
+    "PayoutsPayouts": "90",
+}
 
 
 def test_four_tables_with_recovery_ttl_and_text_keys(cloud: Cloud) -> None:

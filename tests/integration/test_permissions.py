@@ -38,6 +38,7 @@ from local.faults import Faults, FunctionFault, PostFault
 from local.runtime import SeenCall
 from local.stack import Stack, forget_containers
 from local.testing import PASSWORD, Onair, wait_until
+from media.relay.cmaf import AudioFormat, AudioSample, fragment, init_segment
 from tests import push_service
 from tests.integration.payout_moments import earn, exercise_audit, exercise_payouts
 from tests.integration.room_moments import spend_an_evening
@@ -74,6 +75,8 @@ UNUSED_HERE: Final = {
     ("accounts.picture", "s3:DeleteObject", "images/*"): "a newer upload was done while this one was made",
     ("accounts.work", "sqs:SendMessage", "AccountWorkWorkQueue"): "an erasure that takes longer than one run",
     ("streams.media", "sqs:SendMessage", "StreamsMediaQueue"): "a recording or a room too large for one run",
+    ("streams.download", "sqs:SendMessage", "StreamsDownloadQueue"): "a recording too large for one run",
+    ("streams.download", "s3:ListMultipartUploadParts", "replay/*"): "the same: what a run before has stored",
     ("accounts.reconcile", "sqs:SendMessage", "AccountWorkWorkQueue"): "an erasure whose message was lost",
     ("api.app", "s3:PutObject", "uploads/*"): "whoever holds a signed form uses this right, not the API",
     ("accounts.reconcile", "dynamodb:PutItem", "Accounts"): "more accounts than one run has time for",
@@ -145,6 +148,8 @@ def _needed(onair: Onair, call: SeenCall) -> Right | None:
         if call.operation == "DeleteObjects":  # which objects, the call's body says: of a recording, or an account's
             folder = "images" if "pictures" in call.resource else "replay"
             return Right("s3:DeleteObject", f"arn:aws:s3:::{call.resource}/{folder}/*")
+        if call.operation in ("CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"):
+            return Right("s3:PutObject", f"arn:aws:s3:::{call.resource}")
         return Right(f"s3:{call.operation}", f"arn:aws:s3:::{call.resource}")
     if call.service == "kms":
         return Right(f"kms:{call.operation}", call.resource)
@@ -484,11 +489,19 @@ def _relay_reports(onair: Onair, stream_id: str) -> None:
 def _recording(onair: Onair, host: Any, stream_id: str) -> None:
     """A recording whose relay died before it told that all is stored: the sweep has the replay made."""
     bucket = onair.stack.declared.outputs["MediaBucket"]
-    for name in ("init-0123abcd-0.mp4", "001700000000-0123abcd-0-1700000000000-180000-0.m4s"):
-        aws.client("s3").put_object(Bucket=bucket, Key=f"replay/{stream_id}/{name}", Body=b"media")
+    sound = AudioFormat(b"\x11\x90", 48_000, 2, 128_000)
+    media = {
+        "init-0123abcd-0.mp4": init_segment(None, sound),
+        "001700000000-0123abcd-0-1700000000000-180000-0.m4s": fragment(1, [], [AudioSample(0, 1024, b"aac")], 0),
+    }
+    for name, body in media.items():
+        aws.client("s3").put_object(Bucket=bucket, Key=f"replay/{stream_id}/{name}", Body=body)
     onair.advance(91)
     wait_until(lambda: host.call("GET", f"/streams/{stream_id}")["state"] == "replay", "the sweep", 20)
     assert host.call("GET", f"/streams/{stream_id}/replay")["duration_s"] == 2.0
+    path = f"/streams/{stream_id}/replay/download"
+    (file,) = wait_until(lambda: host.call("POST", path)["files"], "the recording as a file", 20)
+    assert file["bytes"] == sum(map(len, media.values())) + 20, "map and segment, and how long it plays"
     host.call("DELETE", f"/streams/{stream_id}")
     wait_until(lambda: _seen(onair, "streams.media", "DeleteObjects"), "the recording to be deleted", 20)
     wait_until(lambda: _seen(onair, "streams.media", "BatchWriteItem"), "the room to be deleted", 20)

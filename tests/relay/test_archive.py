@@ -17,7 +17,7 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from functions.streams import recording
+from functions.streams import download, recording
 from media.relay import archive, playlist, storyboard
 from media.relay.archive import Archive
 from media.relay.held_segment import HeldSegment
@@ -258,6 +258,25 @@ def _fetched(stack: Stack, stream_id: str, folder: Path) -> Path:
     return index
 
 
+def _downloaded(stack: Stack, stream_id: str, folder: Path) -> list[Path]:
+    """The files that the host gets, made as functions/streams/download.py makes them in its bucket."""
+    sizes = dict.fromkeys(_names(stack, stream_id), 1)
+    files = download.plan(
+        _segments(stack, stream_id), sizes, lambda one: (folder / f"init-{one.run}-{one.map}.mp4").read_bytes()
+    )
+    for file in files:
+        made = download.joined(file, 0, len(file.segments), lambda name: (folder / name).read_bytes())
+        (folder / file.name).write_bytes(made)
+    return [folder / file.name for file in files]
+
+
+def _length_s(file: Path) -> float:
+    ffprobe = shutil.which("ffprobe")
+    assert ffprobe is not None
+    command = [ffprobe, "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(file)]
+    return float(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout)
+
+
 def _probed(index: Path, kind: str, what: str) -> float:
     ffprobe = shutil.which("ffprobe")
     assert ffprobe is not None
@@ -302,6 +321,9 @@ def test_a_recording_is_as_long_as_what_was_published_and_decodes_whole(recorded
     assert (tmp_path / thumbs[0]).stat().st_size < 60_000
     assert _decoded_errors(index) == ""
     told_s = recording.duration_s(segments)
+    (file,) = _downloaded(recorded, "whole", tmp_path)
+    assert abs(_length_s(file) - told_s) < 0.1, "the host's file is as long"
+    assert _decoded_errors(file) == ""
     # 30 pictures a second and AAC frames of 1,024 at 48 kHz, both as long as the playlist says.
     pictures = _probed(index, "v:0", "nb_read_packets")
     sounds = _probed(index, "a:0", "nb_read_packets")
@@ -341,3 +363,9 @@ def test_a_relay_killed_in_a_segment_leaves_a_replay_that_its_successor_continue
         assert index.read_text().count("#EXT-X-DISCONTINUITY\n") == 1
         assert index.read_text().count("#EXT-X-MAP") == 2
         assert _decoded_errors(index) == ""
+        # Both runs are of one format, so the host gets one file, in which time goes on.
+        (file,) = _downloaded(stack, "cut", tmp_path)
+        assert _decoded_errors(file) == ""
+        told_s = recording.duration_s(segments)
+        assert abs(_length_s(file) - told_s) < 0.1
+        assert abs(_probed(file, "v:0", "nb_read_packets") / 30 - told_s) < 0.5

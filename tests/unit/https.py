@@ -286,9 +286,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         pool_id = cognito.create_user_pool(PoolName="onair")["UserPool"]["Id"]
         client_id = cognito.create_user_pool_client(UserPoolId=pool_id, ClientName="web")["UserPoolClient"]["ClientId"]
         cognito.create_group(UserPoolId=pool_id, GroupName="operators")
-        queue, work, told = (
+        queue, work, told, downloads = (
             aws.client("sqs").create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})
-            for name in ("Ring", "Work", "Media")
+            for name in ("Ring", "Work", "Media", "Download")
         )
         notices, pushes = (aws.client("sqs").create_queue(QueueName=name) for name in ("Notices", "Push"))
         for name, value in {
@@ -305,6 +305,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
             **platform_applications(),
             "PUSH_HOSTS": "fcm.googleapis.com,push.apple.com,http://127.0.0.1",
             "MEDIA_QUEUE_URL": told["QueueUrl"],
+            "DOWNLOAD_QUEUE_URL": downloads["QueueUrl"],
             "SIGNING_SECRET_ARN": secrets.create_secret(Name="signing", SecretString="s" * 64)["ARN"],
             "PLAYBACK_SECRET_ARN": secrets.create_secret(Name="playback", SecretString="p" * 64)["ARN"],
         }.items():
