@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from functions import aws, storage
+from functions.rooms import flood
 from functions.wallet.gift_transfer import heads
 from tests.unit import https
 
@@ -26,5 +27,6 @@ def fresh_clients() -> Iterator[None]:
 def client(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[https.Client]:
     """A client of the HTTPS API, on tables of its own."""
     heads.cache_clear()
+    flood.watch.cache_clear()
     with https.made(monkeypatch) as made:
         yield made
