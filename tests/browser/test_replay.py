@@ -1,4 +1,4 @@
-"""A broadcast that is over, watched again: it plays, and the room follows the picture forward and back.
+"""A broadcast that is over, watched again: it plays, its room follows the picture, and its host keeps or deletes it.
 
 ``SCREENSHOTS=dir`` keeps pictures of it.
 """
@@ -68,7 +68,8 @@ def _stored(bucket: str, stream_id: str) -> int:
 
 
 def test_a_replay_plays_with_its_room_in_step_forward_and_back(stack: Stack, new_page: NewPage) -> None:
-    stream_id = _recorded(stack, new_page(PHONE))
+    host = new_page(PHONE)
+    stream_id = _recorded(stack, host)
     page = new_page(PHONE)
     # A link to the broadcast leads whoever comes late to its replay.
     page.goto("/")
@@ -120,3 +121,29 @@ def test_a_replay_plays_with_its_room_in_step_forward_and_back(stack: Stack, new
     expect(glimpse).not_to_have_attribute("src", str(later))
     visitor.mouse.move(10, 10)
     expect(glimpse).to_have_count(0)
+
+    # The host keeps it, and deletes it for everyone.
+    host.goto(f"/replay/{stream_id}")
+    host.get_by_role("button", name="Your recording").click()
+    _picture(host, "own")
+    host.get_by_role("button", name="Download as MP4").click()
+    # One file, or one for each size of picture that the browser sent: under load it takes a smaller one.
+    file = host.get_by_role("link", name=re.compile("Save the MP4|Part 1"))
+    expect(file).to_be_visible(timeout=30_000)
+    _picture(host, "files")
+    with host.expect_download(timeout=15_000) as saving:
+        file.click()
+    kept = saving.value.path().read_bytes()
+    assert kept[4:8] == b"ftyp"
+    assert b"mehd" in kept[:2000]
+    expect(visitor.get_by_role("button", name="Your recording")).to_have_count(0)
+    host.get_by_role("button", name="Delete the recording").click()
+    expect(host.get_by_text("This cannot be undone")).to_be_visible()
+    _picture(host, "delete")
+    host.get_by_role("button", name="Delete for everyone").click()
+    host.wait_for_url(re.compile("/me$"))
+    bucket = stack.declared.outputs["MediaBucket"]
+    prefix = f"replay/{stream_id}/"
+    wait_until(
+        lambda: not aws.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents"), "its deletion", 30
+    )

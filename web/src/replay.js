@@ -15,6 +15,7 @@ import { watchStyle } from "./watch_style.js";
 import "./comments.js";
 import "./gift_stage.js";
 import "./host_card.js";
+import "./replay_files.js";
 import "./sheet.js";
 
 const TICK_MS = 200;
@@ -397,6 +398,9 @@ export class OnairReplay extends LitElement {
       </div>
       <span class="badge">${t("replay.badge")}</span>
       <span class="spacer"></span>
+      ${session.me?.id === host.id
+        ? html`<button class="round glass" aria-label=${t("replay.own")} @click=${() => (this.sheet = "files")}>${icon("down")}</button>`
+        : ""}
       <button class="round glass" aria-label=${t("watch.leave")} @click=${() => router.back()}>${icon("close")}</button>
     </header>`;
   }
@@ -494,6 +498,9 @@ export class OnairReplay extends LitElement {
       </aside>
       <onair-sheet .open=${this.sheet === "host"} @close=${() => (this.sheet = undefined)}>
         ${this.sheet === "host" ? html`<onair-host-card .account=${this.replay.stream.host}></onair-host-card>` : ""}
+      </onair-sheet>
+      <onair-sheet heading=${t("replay.own")} .open=${this.sheet === "files"} @close=${() => (this.sheet = undefined)}>
+        ${this.sheet === "files" ? html`<onair-replay-files .streamId=${this.streamId}></onair-replay-files>` : ""}
       </onair-sheet>
     `;
   }
