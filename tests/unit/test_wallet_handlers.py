@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from functions import aws, clock, observe
+from functions.accounts.table import PROFILE, ProfileItem, account_key
 from functions.errors import OnairError
 from functions.rooms.items import InboxItem, room_key
 from functions.rooms.messages import GiftMessage, Sender
@@ -37,6 +38,16 @@ def ledger(client: https.Client, monkeypatch: pytest.MonkeyPatch) -> https.Clien
     monkeypatch.setenv("LEDGER_TABLE", "ledger")
     monkeypatch.setenv("SETTLE_QUEUE_URL", queue["QueueUrl"])
     monkeypatch.setenv("SANDBOX_PURCHASES", "true")
+    # Nobody buys without an account: the one guard in front of changing routes reads it.
+    ProfileItem(
+        account_key(VIEWER.id),
+        PROFILE,
+        handle=VIEWER.handle,
+        display_name="Viewer",
+        birth_date="1990-01-01",
+        market="US",
+        created_ms=client.clock.now_ms(),
+    ).save()
     return client
 
 
