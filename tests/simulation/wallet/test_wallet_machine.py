@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +29,8 @@ from hypothesis.stateful import (
 )
 
 from functions import clock, observe
+from functions.accounts import shut_out
+from functions.accounts.model import Account
 from functions.api import app
 from functions.errors import OnairError
 from functions.rooms.messages import GiftMessage, Sender
@@ -82,6 +85,10 @@ class Time:
         self.at += int(duration_ms)
 
 
+def _account(account_id: str) -> Account:
+    return Account(account_id, account_id, account_id, date(1990, 1, 1), "US", "good", 0)
+
+
 class WalletMachine(RuleBasedStateMachine):
     """People buy, give, set limits, read and send again, while a settler works."""
 
@@ -97,6 +104,8 @@ class WalletMachine(RuleBasedStateMachine):
             self.patch.setattr(module, "StoredLedger", lambda: self.book)
         self.patch.setattr(board_routes, "StoredBoards", lambda: self.boards)
         self.patch.setattr(settle, "ring_settle", lambda _: None)
+        # Whether someone may act at all is read from another table: everyone here is in good standing.
+        self.patch.setattr(shut_out.table, "read_profile", _account)
         self.patch.setattr(gift_transfer, "heads", Heads())
         self.people = {name: Person() for name in (*PEOPLE, "host")}
         self.bought: dict[str, tuple[str, dict[str, str], Any]] = {}
