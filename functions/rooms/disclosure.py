@@ -18,6 +18,10 @@ PHONE_DIGITS_MIN: Final = 7
 # Candidates that libphonenumber looks at in one text before it gives up; its own bound is 65,535.
 PHONE_TRIES_MAX: Final = 8
 
+# Written as numbers are in North America: held whether the library knows the area or not, since areas are added, and a
+# viewer cannot tell.
+_PHONE: Final = r"(?<!\d)(?:\+\d{1,3}[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?!\d)"
+
 # "name@host.tld", also spelled out: "name (at) host dot com".
 _EMAIL: Final = (
     r"[\w.+-]{1,64}\s?(?:@|[(\[{ ]at[)\]} ])\s?[\w-]{1,63}(?:\s?(?:\.|[(\[{ ]dot[)\]} ])\s?[\w-]{2,24}){1,3}"
@@ -63,6 +67,8 @@ def disclosed(text: str, market: str) -> frozenset[Disclosed]:
 
 
 def _holds_phone(text: str, market: str) -> bool:
+    if _compiled(_PHONE).search(text):
+        return True
     from phonenumbers import Leniency, PhoneNumberMatcher
 
     return any(

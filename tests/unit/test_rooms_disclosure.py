@@ -17,6 +17,10 @@ from functions.rooms.disclosure import disclosed
         ("(415) 555-2671 anytime", "US", {"phone"}),
         ("4 1 5 5 5 5 2 6 7 1", "US", {"phone"}),
         ("٠٣٠ ٢٣١٢٥٠٠٠", "DE", {"phone"}),
+        # an area that is not assigned, or not yet
+        ("call me 555-867-5309 now", "US", {"phone"}),
+        ("+1 555 123 4567", "DE", {"phone"}),
+        ("(555) 123-4567", "US", {"phone"}),
         ("me@example.com", "US", {"email"}),
         ("me at-sign", "US", set()),
         ("me (at) example (dot) com", "US", {"email"}),
@@ -32,6 +36,7 @@ from functions.rooms.disclosure import disclosed
         ("write me@example.com or see example.org", "US", {"email", "link"}),
         # what only looks like it
         ("10 000 000 coins", "US", set()),
+        ("12 345 678 901 views", "US", set()),
         ("on 2026-11-25 at 10:30", "US", set()),
         ("e.g. this costs 3.50", "US", set()),
         ("number 12 is my place, 2 days this way", "US", set()),
