@@ -114,7 +114,7 @@ def set_up_totp(access_token: str) -> str:
     try:
         return str(_cognito().associate_software_token(AccessToken=access_token)["SecretCode"])
     except ClientError as error:
-        raise _refused(error) from error
+        raise _refused_token(error) from error
     except BotoCoreError as error:
         raise OnairError("unavailable") from error
 
@@ -127,7 +127,7 @@ def confirm_totp(access_token: str, handle: str, code: str) -> None:
     except ClientError as error:
         if _code(error) in ("EnableSoftwareTokenMFAException", "CodeMismatchException", "InvalidParameterException"):
             raise OnairError("invalid_request", WRONG_CODE, field="code") from None
-        raise _refused(error) from error
+        raise _refused_token(error) from error
     except BotoCoreError as error:
         raise OnairError("unavailable") from error
 
@@ -292,6 +292,11 @@ def _password_refused(error: ClientError) -> OnairError:
             "invalid_request", f"`password`: {reason}".strip(), field="password", details={"reason": reason}
         )
     return _refused(error)
+
+
+def _refused_token(error: ClientError) -> OnairError:
+    # No password was asked for: the token was signed out everywhere, as a new password does.
+    return OnairError("unauthenticated") if _code(error) == "NotAuthorizedException" else _refused(error)
 
 
 def _refused(error: ClientError) -> OnairError:

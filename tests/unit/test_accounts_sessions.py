@@ -189,6 +189,13 @@ def test_a_wrong_code_does_not_begin_the_second_step(client: Client, ada: Person
     assert client.call("POST", "/sessions", {"handle": "ada", "password": PASSWORD}).status == 200
 
 
+def test_a_token_that_was_signed_out_is_told_to_sign_in_again(client: Client, ada: Person) -> None:
+    assert client.call("DELETE", "/sessions", who=ada).status == 204
+    refused = client.call("POST", "/me/totp", who=ada)
+    assert refused.code == "unauthenticated"
+    assert "password" not in refused.body["error"]["message"]
+
+
 def test_a_recovery_code_stands_once_for_the_app_and_ends_the_step(client: Client, ada: Person) -> None:
     _, recovery = with_totp(client, ada)
     way = {"handle": "ada", "password": PASSWORD}
