@@ -271,6 +271,7 @@ export class OnairComments extends LitElement {
 
   #pressed = (event) => {
     clearTimeout(this.press?.timer);
+    this.asked = undefined; // another press, another question: who clicks twice within a second means it
     const comment = this.#comment(event);
     if (!comment || event.button !== 0) return;
     const timer = setTimeout(() => this.#menu(comment), LONG_PRESS_MS);
