@@ -20,7 +20,7 @@ from functions.rooms.model import Connection
 from functions.rooms.posts import ApiSockets
 from local.client import Client
 from local.sockets import PENDING_MAX, UNSENT_BYTES_MAX
-from local.testing import Message, NotSeenError, Onair, Socket, wait_until
+from local.testing import Message, Onair, Socket, wait_until
 
 LINES = 8
 FLOOD_S = 4.0
@@ -39,34 +39,10 @@ def latencies_ms(talker: Socket, viewer: Socket) -> list[float]:
         started_s = time.monotonic()
         answer = talker.chat(text)
         assert answer["type"] == "ack", answer
-        wait_seen(viewer, text)
+        viewer.wait_for_event("chat", text=text)
         found.append((time.monotonic() - started_s) * 1000)
         time.sleep(max(0.0, started_s + 1.05 - time.monotonic()))
     return found
-
-
-def wait_seen(viewer: Socket, text: str) -> None:
-    """Wait for a comment as a client does that posts may fail to reach: it joins again after a gap of 2 s."""
-
-    def holds(got: Message) -> bool:
-        return any(event.get("text") == text for frame in frames(got) for event in frame.get("events", ()))
-
-    for _ in range(4):
-        try:
-            viewer.wait_for(holds, text, within_s=2.0)
-        except NotSeenError:
-            seqs = {frame["seq"]: frame["epoch"] for got in viewer.messages for frame in frames(got)}
-            first = min(seqs)
-            last = next(seq for seq in range(first, max(seqs) + 1) if seq + 1 not in seqs)
-            viewer.join(epoch=seqs[last], after=last)
-        else:
-            return
-    viewer.wait_for(holds, text)
-
-
-def frames(got: Message) -> list[Message]:
-    """What frames a message brings."""
-    return [got] if got.get("type") == "frame" else list(got.get("frames", ()))
 
 
 def told(message: Message) -> str:

@@ -169,11 +169,12 @@ def test_where_repeats_are_off_the_same_words_must_rest(room: ModeratedRoom) -> 
 
 def test_holding_costs_no_more_calls_than_showing(room: ModeratedRoom) -> None:
     bo = room.enter(room.person("bob"))
+    # A slot in which this container has not rung: coming in rang in the one before.
+    room.client.clock.offset_ms += 1_000
     with observe.counting() as shown:
         bo.chat("1", "hello")
     with observe.counting() as held:
         bo.chat("2", PHONE)
     assert Counter(call.operation for call in held) == Counter({"BatchGetItem": 1, "TransactWriteItems": 1})
-    # A comment that is shown rings as well, where this container has not rung in its slot.
-    assert len(held) <= len(shown)
+    assert len(held) < len(shown)
     assert StoredRooms().is_held(room.stream, bo.chat("2", PHONE)["event_id"])
