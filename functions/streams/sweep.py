@@ -5,7 +5,7 @@ It also has people told of what is about to start.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -24,98 +24,95 @@ class SweepError(Exception):
 
 def sweep() -> list[str]:
     """End and finish whatever is due; returns the ids. One that fails keeps none of the others from its turn."""
-    failed = _mark_unheard()
+    now_ms = clock.now_ms()
+    failed = _mark_unheard(now_ms)
     done: list[str] = []
-    for stream in _due():
-        try:
-            life.end(stream, model.silence(stream, clock.now_ms()) or ENDED_BY_HOST)
-            done.append(stream.id)
-        except Exception:  # noqa: BLE001 - logged, and raised as a whole after the others had their turn
-            observe.logger.exception("a broadcast could not be ended", stream=stream.id)
-            failed.append(stream.id)
-    failed += _order_recordings()
-    failed += _remind()
+
+    def end(stream: Stream) -> None:
+        life.end(stream, model.silence(stream, clock.now_ms()) or ENDED_BY_HOST)
+        done.append(stream.id)
+
+    failed += _each(_due(now_ms), end, "a broadcast could not be ended")
+    failed += _order_recordings(now_ms)
+    failed += _remind(now_ms)
     if failed:
         raise SweepError(", ".join(failed))
     return done
 
 
-def _mark_unheard() -> list[str]:
-    """Streams said to flow whose relay is silent become lost; returns the ids of those that could not be marked."""
-    now_ms = clock.now_ms()
-    before = clock.rfc3339(now_ms - model.UNHEARD_MS_MAX + 1)
-    flowing = table.iterate_feed("live", before=before) + table.iterate_feed("followers", before=before)
-    failed: list[str] = []
-    for start in range(0, len(flowing), READ_AT_ONCE):
-        for stream in table.read_many(flowing[start : start + READ_AT_ONCE]).values():
-            report = model.unheard(stream, now_ms)
-            if report is None:
-                continue
-            try:
-                # False: the relay spoke while we looked, and nothing is to be done.
-                if table.set_media(stream, report):
-                    rooms.set_media(stream.id, "lost")
-                    observe.logger.warning("relay unheard", stream=stream.id, seen_ms=stream.media_seen_ms)
-            except Exception:  # noqa: BLE001 - logged, and raised as a whole after the others had their turn
-                observe.logger.exception("a silent broadcast could not be marked", stream=stream.id)
-                failed.append(stream.id)
-    return failed
-
-
-def _order_recordings() -> list[str]:
-    """Have replays made whose relay does not tell that it stored everything; returns ids for which that failed."""
-    now_ms = clock.now_ms()
-    found = table.iterate_feed("recorded")
-    failed: list[str] = []
-    for start in range(0, len(found), READ_AT_ONCE):
-        for stream in table.read_many(found[start : start + READ_AT_ONCE]).values():
-            if not model.recording_is_due(stream, now_ms):
-                continue
-            report = MediaReport(stream.id, stream.generation, "archived", now_ms, seen_ms=now_ms)
-            try:
-                aws.client("sqs").send_message(
-                    QueueUrl=settings.required("MEDIA_QUEUE_URL"),
-                    MessageBody=msgspec.json.encode(report).decode(),
-                    MessageGroupId=stream.id,
-                    MessageDeduplicationId=f"{stream.id}-archived-{now_ms}",
-                )
-            except Exception:  # noqa: BLE001 - logged, and raised as a whole after the others had their turn
-                observe.logger.exception("a replay could not be ordered", stream=stream.id)
-                failed.append(stream.id)
-    return failed
-
-
-def _remind() -> list[str]:
-    """Have people told of what is about to start; returns ids for which that failed."""
-    now_ms = clock.now_ms()
-    since, before = clock.rfc3339(now_ms), clock.rfc3339(now_ms + model.REMIND_AHEAD_MS)
-    found = table.iterate_feed("upcoming", before, since) + table.iterate_feed("announced", before, since)
-    failed: list[str] = []
-    for start in range(0, len(found), READ_AT_ONCE):
-        for stream in table.read_many(found[start : start + READ_AT_ONCE]).values():
-            if not model.reminder_is_due(stream, now_ms):
-                continue
-            try:
-                # Marked after: a crash between the two orders it again, which tells nobody twice.
-                announce.order_reminder(stream)
-                table.set_reminded(stream)
-            except Exception:  # noqa: BLE001 - logged, and raised as a whole after the others had their turn
-                observe.logger.exception("people could not be reminded", stream=stream.id)
-                failed.append(stream.id)
-    return failed
-
-
-def _due() -> Iterator[Stream]:
-    now_ms = clock.now_ms()
-    # Only those that started so long ago can be due; `lost` can be due however late they started.
-    never_flowed = table.iterate_feed("waiting", before=clock.rfc3339(now_ms - model.NEVER_FLOWED_MS_MAX + 1))
-    found = never_flowed + table.iterate_feed("lost") + table.iterate_feed("ending")
+def _read(found: list[str]) -> Iterator[Stream]:
     for start in range(0, len(found), READ_AT_ONCE):
         # Consistent reads are not needed: whatever changed since fails the condition of the write.
-        for stream in table.read_many(found[start : start + READ_AT_ONCE]).values():
-            half_made = stream.state == "ended" and stream.summary is None
-            if half_made or model.silence(stream, now_ms) is not None:
-                yield stream
+        yield from table.read_many(found[start : start + READ_AT_ONCE]).values()
+
+
+def _each(streams: Iterable[Stream], act: Callable[[Stream], None], trouble: str) -> list[str]:
+    """Do something about each; returns the ids of those for which that failed."""
+    failed: list[str] = []
+    for stream in streams:
+        try:
+            act(stream)
+        except Exception:  # noqa: BLE001 - logged, and raised as a whole after the others had their turn
+            observe.logger.exception(trouble, stream=stream.id)
+            failed.append(stream.id)
+    return failed
+
+
+def _mark_unheard(now_ms: int) -> list[str]:
+    """Streams said to flow whose relay is silent become lost."""
+    before = clock.rfc3339(now_ms - model.UNHEARD_MS_MAX + 1)
+    flowing = table.iterate_feed("live", before=before) + table.iterate_feed("followers", before=before)
+
+    def mark(stream: Stream) -> None:
+        report = model.unheard(stream, now_ms)
+        # False: the relay spoke while we looked, and nothing is to be done.
+        if report is not None and table.set_media(stream, report):
+            rooms.set_media(stream.id, "lost")
+            observe.logger.warning("relay unheard", stream=stream.id, seen_ms=stream.media_seen_ms)
+
+    return _each(_read(flowing), mark, "a silent broadcast could not be marked")
+
+
+def _order_recordings(now_ms: int) -> list[str]:
+    """Have replays made whose relay does not tell that it stored everything."""
+    due = (stream for stream in _read(table.iterate_feed("recorded")) if model.recording_is_due(stream, now_ms))
+
+    def order(stream: Stream) -> None:
+        report = MediaReport(stream.id, stream.generation, "archived", now_ms, seen_ms=now_ms)
+        aws.client("sqs").send_message(
+            QueueUrl=settings.required("MEDIA_QUEUE_URL"),
+            MessageBody=msgspec.json.encode(report).decode(),
+            MessageGroupId=stream.id,
+            MessageDeduplicationId=f"{stream.id}-archived-{now_ms}",
+        )
+
+    return _each(due, order, "a replay could not be ordered")
+
+
+def _remind(now_ms: int) -> list[str]:
+    """Have people told of what is about to start."""
+    since, before = clock.rfc3339(now_ms), clock.rfc3339(now_ms + model.REMIND_AHEAD_MS)
+    found = table.iterate_feed("upcoming", before, since) + table.iterate_feed("announced", before, since)
+
+    def remind(stream: Stream) -> None:
+        # Marked after: a crash between the two orders it again, which tells nobody twice.
+        announce.order_reminder(stream)
+        table.set_reminded(stream)
+
+    return _each(
+        (stream for stream in _read(found) if model.reminder_is_due(stream, now_ms)),
+        remind,
+        "people could not be reminded",
+    )
+
+
+def _due(now_ms: int) -> Iterator[Stream]:
+    # Only those that started so long ago can be due; `lost` can be due however late they started.
+    never_flowed = table.iterate_feed("waiting", before=clock.rfc3339(now_ms - model.NEVER_FLOWED_MS_MAX + 1))
+    for stream in _read(never_flowed + table.iterate_feed("lost") + table.iterate_feed("ending")):
+        half_made = stream.state == "ended" and stream.summary is None
+        if half_made or model.silence(stream, now_ms) is not None:
+            yield stream
 
 
 @observe.tracer.capture_lambda_handler(capture_response=False)

@@ -29,7 +29,6 @@ const strokes = {
   tune: svg`<path d="M4 7.5h9M18 7.5h2M4 16.5h2M11 16.5h9"/><circle cx="15.5" cy="7.5" r="2.5"/><circle cx="8.5" cy="16.5" r="2.5"/>`,
   small_window: svg`<rect x="3" y="5" width="18" height="14" rx="2.5"/><rect x="11.5" y="11.5" width="7" height="5" rx="1.2"/>`,
   screen: svg`<rect x="3" y="4.5" width="18" height="12" rx="2.5"/><path d="M12 13.5v-6M9 10.2l3-3 3 3M8.5 20h7"/>`,
-  download: svg`<path d="M12 4v10.5M7.2 10.2l4.8 4.8 4.8-4.8M4.5 19.5h15"/>`,
   play: svg`<path d="M8 5.2v13.6L19 12Z"/>`,
   pause: svg`<path d="M8.5 5.5v13M15.5 5.5v13"/>`,
   lock: svg`<rect x="5" y="10.5" width="14" height="9.5" rx="2.5"/><path d="M8 10.5V8a4 4 0 0 1 8 0v2.5"/>`,
