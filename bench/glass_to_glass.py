@@ -2,15 +2,17 @@
 
 `python -m bench.glass_to_glass [seconds] [--part-ms 333 200]` prints p50, p95 and stalls over that time (default 300)
 for each length of parts (the setting `relay_part_ms`), after 5 s to settle, and what the viewer asked for meanwhile at
-CloudFront's first price step. Exits with 1 when a p95 is over its limit or playback stalled. The player is hls.js with
-its low-latency settings, as in web/.
+CloudFront's first price step. Exits with 1 when a p95 is over its limit or playback stalled. The player is the page's
+(web/src/player.js).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +22,28 @@ from playwright.async_api import async_playwright
 from tests.relay.stack import Stack, fetch, free_port, until
 
 _CHROMIUM = "/usr/bin/chromium"
-_HLS_JS = Path("web/node_modules/hls.js/dist/hls.min.js")
+_WEB = Path("web")
 _SETTLE_S = 5
 # By the length of parts; what viewers are promised in any case is two seconds.
 _LIMITS_P95_MS = {333: 1_500, 200: 1_100}
 _LIMIT_P95_MS = 2_000
 _REQUEST_USD = 0.01 / 10_000
-_PAGE = """<!doctype html><video id=v muted playsinline width=640></video><script src=/hls.js></script><script>
-const video = document.getElementById('v');
-const seen = window.seen = {delays: [], stalls: 0, errors: [], first: 0, latency: [], requests: 0};
-new PerformanceObserver((list) => { seen.requests += list.getEntries().length; }).observe({type: 'resource'});
+_PAGE = """<!doctype html><style>onair-player { display: block; width: 640px; height: 360px }</style>
+<script type=module>
+import "/player.js";
+const seen = window.seen = {delays: [], stalls: 0, errors: [], first: 0, requests: 0};
 const opened = performance.now();
-const hls = new Hls({lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1});
-hls.loadSource(new URLSearchParams(location.search).get('url'));
-hls.attachMedia(video);
-hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
-hls.on(Hls.Events.ERROR, (_, data) => {
-  if (/STALL/i.test(data.details)) seen.stalls++; else seen.errors.push([data.details, data.fatal]);
+const player = document.createElement('onair-player');
+player.src = new URLSearchParams(location.search).get('url');
+document.body.append(player);
+await player.updateComplete;
+const {video} = player;
+video.addEventListener('waiting', () => { if (seen.first) seen.stalls++; });
+player.addEventListener('state', () => {
+  if (seen.first && player.state !== 'playing') seen.errors.push(player.state);
 });
 video.addEventListener('playing', () => { seen.first = seen.first || performance.now() - opened; });
+new PerformanceObserver((list) => { seen.requests += list.getEntries().length; }).observe({type: 'resource'});
 const canvas = document.createElement('canvas'); canvas.width = 1280; canvas.height = 80;
 const pen = canvas.getContext('2d', {willReadFrequently: true});
 setInterval(() => {
@@ -51,22 +56,31 @@ setInterval(() => {
   }
   const delay = Date.now() % 4294967296 - shown;
   if (delay > 0 && delay < 60000) seen.delays.push(delay);
-  seen.latency.push(hls.latency);
 }, 250);
 </script>"""
 
 
 async def watch(url: str, seconds: int) -> dict[str, Any]:
     """Play ``url`` in Chromium; returns what the page saw after it settled."""
+    with tempfile.TemporaryDirectory() as built:
+        _build_player(Path(built))
+        return await _watch(url, seconds, Path(built))
+
+
+def _build_player(folder: Path) -> None:
+    """The page's player as a module of its own, hls.js in a chunk beside it."""
+    options = ("--bundle", "--minify", "--splitting", "--format=esm", "--loader:.woff2=file", f"--outdir={folder}")
+    command = ("node_modules/.bin/esbuild", "src/player.js", *options)
+    subprocess.run(command, cwd=_WEB, check=True, capture_output=True)
+
+
+async def _watch(url: str, seconds: int, built: Path) -> dict[str, Any]:
     app = web.Application()
 
     async def page(_: web.Request) -> web.Response:
         return web.Response(text=_PAGE, content_type="text/html")
 
-    async def script(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(_HLS_JS)
-
-    app.add_routes([web.get("/", page), web.get("/hls.js", script)])
+    app.add_routes([web.get("/", page), web.static("/", built)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     port = free_port()

@@ -1,6 +1,6 @@
 // How far a picture lies behind the camera, and the pace that brings it back. Pure: values in, values out.
 
-/** Further behind than this, one is offered the way back to live: hls.js plays faster only up to about here. */
+/** Further behind than this, one is offered the way back to live: playing faster would take a minute. */
 export const BEHIND_S = 5;
 /** What playing a little faster may be without being heard as such. */
 export const PACE_MAX = 1.08;
@@ -24,12 +24,18 @@ export function latency({ date, edge_s, now }) {
   return by_date_s >= edge_s - 0.5 && by_date_s <= edge_s + CLOCK_OFF_S ? Math.max(0, by_date_s) : edge_s;
 }
 
-/** Playback rate for a player that does not catch up by itself (Safari's own). */
-export function pace(latency_s, pace_now = 1) {
-  if (latency_s === undefined) return 1;
+/**
+ * Playback rate that brings a player back to where it should stay.
+ *
+ * @param {number | undefined} latency_s - how far behind it is, by whatever `target_s` is counted in
+ * @param {number} pace_now - its rate now
+ * @param {{ target_s?: number, slack_s?: number }} goal - Safari's own player is held to two seconds behind the camera
+ */
+export function pace(latency_s, pace_now = 1, { target_s = TARGET_S, slack_s = SLACK_S } = {}) {
+  if (!Number.isFinite(latency_s) || !Number.isFinite(target_s)) return 1;
   // Faster until the target, not only until the slack: else it would change back and forth.
-  const behind = latency_s - TARGET_S;
-  return behind > SLACK_S || (pace_now > 1 && behind > 0) ? PACE_MAX : 1;
+  const behind = latency_s - target_s;
+  return behind > slack_s || (pace_now > 1 && behind > 0) ? PACE_MAX : 1;
 }
 
 /**

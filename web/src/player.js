@@ -2,7 +2,7 @@
 // picture without words: the last picture is kept, dimmed, and `state` says what is going on.
 import { LitElement, html } from "lit";
 import { icon } from "./icons.js";
-import { BEHIND_S, PACE_MAX, latency, pace, renditions } from "./live_edge.js";
+import { BEHIND_S, latency, pace, renditions } from "./live_edge.js";
 import { describe, handle, playing } from "./media_session.js";
 import { MediaFrames, frameInCue, framesIn } from "./media_frames.js";
 import { playerStyle } from "./player_style.js";
@@ -19,6 +19,12 @@ const RETRY_MAX_MS = 8_000;
 const WATCH_MS = 400;
 /** How often it is looked whether the picture has reached the next frame of the room. */
 const FRAMES_MS = 50;
+/** How far from the distance to live that the playlist asks for a player may be before it plays faster. */
+const SLACK_S = 0.15;
+/** What it lost while it loaded is made good by a jump, once, if it is more than this: playing faster takes a while. */
+const LOADING_LOST_S = 0.4;
+/** A stall takes the player so much further from live, until it loads anew. */
+const STALL_STEP_S = 0.5;
 const SOUND_KEY = "onair.sound";
 
 const ownPlayer = () =>
@@ -223,8 +229,9 @@ export class OnairPlayer extends LitElement {
   #attach(Hls, source, video) {
     const hls = new Hls({
       lowLatencyMode: true,
-      // A little faster when behind keeps two seconds.
-      maxLiveSyncPlaybackRate: PACE_MAX,
+      // #keepPace does it: hls.js plays faster only with over a second in its buffer, and low latency has less.
+      maxLiveSyncPlaybackRate: 1,
+      liveSyncOnStallIncrease: STALL_STEP_S,
       backBufferLength: 10,
       maxBufferLength: 12,
       enableWorker: true,
@@ -265,7 +272,7 @@ export class OnairPlayer extends LitElement {
     });
     hls.loadSource(source);
     hls.attachMedia(video);
-    this.recovered = false;
+    this.recovered = this.closedIn = false;
   }
 
   /** Safari reads ID3 itself and hands out cues, at their time. */
@@ -368,6 +375,7 @@ export class OnairPlayer extends LitElement {
         this.retries = 0;
         this.pictured = true;
         this.#set("playing");
+        this.#closeIn(video);
       }
       this.#paintBackdrop();
       this.#keepPace(video);
@@ -387,10 +395,23 @@ export class OnairPlayer extends LitElement {
     }
   }
 
+  /** To where live is by now, if that is loaded; at the start of each load, where nobody sees it. */
+  #closeIn(video) {
+    const { hls } = this;
+    const { buffered } = video;
+    if (this.closedIn || !hls) return;
+    this.closedIn = true;
+    const at = hls.liveSyncPosition;
+    const loaded = buffered.length > 0 ? buffered.end(buffered.length - 1) : 0;
+    if (at - video.currentTime > LOADING_LOST_S && at < loaded) video.currentTime = at;
+  }
+
   #keepPace(video) {
     const { latency_s } = this;
     this.behind = latency_s !== undefined && latency_s > BEHIND_S;
-    if (!this.hls) video.playbackRate = pace(latency_s, video.playbackRate);
+    const { hls } = this;
+    const goal = hls ? { target_s: hls.targetLatency ?? undefined, slack_s: SLACK_S } : {};
+    video.playbackRate = pace(hls ? hls.latency : latency_s, video.playbackRate, goal);
   }
 
   #set(state) {

@@ -27,6 +27,15 @@ test("the pace rises beyond the slack and stays until the target is reached", ()
   assert.equal(pace(undefined, PACE_MAX), 1);
 });
 
+test("a player with a goal of its own is held to that", () => {
+  const goal = { target_s: 0.6, slack_s: 0.15 };
+  assert.equal(pace(0.7, 1, goal), 1);
+  assert.equal(pace(0.8, 1, goal), PACE_MAX);
+  assert.equal(pace(0.62, PACE_MAX, goal), PACE_MAX);
+  assert.equal(pace(0.59, PACE_MAX, goal), 1);
+  assert.equal(pace(0, PACE_MAX, { target_s: 0.6 }), 1);
+});
+
 test("renditions are named by their shorter side, the best first, and keep the player's own numbers", () => {
   const found = renditions([
     { width: 426, height: 240, bitrate: 4e5 },
