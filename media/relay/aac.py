@@ -1,7 +1,7 @@
 """Opus in, AAC out, on the stream's timeline: gaps become silence, drift is stretched away, nothing ever overlaps.
 
 HLS players outside browsers know AAC, not Opus. libopus decodes (a third of the native decoder's time), libswresample's
-`async` mode holds the samples to the timestamps, FFmpeg's own AAC encoder runs with its fast coder.
+`async` mode holds the samples to the timestamps, FFmpeg's own AAC encoder runs with its fast coder at constant quality.
 """
 
 from __future__ import annotations
@@ -22,13 +22,23 @@ _SILENCE_CHUNK_SAMPLES: Final = 960
 _SILENT_FRAMES: Final = 4
 # What is told of a passed-through track, whose rate nobody says.
 _SILENT_BIT_RATE: Final = 128_000
+# Held to a bit rate, the encoder does a frame up to five times to spend bits that a tone or a pause has no use for.
+# Asked for a quality (FFmpeg's lambda) it does each once, and dense music takes about this many bits a second for each
+# step of it (docs/decisions/0374).
+_BIT_RATE_OF_QUALITY: Final = 800
 # Up to 10 ms off is drift and is stretched by at most 2 % (inaudible); more is a gap (a lost packet is 20 ms) and is
 # filled with silence or cut. Below 1 ms nothing is done: alignment itself is no better than that.
 _ASYNC: Final = "async=960:min_comp=0.001:min_hard_comp=0.010"
 
 
 class AacTranscoder:
-    """Makes consecutive AAC frames from Opus packets; one a publisher. Times are samples of 48 kHz on one timeline."""
+    """Makes consecutive AAC frames from Opus packets; one a publisher. Times are samples of 48 kHz on one timeline.
+
+    Parameters
+    ----------
+    bit_rate : int
+        What dense sound may take, in bits a second; speech takes two thirds of it and silence next to nothing.
+    """
 
     def __init__(self, bit_rate: int) -> None:
         decoder = av.CodecContext.create("libopus", "r")
@@ -42,7 +52,8 @@ class AacTranscoder:
         encoder.format = "fltp"
         encoder.bit_rate = bit_rate
         encoder.time_base = _TIME_BASE
-        encoder.options = {"aac_coder": "fast"}
+        quality = str(bit_rate // _BIT_RATE_OF_QUALITY)
+        encoder.options = {"aac_coder": "fast", "flags": "+qscale", "global_quality": quality}
         encoder.open()
         self._encoder = encoder
         self.format = AudioFormat(

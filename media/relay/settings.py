@@ -83,7 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # 12 streams of 2.5 Mb/s are 225 MB a minute.
     archive_memory_bytes: int = 32 * 1024 * 1024
     archive_disk_bytes: int = 4 * 1024 * 1024 * 1024
-    # AAC for HLS; Opus from browsers is 48 kHz stereo.
+    # AAC for HLS: what dense sound may take. Speech takes two thirds of it. Opus from browsers is 48 kHz stereo.
     audio_bit_rate: int = 128_000
     # How often the items of live streams are read: the longest that a revoked key or an ended stream goes on.
     poll_s: float = 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import math
+import random
 from fractions import Fraction
 
 import av
@@ -50,8 +51,9 @@ def video_format(packet: av.Packet) -> VideoFormat:
     return VideoFormat(sps=sps, pps=tuple(nal for nal in nals if nal[0] & 31 == NAL_PPS), parsed=parse_sps(sps))
 
 
-def opus(count: int, hertz: float = 1000.0) -> list[bytes]:
-    """Packets of 20 ms of a tone."""
+def opus(count: int, hertz: float = 1000.0, noise: int = 0) -> list[bytes]:
+    """Packets of 20 ms of a tone with white noise of amplitude ``noise`` (always the same) on each side."""
+    dice = random.Random(1)
     encoder = av.CodecContext.create("libopus", "w")
     encoder.sample_rate, encoder.layout, encoder.format = 48_000, "stereo", "s16"
     encoder.time_base = Fraction(1, 48_000)
@@ -60,7 +62,7 @@ def opus(count: int, hertz: float = 1000.0) -> list[bytes]:
         samples = array.array("h")
         for index in range(number * 960, number * 960 + 960):
             value = int(8_000 * math.sin(2 * math.pi * hertz * index / 48_000))
-            samples.extend((value, value))
+            samples.extend((value + dice.randint(-noise, noise), value + dice.randint(-noise, noise)))
         frame = AudioFrame(format="s16", layout="stereo", samples=960)
         frame.planes[0].update(samples.tobytes())
         frame.sample_rate = 48_000

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 
+import av
 import pytest
+from av.audio.frame import AudioFrame
 
 from media.relay.aac import AacTranscoder
 from media.relay.cmaf import AudioSample
@@ -63,3 +66,30 @@ def test_what_is_not_opus_is_counted_and_leaves_no_hole() -> None:
         made += transcoder.feed(b"\xff" if number == 100 else packet, number * 960)
     _assert_consecutive(made)
     assert abs(made[-1].pts - 200 * 960) < 4_096
+
+
+def _made(packets: list[bytes]) -> tuple[float, list[float]]:
+    """Bits a second of what is made of ``packets``, and the left side's samples as a player decodes them."""
+    transcoder = AacTranscoder(128_000)
+    made = [s for number, packet in enumerate(packets) for s in transcoder.feed(packet, number * 960)]
+    decoder = av.CodecContext.create("aac", "r")
+    decoder.extradata = transcoder.format.config
+    heard: list[float] = []
+    for sample in made:
+        for frame in decoder.decode(av.Packet(sample.data)):
+            assert isinstance(frame, AudioFrame)
+            heard += memoryview(frame.planes[0]).cast("f")[: frame.samples].tolist()
+    return sum(len(sample.data) for sample in made) * 8 / (len(packets) / 50), heard
+
+
+def test_a_tone_takes_few_bits_and_is_heard_as_loud_as_it_was() -> None:
+    bits, heard = _made(_PACKETS)
+    assert bits < 80_000
+    steady = heard[48_000:-4_096]
+    loudness = math.sqrt(sum(value * value for value in steady) / len(steady))
+    assert loudness == pytest.approx(8_000 / 32_768 / math.sqrt(2), rel=0.02)
+
+
+def test_the_densest_sound_stays_near_the_bit_rate() -> None:
+    bits, _ = _made(opus(250, noise=20_000))
+    assert 80_000 < bits < 160_000
