@@ -233,6 +233,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /streams/{stream_id}/replay/download": Operation(
         streams.DownloadRight, refusals=("not_found", "forbidden", "conflict", "unavailable")
     ),
+    "GET /me/replays": Operation(streams.Replays, query=Page, refusals=("invalid_request",)),
+    "GET /accounts/{handle}/replays": Operation(
+        streams.Replays,
+        query=Page,
+        refusals=("invalid_request", "not_found", "blocked", "forbidden", "suspended", "banned"),
+    ),
     "GET /streams/{stream_id}/frames": Operation(
         FramesPage,
         query=rooms.FramesQuery,

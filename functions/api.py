@@ -32,6 +32,7 @@ from functions.errors import OnairError
 from functions.rooms.routes import routes as rooms
 from functions.rooms.seat_routes import routes as seats
 from functions.streams.reminder_routes import routes as reminding
+from functions.streams.replay_routes import routes as replays
 from functions.streams.routes import routes as streams
 from functions.streams.share_routes import routes as sharing
 from functions.wallet.audit_routes import routes as audits
@@ -195,6 +196,7 @@ _BLUEPRINTS: Final = (
     notices,
     standing,
     streams,
+    replays,
     reminding,
     sharing,
     rooms,

@@ -29,7 +29,7 @@ from infra.relay import Relay
 from infra.rooms import STAGE as SOCKET_STAGE
 from infra.rooms import Rooms
 from infra.storage import index_arn
-from infra.streams import FEED_INDEX, HOST_INDEX, Streams
+from infra.streams import FEED_INDEX, HOST_INDEX, REPLAYS_INDEX, Streams
 from infra.wallet import STATEMENT_INDEX, Wallet
 from infra.web import Web
 
@@ -135,6 +135,7 @@ class Api(Construct):
                 "WORK_QUEUE_URL": work.queue.queue.queue_url,
                 "PICTURES_BUCKET": work.bucket.bucket_name,
                 "UPLOAD_URL": work.upload_url,
+                "REPLAY_DAYS": str(settings.media_days),
                 "SIGN_UPS_MAX": str(settings.sign_ups_an_hour),
                 "SIGN_IN_FAILURES_MAX": str(settings.sign_in_failures),
                 **({"MAIL_FROM": work.sender} if work.sender else {}),
@@ -171,7 +172,8 @@ class Api(Construct):
             on=[accounts.table.table_arn],
         )
         may([*items, "dynamodb:DeleteItem", "dynamodb:BatchGetItem"], on=[streams.table.table_arn])
-        may(["dynamodb:Query"], on=[index_arn(streams.table, FEED_INDEX), index_arn(streams.table, HOST_INDEX)])
+        listed = (FEED_INDEX, HOST_INDEX, REPLAYS_INDEX)
+        may(["dynamodb:Query"], on=[index_arn(streams.table, index) for index in listed])
         # DeleteItem: a ban takes the account's open sockets from it.
         # ConditionCheckItem: a comment is released only where its author's rights are as they were read.
         room_rights = ["DeleteItem", "Query", "BatchGetItem", "ConditionCheckItem"]

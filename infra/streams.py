@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FEED_INDEX = "feed"
 HOST_INDEX = "host"
+REPLAYS_INDEX = "replays"
 # Keys of recordings in the media bucket; CloudFront serves them below the same path.
 RECORDINGS = "replay/*"
 
@@ -44,6 +45,12 @@ class Streams(Construct):
             index_name=HOST_INDEX,
             partition_key=text("host_id"),
             sort_key=text("created_at"),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        self.table.add_global_secondary_index(
+            index_name=REPLAYS_INDEX,
+            partition_key=text("replay_of"),
+            sort_key=text("started_at"),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         self.media = work_queue(self, "Media", visibility_s=60, retention_s=3600)

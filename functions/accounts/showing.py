@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -10,6 +11,8 @@ from functions import clock
 from functions.accounts import blocks, follows, model, table
 from functions.accounts.model import Account
 from functions.errors import OnairError
+
+PRIVATE: Final = "This account is private: only who follows it sees this."
 
 
 def shown(handle: str, viewer: str | None) -> tuple[Account, frozenset[str]]:
@@ -30,7 +33,7 @@ def shown(handle: str, viewer: str | None) -> tuple[Account, frozenset[str]]:
         if viewer is None:
             raise OnairError("unauthenticated", "This account is private. Sign in to see this if you follow it.")
         if not follows.follows(viewer, account.id):
-            raise OnairError("forbidden", "This account is private: only who follows it sees this.")
+            raise OnairError("forbidden", PRIVATE)
     return account, hidden
 
 

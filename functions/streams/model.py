@@ -43,6 +43,7 @@ UNHEARD_MS_MAX: Final = 90_000
 RECORDING_MS_MAX: Final = 90_000
 # People who asked for it are told this long before a broadcast is to start.
 REMIND_AHEAD_MS: Final = 10 * 60_000
+DAY_MS: Final = 86_400_000
 JUST_STARTED_MS: Final = 5 * 60_000
 POPULAR_VIEWERS: Final = 100
 
@@ -94,6 +95,14 @@ class Download(msgspec.Struct, frozen=True):
     files: tuple[DownloadFile, ...]
 
 
+class Recorded(msgspec.Struct, frozen=True):
+    """What a recording came to: how long it plays, its bytes, the name of its first picture; nothing by default."""
+
+    seconds: float = 0.0
+    bytes: int = 0
+    picture: str | None = None
+
+
 class Stream(msgspec.Struct, frozen=True):
     """A stream as stored. ``generation`` counts its stream keys; ``request`` is what it was made of (a fingerprint)."""
 
@@ -130,6 +139,9 @@ class Stream(msgspec.Struct, frozen=True):
     summary: Summary | None = None
     # How long the replay plays; 0 where nothing was recorded, None until that is known.
     replay_s: float | None = None
+    replay_bytes: int = 0
+    # The name of the recording's first picture.
+    replay_picture: str | None = None
     download: Download | None = None
     feed_key: FeedKey | None = None
 
@@ -201,7 +213,17 @@ def shown(stream: Stream) -> Shown:
 
 def may_have_recording(stream: Stream) -> bool:
     """Whether something of this stream can be stored: it flowed, and a replay was wanted."""
-    return stream.flowed and stream.replay != "off"
+    return stream.flowed and (stream.replay != "off" or bool(stream.replay_s))
+
+
+def is_hidden(stream: Stream) -> bool:
+    """Whether the host alone plays its recording: it was made, and its replay taken back."""
+    return stream.state == "ended" and stream.replay == "off" and bool(stream.replay_s)
+
+
+def replay_expires_ms(stream: Stream, days: int) -> int:
+    """From when on a recording that is kept so many ``days`` is not whole any more: its first segment goes first."""
+    return (stream.started_ms or 0) + days * DAY_MS
 
 
 def recording_is_due(stream: Stream, now_ms: int) -> bool:

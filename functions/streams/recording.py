@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from functions import aws, settings
+from functions.streams.model import Recorded
 
 PLAYLIST: Final = "index.m3u8"
 STORYBOARD: Final = "storyboard.vtt"
@@ -99,7 +100,7 @@ def playlist(segments: tuple[StoredSegment, ...]) -> str:
 
 def storyboard(segments: tuple[StoredSegment, ...], names: Iterable[str]) -> str:
     """WebVTT (W3C) whose cues are pictures, each from the start of its segment to the next one; the first from 0."""
-    pictures = {(int(found[1]), found[2]): name for name in names if (found := _PICTURE.fullmatch(name))}
+    pictures = _pictures(names)
     shown: list[tuple[float, str]] = []
     at_s = 0.0
     for segment in segments:
@@ -115,15 +116,22 @@ def storyboard(segments: tuple[StoredSegment, ...], names: Iterable[str]) -> str
     return "\n".join(["WEBVTT\n", *cues])
 
 
-def put_together(stream_id: str) -> float:
-    """Write playlist and storyboard of what is stored; returns how long it plays in seconds, 0 where nothing is."""
-    names = tuple(name for name, _ in objects(stream_id))
-    segments = segments_of(names)
+def put_together(stream_id: str) -> Recorded:
+    """Write playlist and storyboard of what is stored, if anything is; returns what that came to."""
+    sizes = dict(objects(stream_id))
+    segments = segments_of(sizes)
     if not segments:
-        return 0.0
-    _write(stream_id, STORYBOARD, storyboard(segments, names), _STORYBOARD_TYPE)
+        return Recorded()
+    _write(stream_id, STORYBOARD, storyboard(segments, sizes), _STORYBOARD_TYPE)
     _write(stream_id, PLAYLIST, playlist(segments), _PLAYLIST_TYPE)
-    return duration_s(segments)
+    pictures = _pictures(sizes)
+    first = next((pictures[of] for one in segments if (of := (one.number, one.run)) in pictures), None)
+    return Recorded(duration_s(segments), sum(sizes[one.name] for one in segments), first)
+
+
+def _pictures(names: Iterable[str]) -> dict[tuple[int, str], str]:
+    """Names of pictures by number and run of their segment."""
+    return {(int(found[1]), found[2]): name for name in names if (found := _PICTURE.fullmatch(name))}
 
 
 def _write(stream_id: str, name: str, text: str, kind: str) -> None:

@@ -123,11 +123,13 @@ def read_stream(stream_id: str) -> views.StreamView:
 
 @routes.route("/streams/{stream_id}", methods=["PATCH"], authorizer=cognito)
 def change_stream(stream_id: str) -> views.StreamView:
-    """Change a stream that has not started."""
+    """Change a stream that has not started; of a recording, to whom it is shown."""
     request = routes.current_request
     me = parse.identity(request)
     given = parse.body(request, views.StreamChange)
     stream = _own(stream_id, me)
+    if stream.state == "ended" and stream.replay_s and given == views.StreamChange(replay=given.replay):
+        return views.view(stream if given.replay is UNSET else table.show_replay(stream.id, given.replay))
     if stream.state not in ("ready", "scheduled"):
         raise OnairError("conflict", "A broadcast can be changed only before it starts.")
     if given.title is not UNSET:

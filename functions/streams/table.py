@@ -1,4 +1,4 @@
-"""The Streams table: one item a stream, with the indices `feed` and `host`. Every write is conditional on its state."""
+"""The Streams table: one item a stream, three indices (`feed`, `host`, `replays`). Every write asks for its state."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from functions.streams.model import (
     Host,
     Media,
     MediaReport,
+    Recorded,
     Replay,
     State,
     Stream,
@@ -62,6 +63,17 @@ class HostIndex(GlobalSecondaryIndex[Any]):
     created_at = UnicodeAttribute(range_key=True)
 
 
+class ReplaysIndex(GlobalSecondaryIndex[Any]):
+    """Recordings of one host, by when they start; sparse."""
+
+    class Meta:
+        index_name = "replays"
+        projection = KeysOnlyProjection()
+
+    replay_of = UnicodeAttribute(hash_key=True)
+    started_at = UnicodeAttribute(range_key=True)
+
+
 class StreamItem(storage.StoredItem):
     """``stream#{id}`` / ``stream``. The relay reads ``state``, ``key_generation``, ``stadium`` and who may watch."""
 
@@ -73,6 +85,7 @@ class StreamItem(storage.StoredItem):
     sk = UnicodeAttribute(range_key=True)
     feed_index = FeedIndex()
     host_index = HostIndex()
+    replays_index = ReplaysIndex()
 
     host_id = UnicodeAttribute()
     host_handle = UnicodeAttribute()
@@ -90,7 +103,7 @@ class StreamItem(storage.StoredItem):
     created_ms = NumberAttribute()
     request = UnicodeAttribute()
     scheduled_ms = NumberAttribute(null=True)
-    # Sort key of `feed`: when it started; while it is only announced, when it is meant to.
+    # Sort key of `feed` and `replays`: when it started; while it is only announced, when it is meant to.
     started_at = UnicodeAttribute(null=True)
     started_ms = NumberAttribute(null=True)
     ended_ms = NumberAttribute(null=True)
@@ -113,6 +126,10 @@ class StreamItem(storage.StoredItem):
     followers_at_end = NumberAttribute(null=True)
     summary = JSONAttribute(null=True)
     replay_ms = NumberAttribute(null=True)
+    replay_bytes = NumberAttribute(null=True)
+    replay_picture = UnicodeAttribute(null=True)
+    # The host, from the end on where something may have been recorded.
+    replay_of = UnicodeAttribute(null=True)
     # Files for the host, as JSON: read whole, written whole.
     download = UnicodeAttribute(null=True)
     feed_key = UnicodeAttribute(null=True)
@@ -277,26 +294,37 @@ def finish(stream: Stream, summary: Summary) -> Stream:
     It stays in the index as ``recorded`` while its replay may still come, so that none is forgotten.
     """
     item = StreamItem(_pk(stream.id), STREAM)
-    summed: Action = StreamItem.summary.set(_summary_dict(summary))
+    summed: list[Action] = [StreamItem.summary.set(_summary_dict(summary))]
     unfinished = (StreamItem.state == "ended") & StreamItem.summary.does_not_exist()
-    if may_have_recording(stream) and _done(
-        item, [summed, StreamItem.feed_key.set("recorded")], unfinished & StreamItem.replay_ms.does_not_exist()
-    ):
-        return stream_of(item)
-    if _done(item, [summed, StreamItem.feed_key.remove()], unfinished):
+    if may_have_recording(stream):
+        summed.append(StreamItem.replay_of.set(stream.host.id))
+        waiting: list[Action] = [*summed, StreamItem.feed_key.set("recorded")]
+        if _done(item, waiting, unfinished & StreamItem.replay_ms.does_not_exist()):
+            return stream_of(item)
+    if _done(item, [*summed, StreamItem.feed_key.remove()], unfinished):
         return stream_of(item)
     return required(stream.id)
 
 
-def set_replay(stream_id: str, replay_s: float) -> bool:
-    """Store how long the replay of an ended stream plays; False when it is gone."""
+def set_replay(stream_id: str, recorded: Recorded) -> bool:
+    """Store what the recording of an ended stream came to; False when it is gone."""
     item = StreamItem(_pk(stream_id), STREAM)
-    told: Action = StreamItem.replay_ms.set(round(replay_s * 1000))
+    told: list[Action] = [
+        StreamItem.replay_ms.set(round(recorded.seconds * 1000)),
+        StreamItem.replay_bytes.set(recorded.bytes),
+        _set(StreamItem.replay_picture, recorded.picture),
+    ]
     ended = StreamItem.state == "ended"
     # Before `finish`, the key is `ending` and stays.
-    return _done(item, [told, StreamItem.feed_key.remove()], ended & (StreamItem.feed_key == "recorded")) or _done(
-        item, [told], ended
+    return _done(item, [*told, StreamItem.feed_key.remove()], ended & (StreamItem.feed_key == "recorded")) or _done(
+        item, told, ended
     )
+
+
+def show_replay(stream_id: str, replay: Replay) -> Stream:
+    """Store to whom a recording is shown that there is; ``conflict`` where there is none."""
+    made = (StreamItem.state == "ended") & (StreamItem.replay_ms > 0)
+    return _update(stream_id, [StreamItem.replay.set(replay)], made)
 
 
 def set_download(stream_id: str, download: Download) -> bool:
@@ -443,6 +471,31 @@ def next_of_host(host_id: str, now_ms: int, *, follower: bool) -> Stream | None:
     return min(ahead)[2] if ahead else None
 
 
+def list_replays(host_id: str, since: str, after: tuple[str, str] | None, limit: int) -> list[tuple[str, str]]:
+    """(stream id, time of its start) of one host's recordings in the index `replays`, newest first.
+
+    ``since`` leaves out what started earlier.
+    """
+    last: dict[str, Any] | None = None
+    if after is not None:
+        stream_id, started_at = after
+        last = {
+            "replay_of": {"S": host_id},
+            "started_at": {"S": started_at},
+            "pk": {"S": _pk(stream_id)},
+            "sk": {"S": STREAM},
+        }
+    found = StreamItem.replays_index.query(
+        host_id,
+        StreamItem.started_at >= since,
+        scan_index_forward=False,
+        limit=limit,
+        page_size=limit,
+        last_evaluated_key=cast(Any, last),
+    )
+    return [(item.pk.removeprefix("stream#"), item.started_at) for item in found]
+
+
 def _update(stream_id: str, actions: list[Action], condition: Condition) -> Stream:
     item = StreamItem(_pk(stream_id), STREAM)
     try:
@@ -531,6 +584,8 @@ def stream_of(item: StreamItem) -> Stream:
         followers_at_end=_integer(item.followers_at_end),
         summary=Summary(**item.summary) if item.summary else None,
         replay_s=_seconds(item.replay_ms),
+        replay_bytes=int(item.replay_bytes or 0),
+        replay_picture=item.replay_picture,
         download=msgspec.json.decode(item.download, type=Download) if item.download else None,
         feed_key=cast("FeedKey | None", item.feed_key),
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -19,9 +22,11 @@ from functions.rooms.items import MEMBER_PREFIX, MemberItem, room_key
 from functions.rooms.model import Member
 from functions.storage import StoredItem
 from functions.streams import download, table
-from functions.streams.model import Role, Stream, may_have_recording
+from functions.streams.model import Role, Stream, is_hidden, may_have_recording, replay_expires_ms
 from functions.streams.recording import PLAYLIST, STORYBOARD
 from functions.streams.views import DownloadRight, FileView, ReplayRight, Ticket, view
+
+NO_REPLAY: Final = "There is no replay of this broadcast."
 
 
 def issue(stream_id: str, identity: Identity | None) -> Ticket:
@@ -49,6 +54,8 @@ def admit(stream: Stream, identity: Identity | None) -> tuple[Role, Account | No
     What was said in a broadcast that has ended is for those who may watch it again.
     """
     found = _admitted(_as_replayed(stream) if stream.state == "ended" else stream, identity)
+    if is_hidden(stream) and found.role != "host":
+        raise OnairError("not_found", NO_REPLAY)
     return found.role, found.account
 
 
@@ -69,13 +76,15 @@ def issue_replay(stream_id: str, identity: Identity | None) -> ReplayRight:
     found = _admitted(_as_replayed(stream), identity)
     if found.member is not None and found.member.banned:
         raise OnairError("banned")
+    if is_hidden(stream) and found.role != "host":
+        raise OnairError("not_found", NO_REPLAY)
     duration_s = _recorded_s(stream)
-    place, expires_ms = _place(stream)
+    place, until_ms = _place(stream)
     account = found.account
     return ReplayRight(
         stream=view(stream),
         playback_url=f"{place}/{PLAYLIST}",
-        playback_expires_at=clock.rfc3339(expires_ms),
+        playback_expires_at=clock.rfc3339(until_ms),
         duration_s=duration_s,
         storyboard_url=f"{place}/{STORYBOARD}",
         hidden=_hidden(account),
@@ -91,8 +100,8 @@ def issue_download(stream: Stream) -> DownloadRight:
         ``conflict`` before its end, ``unavailable`` while the replay is put together, ``not_found`` without one.
     """
     duration_s = _recorded_s(stream)
-    place, expires_ms = _place(stream)
-    until = clock.rfc3339(expires_ms)
+    place, until_ms = _place(stream)
+    until = clock.rfc3339(until_ms)
     if stream.download is None or stream.download.of_ms != round(duration_s * 1000):
         download.order(stream)
         return DownloadRight("preparing", until)
@@ -106,15 +115,45 @@ def _recorded_s(stream: Stream) -> float:
         raise OnairError("conflict", "This broadcast has not ended yet.")
     if stream.replay_s is None and may_have_recording(stream):
         raise OnairError("unavailable", "The replay is being prepared. Try again in a minute.", retry_after_ms=5_000)
-    if not stream.replay_s or stream.replay == "off":
-        raise OnairError("not_found", "There is no replay of this broadcast.")
+    if not stream.replay_s or clock.now_ms() >= expires_ms(stream):
+        raise OnairError("not_found", NO_REPLAY)
     return stream.replay_s
+
+
+def expires_ms(stream: Stream) -> int:
+    """Until when the recording of a stream is kept whole, in ms since the epoch."""
+    return replay_expires_ms(stream, int(settings.required("REPLAY_DAYS")))
+
+
+def playable(streams: Sequence[Stream], account: Account, *, follows: bool) -> list[Stream]:
+    """Those recordings of one host that ``account``, behind no block, may play (one read; at most 100)."""
+    shown = [stream for stream in streams if not is_hidden(stream) and _admits(stream, account, follows)]
+    if not shown:
+        return []
+    wanted = [(MemberItem, room_key(stream.id), f"{MEMBER_PREFIX}{account.id}") for stream in shown]
+    members = storage.read_across(wanted)
+    return [
+        stream for stream, member in zip(shown, members, strict=True) if member is None or not member.to_member().banned
+    ]
+
+
+def _admits(stream: Stream, account: Account, follows: bool) -> bool:
+    try:
+        _check(_as_replayed(stream), account, "viewer", follows=follows, blocked=False)
+    except OnairError:
+        return False
+    return True
+
+
+def picture_url(stream: Stream) -> str | None:
+    """The first picture of a recording, for whoever may play it."""
+    return None if stream.replay_picture is None else f"{_place(stream)[0]}/{stream.replay_picture}"
 
 
 def _place(stream: Stream) -> tuple[str, int]:
     """The address below which a recording is, with the right to it, and until when that holds in ms."""
-    token, expires_ms = tokens.replay_token(stream.id)
-    return f"{settings.required('WEB_URL')}/replay/{token}/{stream.id}", expires_ms
+    token, until_ms = tokens.replay_token(stream.id)
+    return f"{settings.required('WEB_URL')}/replay/{token}/{stream.id}", until_ms
 
 
 def _hidden(account: Account | None) -> tuple[str, ...]:

@@ -50,7 +50,10 @@ class NewStream(msgspec.Struct, frozen=True):
 
 
 class StreamChange(msgspec.Struct, frozen=True):
-    """What changes about a stream that has not started; absent fields stay, null takes away."""
+    """What changes about a stream that has not started; absent fields stay, null takes away.
+
+    Of a recording, ``replay`` alone changes: ``off`` leaves it to its host.
+    """
 
     title: Title | UnsetType = UNSET
     topics: Topics | UnsetType = UNSET
@@ -143,6 +146,29 @@ class ReplayRight(msgspec.Struct, frozen=True):
     duration_s: float
     storyboard_url: str
     hidden: tuple[str, ...] = ()
+
+
+class ReplayView(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording in a list; ``processing`` until its replay is put together, from when on it has a duration.
+
+    ``viewers``: how many different people watched it live. ``picture_url`` holds for hours, as the right to play it.
+    ``bytes``, of one's own: what is stored of it. It is kept whole until ``expires_at``.
+    """
+
+    stream: StreamView
+    state: Literal["processing", "ready"]
+    viewers: int
+    expires_at: str
+    picture_url: str | None
+    duration_s: float | UnsetType = UNSET
+    bytes: int | UnsetType = UNSET
+
+
+class Replays(msgspec.Struct, frozen=True):
+    """A page of recordings, newest first; without ``cursor`` it is the last."""
+
+    items: list[ReplayView]
+    cursor: str | UnsetType = UNSET
 
 
 class FileView(msgspec.Struct, frozen=True):

@@ -54,6 +54,7 @@ def test_indices_are_those_that_the_models_name(cloud: Cloud) -> None:
     assert found == {
         "Streams.feed": ("feed_key", "started_at", "KEYS_ONLY"),
         "Streams.host": ("host_id", "created_at", "KEYS_ONLY"),
+        "Streams.replays": ("replay_of", "started_at", "KEYS_ONLY"),
         "WalletLedger.by_version": ("pk", "version", "INCLUDE"),
         "WalletLedger.unsettled": ("unsettled_key", "at", "ALL"),
     }

@@ -499,6 +499,10 @@ def _recording(onair: Onair, host: Any, stream_id: str) -> None:
     onair.advance(91)
     wait_until(lambda: host.call("GET", f"/streams/{stream_id}")["state"] == "replay", "the sweep", 20)
     assert host.call("GET", f"/streams/{stream_id}/replay")["duration_s"] == 2.0
+    assert [each["stream"]["id"] for each in host.call("GET", "/me/replays")["items"]] == [stream_id]
+    handle = host.call("GET", "/me")["handle"]
+    listed = onair.account().call("GET", f"/accounts/{handle}/replays")["items"]
+    assert [(each["stream"]["id"], each["duration_s"]) for each in listed] == [(stream_id, 2.0)]
     path = f"/streams/{stream_id}/replay/download"
     (file,) = wait_until(lambda: host.call("POST", path)["files"], "the recording as a file", 20)
     assert file["bytes"] == sum(map(len, media.values())) + 20, "map and segment, and how long it plays"

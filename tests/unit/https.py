@@ -272,6 +272,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         "MOTO_COGNITO_IDP_USER_POOL_ENABLE_TOTP": "true",
         "MAIL_FROM": "onair@example.org",
         "PICTURES_BUCKET": "pictures",
+        "REPLAY_DAYS": "90",
         "UPLOAD_URL": "https://pictures.s3.us-east-1.amazonaws.com",
     }.items():
         monkeypatch.setenv(name, value)

@@ -263,6 +263,9 @@ export class OnairMe extends LitElement {
       <a class="earnings" href="/earnings" @click=${follow}
         >${icon("diamond")}<span>${t("earnings.open")}</span>${icon("chevron")}</a
       >
+      <a class="earnings" href="/@${me.handle}" @click=${follow}
+        >${icon("play")}<span>${t("replays.own")}</span>${icon("chevron")}</a
+      >
       <section><onair-spending-limit></onair-spending-limit></section>
       <section>
         <h2>${t("me.statement")}</h2>

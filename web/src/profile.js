@@ -13,6 +13,7 @@ import { pictureState, upload } from "./upload.js";
 import "./gift_gallery.js";
 import "./people.js";
 import "./reminder.js";
+import "./replays.js";
 import "./report_form.js";
 import "./sheet.js";
 
@@ -404,6 +405,11 @@ export class OnairProfile extends LitElement {
           ${this.#acts()} ${open ? "" : html`<p class="private">${icon("lock")}${t("profile.private")}</p>`}
         </div>
         ${this.#next()}
+        ${open && !profile.relation?.blocked
+          ? html`<section aria-label=${t("replays.title")}>
+              <onair-replays .path=${own ? "/me/replays" : `/accounts/${profile.handle}/replays`} .own=${own}></onair-replays>
+            </section>`
+          : ""}
         ${open ? html`<onair-gift-gallery .handle=${profile.handle}></onair-gift-gallery>` : ""}
         ${own
           ? ""

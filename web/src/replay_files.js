@@ -13,6 +13,7 @@ const ASKS_MAX = 600;
 
 const size = (bytes) => (bytes < 1e9 ? `${Math.max(1, Math.round(bytes / 1e6))} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 
+/** @fires deleted - it is gone for everyone; whoever prevents the default stays on their screen */
 export class OnairReplayFiles extends LitElement {
   static properties = {
     streamId: {},
@@ -85,7 +86,8 @@ export class OnairReplayFiles extends LitElement {
     try {
       await api.delete(`/streams/${this.streamId}`);
       toast(t("replay.deleted"));
-      router.go("/me", { replace: true });
+      const left = this.dispatchEvent(new Event("deleted", { cancelable: true }));
+      if (left) router.go("/me", { replace: true });
     } catch ({ message }) {
       this.problem = message;
     } finally {
