@@ -71,6 +71,7 @@ export class OnairReplays extends LitElement {
         overflow: hidden;
       }
       .picture img {
+        position: relative; /* over the icon that stands for a picture */
         width: 100%;
         height: 100%;
         object-fit: cover;
