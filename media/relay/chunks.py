@@ -66,6 +66,8 @@ class _ChunkStream:
 class ChunkReader:
     """Takes bytes in and gives messages out.
 
+    Nothing is kept of what was fed but a header that is not whole (at most 18 bytes) and the messages under way.
+
     Parameters
     ----------
     message_bytes_max : int
@@ -74,17 +76,21 @@ class ChunkReader:
 
     def __init__(self, message_bytes_max: int) -> None:
         self.message_bytes_max = message_bytes_max
-        self._buffer = bytearray()
+        self._data: bytes | memoryview = b""
         self._at = 0
         self._chunk_bytes = _CHUNK_BYTES_DEFAULT
         self._streams: dict[int, _ChunkStream] = {}
+        # The chunk whose header was read, and how many of its bytes are to come.
+        self._open: _ChunkStream | None = None
+        self._to_come = 0
 
-    def feed(self, data: bytes) -> None:
-        """More bytes from the sender; take out messages with `next` before feeding on."""
-        if self._at:
-            del self._buffer[: self._at]
-            self._at = 0
-        self._buffer += data
+    def feed(self, data: bytes | memoryview) -> None:
+        """More bytes from the sender.
+
+        Take out messages with `next` until there is none before feeding on; only then may ``data`` change.
+        """
+        self._data = bytes(self._data[self._at :]) + data if self._at < len(self._data) else data
+        self._at = 0
 
     def next(self) -> Message | None:
         """The next whole message, None when more bytes are needed; set chunk size and abort are obeyed here.
@@ -94,7 +100,7 @@ class ChunkReader:
         ChunkError
             When the bytes break the protocol or a bound; nothing more can be read then.
         """
-        while (message := self._chunk()) is not None:
+        while (message := self._message()) is not None:
             if message.kind == SET_CHUNK_SIZE:
                 size = _number(message)
                 if not _CHUNK_BYTES_MIN <= size <= _CHUNK_BYTES_MAX:
@@ -106,79 +112,96 @@ class ChunkReader:
                     aborted.body = None
             else:
                 return message
+        self._data, self._at = bytes(self._data[self._at :]), 0
         return None
 
-    def _chunk(self) -> Message | None:
+    def _message(self) -> Message | None:
         """Read chunks until one completes a message."""
-        buffer, size = self._buffer, len(self._buffer)
+        data, size = self._data, len(self._data)
         while True:
-            at = self._at
-            # The basic header has 1 to 3 bytes (5.3.1.1).
-            if size - at < 1 or size - at < 1 + _MORE_BASIC_BYTES.get(buffer[at] & 63, 0):
-                return None
-            form, number = buffer[at] >> 6, buffer[at] & 63
-            at += 1
-            if number == 0:
-                number = 64 + buffer[at]
-                at += 1
-            elif number == 1:
-                number = 64 + buffer[at] + 256 * buffer[at + 1]
-                at += 2
-            header_bytes = _HEADER_BYTES[form]
-            if size - at < header_bytes:
-                return None
-            header = buffer[at : at + header_bytes]
-            at += header_bytes
-            stream = self._streams.get(number)
+            stream = self._open or self._header()
             if stream is None:
-                if form != 0:
-                    raise ChunkError("a chunk stream begins without a full header")
-                if len(self._streams) >= _CHUNK_STREAMS_MAX:
-                    raise ChunkError("too many chunk streams")
-                stream = _ChunkStream()
-            elif form != 3 and stream.body is not None:
-                raise ChunkError("a message begins within another")
-            length = int.from_bytes(header[3:6], "big") if form < 2 else stream.length
-            if length > self.message_bytes_max:
-                raise ChunkError(f"a message of {length} bytes")
-            field = int.from_bytes(header[:3], "big") if form < 3 else 0
-            extended = stream.extended
-            if form < 3:
-                extended = None
-                if field == _EXTENDED:
-                    if size - at < 4:
-                        return None
-                    extended = field = int.from_bytes(buffer[at : at + 4], "big")
-                    at += 4
-            elif extended is not None:
-                # 5.3.1.3: also here. Senders that leave it out are told by the bytes not being the same number.
+                return None
+            body = stream.body
+            assert body is not None, "a chunk belongs to a message"
+            at, end = self._at, self._at + self._to_come
+            if end > size:
+                body += data[at:]
+                self._open, self._to_come, self._at = stream, end - size, size
+                return None
+            self._open, self._at = None, end
+            if end - at == stream.length:
+                # All of it in one piece, as most encoders send most messages.
+                whole = bytes(data[at:end])
+            else:
+                body += data[at:end]
+                if len(body) < stream.length:
+                    continue
+                whole = bytes(body)
+            stream.body = None
+            return Message(stream.kind, stream.timestamp, stream.stream, whole)
+
+    def _header(self) -> _ChunkStream | None:
+        """Read the header of a chunk and say whose it is, None when it is not here whole."""
+        data, at, size = self._data, self._at, len(self._data)
+        # The basic header has 1 to 3 bytes (5.3.1.1).
+        if size - at < 1 or size - at < 1 + _MORE_BASIC_BYTES.get(data[at] & 63, 0):
+            return None
+        form, number = data[at] >> 6, data[at] & 63
+        at += 1
+        if number == 0:
+            number = 64 + data[at]
+            at += 1
+        elif number == 1:
+            number = 64 + data[at] + 256 * data[at + 1]
+            at += 2
+        header_at, at = at, at + _HEADER_BYTES[form]
+        if size < at:
+            return None
+        stream = self._streams.get(number)
+        if stream is None:
+            if form != 0:
+                raise ChunkError("a chunk stream begins without a full header")
+            if len(self._streams) >= _CHUNK_STREAMS_MAX:
+                raise ChunkError("too many chunk streams")
+            stream = _ChunkStream()
+        elif form != 3 and stream.body is not None:
+            raise ChunkError("a message begins within another")
+        length = int.from_bytes(data[header_at + 3 : header_at + 6], "big") if form < 2 else stream.length
+        if length > self.message_bytes_max:
+            raise ChunkError(f"a message of {length} bytes")
+        field = int.from_bytes(data[header_at : header_at + 3], "big") if form < 3 else 0
+        extended = stream.extended
+        if form < 3:
+            extended = None
+            if field == _EXTENDED:
                 if size - at < 4:
                     return None
-                if int.from_bytes(buffer[at : at + 4], "big") == extended:
-                    at += 4
-            taken = 0 if stream.body is None else len(stream.body)
-            take = min(self._chunk_bytes, length - taken)
-            if size - at < take:
+                extended = field = int.from_bytes(data[at : at + 4], "big")
+                at += 4
+        elif extended is not None:
+            # 5.3.1.3: also here. Senders that leave it out are told by the bytes not being the same number.
+            if size - at < 4:
                 return None
-            # The chunk is here whole: from here on state may change.
-            self._streams[number] = stream
-            if stream.body is None:
-                stream.body = bytearray()
-                stream.length, stream.extended = length, extended
-                if form < 2:
-                    stream.kind = header[6]
-                if form == 0:
-                    stream.stream = int.from_bytes(header[7:11], "little")
-                    stream.timestamp = stream.delta = field % _WRAP
-                else:
-                    # 5.3.1.2.4: type 3 repeats the delta, which after type 0 is the timestamp itself.
-                    stream.delta = stream.delta if form == 3 else field
-                    stream.timestamp = (stream.timestamp + stream.delta) % _WRAP
-            stream.body += buffer[at : at + take]
-            self._at = at + take
-            if len(stream.body) == stream.length:
-                body, stream.body = bytes(stream.body), None
-                return Message(stream.kind, stream.timestamp, stream.stream, body)
+            if int.from_bytes(data[at : at + 4], "big") == extended:
+                at += 4
+        # The header is here whole: from here on state may change.
+        self._streams[number] = stream
+        self._at = at
+        if stream.body is None:
+            stream.body = bytearray()
+            stream.length, stream.extended = length, extended
+            if form < 2:
+                stream.kind = data[header_at + 6]
+            if form == 0:
+                stream.stream = int.from_bytes(data[header_at + 7 : header_at + 11], "little")
+                stream.timestamp = stream.delta = field % _WRAP
+            else:
+                # 5.3.1.2.4: type 3 repeats the delta, which after type 0 is the timestamp itself.
+                stream.delta = stream.delta if form == 3 else field
+                stream.timestamp = (stream.timestamp + stream.delta) % _WRAP
+        self._to_come = min(self._chunk_bytes, stream.length - len(stream.body))
+        return stream
 
 
 def chunked(chunk_stream: int, message: Message, chunk_bytes: int) -> bytes:

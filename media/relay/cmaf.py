@@ -74,6 +74,10 @@ class AudioSample(msgspec.Struct, frozen=True):
     duration: int
     data: bytes
 
+    def at(self, pts: int) -> AudioSample:
+        """The same frame at another time."""
+        return self if pts == self.pts else AudioSample(pts, self.duration, self.data)
+
 
 def box(kind: bytes, *payload: bytes) -> bytes:
     """A box: size, type, payload."""

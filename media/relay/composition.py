@@ -126,11 +126,7 @@ class HostTrack(Track):
         if self._rejoin and unit.key:
             self._rejoined(unit.dts)
         if self.direct:
-            moved = AccessUnit(
-                dts=unit.dts - self._origin, pts=unit.pts - self._origin, key=unit.key, data=unit.data,
-                wall_s=unit.wall_s,
-            )  # fmt: skip
-            self._program.video(moved)
+            self._program.video(unit.moved(-self._origin))
 
     def audio(self, sample: AudioSample, wall_s: float) -> None:
         super().audio(sample, wall_s)
@@ -139,7 +135,7 @@ class HostTrack(Track):
         rate = self.formats[1].sample_rate if self.formats and self.formats[1] else 0
         pts = sample.pts - self._origin * rate // VIDEO_TIMESCALE
         if pts >= 0:
-            self._program.audio(AudioSample(pts=pts, duration=sample.duration, data=sample.data), wall_s)
+            self._program.audio(sample.at(pts), wall_s)
 
     def _rejoined(self, at: int | None) -> None:
         self.direct, self._rejoin = True, False

@@ -12,7 +12,7 @@ from typing import Final
 
 from media.relay import aac, flv
 from media.relay.cmaf import AAC_FRAME_SAMPLES, VIDEO_TIMESCALE, AudioFormat, AudioSample, VideoFormat, length_prefixed
-from media.relay.h264 import START_CODE
+from media.relay.h264 import NAL_IDR, START_CODE
 from media.relay.parameters import Parameters, of_sample
 from media.relay.source import AccessUnit, Program
 from media.relay.timeline import TrackClock
@@ -81,6 +81,12 @@ class EncoderSource:
             return
         self.media_at_s = arrival_s
         ms = self._ms(timestamp, arrival_s)
+        if self._length_bytes == 4 and flv.is_sample(tag.data):
+            if self._gate_open:
+                self._emit(tag.data, False, ms, tag.composition_ms, arrival_s)
+            else:
+                self.frames_dropped += 1
+            return
         nals = flv.nal_units(tag.data, self._length_bytes)
         if self._parameters.take(nals):
             self._gate_open = self._accept(ms)
@@ -88,8 +94,12 @@ class EncoderSource:
             self.frames_dropped += 1
             return
         slices = of_sample(nals)
-        if slices:
-            self._emit(slices, ms, tag.composition_ms, arrival_s)
+        if not slices:
+            return
+        key = any(nal[0] & 0x1F == NAL_IDR for nal in slices)
+        self._emit(length_prefixed(slices), key, ms, tag.composition_ms, arrival_s)
+        if key and self.on_key_frame is not None and self._parameters.format is not None:
+            self.on_key_frame(self._parameters.format, b"".join([START_CODE + nal for nal in slices]))
 
     def audio(self, body: bytes, timestamp: int, arrival_s: float) -> None:
         """One audio message; raises `flv.UnsupportedError` or `h264.BitstreamError`."""
@@ -164,14 +174,13 @@ class EncoderSource:
         kept = 0 if before is None else self._audio_end * sound.sample_rate // before.sample_rate
         self._audio_end = max(kept, (ms - self._origin_ms) * sound.sample_rate // 1000)
 
-    def _emit(self, slices: list[bytes], ms: int, composition_ms: int, arrival_s: float) -> None:
+    def _emit(self, data: bytes, key: bool, ms: int, composition_ms: int, arrival_s: float) -> None:
         assert self._origin_ms is not None and self._told_sound is not None
-        key = any(nal[0] & 0x1F == 5 for nal in slices)
         dts = max((ms - self._origin_ms) * _TICKS_A_MS, self._last_dts + 1)
         pts = (ms - self._origin_ms + composition_ms) * _TICKS_A_MS
         self._last_dts = dts
         wall_s = self._wall_s(ms, arrival_s)
-        unit = AccessUnit(dts=dts, pts=pts, key=key, data=length_prefixed(slices), wall_s=wall_s)
+        unit = AccessUnit(dts=dts, pts=pts, key=key, data=data, wall_s=wall_s)
         rate = self._told_sound.sample_rate
         # Silence first: the program then has sound for the stretch before this picture.
         if dts * rate // VIDEO_TIMESCALE - self._audio_end > _AUDIO_LATE_S * rate:
@@ -179,8 +188,6 @@ class EncoderSource:
         self._program.video(unit)
         if key:
             self._last_key = unit
-            if self.on_key_frame is not None and self._parameters.format is not None:
-                self.on_key_frame(self._parameters.format, b"".join([START_CODE + nal for nal in slices]))
 
     def _place_sound(self, data: bytes, ms: int, arrival_s: float) -> None:
         assert self._origin_ms is not None and self._told_sound is not None

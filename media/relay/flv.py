@@ -6,12 +6,13 @@ Adobe's "Video File Format Specification" 10.1 (annex E); `AVCDecoderConfigurati
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 import msgspec
 
 from media.relay.cmaf import AudioFormat
-from media.relay.h264 import Bits, BitstreamError
+from media.relay.h264 import NAL_SEI, NAL_SLICE, Bits, BitstreamError
 
 _AVC: Final = 7
 _AAC: Final = 10
@@ -28,6 +29,8 @@ _COMPOSITION_MS_MAX: Final = 5_000
 _AAC_LOW_COMPLEXITY: Final = 2
 _RATES: Final = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350)
 _CONFIG_BYTES_MAX: Final = 64
+# A length in four bytes, and the NAL unit's header.
+_NAL: Final = struct.Struct(">IB")
 # Told to players (esds); a passed-through track does not say its own.
 _BIT_RATE_ASSUMED: Final = 128_000
 
@@ -129,6 +132,25 @@ def nal_units(data: bytes, length_bytes: int) -> list[bytes]:
             found.append(data[at : at + length])
         at += length
     return found
+
+
+def is_sample(data: bytes) -> bool:
+    """Whether an access unit with lengths of four bytes is a sample as it stands: slices and SEI, nothing cut off.
+
+    Pictures between key frames nearly always are. Of the others the NAL units are looked at one by one (`nal_units`).
+    """
+    at, size, slices = 0, len(data), False
+    while at + 4 < size:
+        length, header = _NAL.unpack_from(data, at)
+        kind = header & 0x1F
+        if kind == NAL_SLICE:
+            slices = True
+        elif kind != NAL_SEI:
+            return False
+        if not length:
+            return False
+        at += 4 + length
+    return slices and at == size
 
 
 def audio_format(config: bytes) -> AudioFormat:

@@ -20,6 +20,9 @@ NAL_FILLER: Final = 12
 # itu_t_t35_country_code, itu_t_t35_provider_code, ATSC identifier, user data type code.
 _CAPTIONS: Final = b"\xb5\x00\x31GA94\x03"
 
+# nal_ref_idc is 0 to 3 before either type.
+_SLICE_HEADERS: Final = frozenset(bytes([ref << 5 | kind]) for ref in range(4) for kind in (NAL_SLICE, NAL_IDR))
+
 # profile_idc values with the chroma and bit depth fields in their SPS (7.3.2.1.1).
 _HIGH_PROFILES: Final = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
 _CROP_UNITS: Final = {0: (1, 1), 1: (2, 2), 2: (2, 1), 3: (1, 1)}
@@ -100,8 +103,9 @@ def carries_captions(data: bytes) -> bool:
     """Whether an access unit holds CEA-608/708 captions (ANSI/SCTE 128: registered user data "GA94" of type 3).
 
     Looks for the eight bytes by which the message begins, wherever they stand: they are no chance in coded pictures.
+    ``data`` is length-prefixed. SEI comes before the slices (7.4.1.2.3), so a unit that begins with one has none.
     """
-    return _CAPTIONS in data
+    return data[4:5] not in _SLICE_HEADERS and _CAPTIONS in data
 
 
 def without_emulation_prevention(nal: bytes) -> bytes:

@@ -161,9 +161,7 @@ class Program:
         base = self._base_ticks
         self._end_ticks = base + unit.dts
         self._captions = self._captions or carries_captions(unit.data)
-        self._segmenter.video(
-            AccessUnit(dts=unit.dts + base, pts=unit.pts + base, key=unit.key, data=unit.data, wall_s=unit.wall_s)
-        )
+        self._segmenter.video(unit.moved(base))
         if self._segmenter.wants_key_frame():
             self.request_key_frame()
 
@@ -173,7 +171,7 @@ class Program:
             return
         self.media_at_s = time.monotonic()
         base = self._base_ticks * self._audio_rate // VIDEO_TIMESCALE
-        self._segmenter.audio(AudioSample(pts=sample.pts + base, duration=sample.duration, data=sample.data), wall_s)
+        self._segmenter.audio(sample.at(sample.pts + base), wall_s)
 
     def room_frame(self, frame: bytes) -> None:
         """A frame of the stadium's room: goes with the part that is growing."""

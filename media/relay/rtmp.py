@@ -25,6 +25,7 @@ from media.relay.metrics import Metrics
 from media.relay.rights import Rights, StreamKey
 from media.relay.settings import Settings
 from media.relay.streams import Streams
+from media.relay.sweep import Sweep
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +45,10 @@ _UNREAD_BYTES_MAX: Final = 256 << 10
 _COMMANDS_MAX: Final = 1_000
 _WINDOW_BYTES: Final = 2_500_000
 _WINDOW_BYTES_MIN: Final = 4_096
-# The size before anyone sets another (5.4.1): our answers are few and small, so they keep to it.
-_CHUNK_BYTES: Final = 128
+# Our answers are small, so this is for what comes: ffmpeg sends in chunks of the size that it is told, and in 128 bytes
+# when it is told none (5.4.1), which is eighty headers a picture.
+_CHUNK_BYTES: Final = 65_536
+_CHUNK_BYTES_DEFAULT: Final = 128
 _CLOSE_S: Final = 0.5
 # Chunk streams and the one message stream of our answers.
 _CONTROL_CHUNKS: Final = 2
@@ -64,13 +67,21 @@ _DENIED: Final = "NetStream.Publish.Denied"
 class RtmpConnection(asyncio.Protocol):
     """One encoder: handshake, commands, and after `publish` its media. A `Publisher` for `Streams` from then on."""
 
-    def __init__(self, streams: Streams, rights: Rights, metrics: Metrics, forget: Callable[[RtmpConnection], None]):
+    def __init__(
+        self,
+        streams: Streams,
+        rights: Rights,
+        metrics: Metrics,
+        forget: Callable[[RtmpConnection], None],
+        sweep: Sweep | None = None,
+    ) -> None:
         self.key: StreamKey
         self.source: EncoderSource
         self._streams = streams
         self._rights = rights
         self._metrics = metrics
         self._forget = forget
+        self._sweep = sweep
         self._transport: asyncio.Transport
         self._handshake = bytearray()
         self._greeted = False
@@ -83,6 +94,7 @@ class RtmpConnection(asyncio.Protocol):
         self._released = False
         self._gone = asyncio.Event()
         self._commands = 0
+        self._chunk_bytes = _CHUNK_BYTES_DEFAULT
         self._received = 0
         self._acknowledged = 0
         self._window_bytes = _WINDOW_BYTES
@@ -99,17 +111,34 @@ class RtmpConnection(asyncio.Protocol):
         self._deadline = asyncio.get_running_loop().call_later(_PUBLISH_WITHIN_S, self._too_late)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the encoder; whatever is wrong with them ends this connection and nothing else."""
+        """Bytes from the encoder until it publishes."""
+        self._take(data)
+
+    def swept(self, data: memoryview) -> None:
+        """Bytes from the encoder that publishes, none when it has hung up."""
+        if data:
+            self._take(data)
+        else:
+            self._end()
+
+    def sweep_failed(self, error: Exception) -> None:
+        """The connection broke, as encoders that vanish leave it."""
+        logger.info("RTMP connection lost: %r", error)
+        self._transport.abort()
+
+    def _take(self, data: bytes | memoryview) -> None:
+        """Work on what came; whatever is wrong with it ends this connection and nothing else."""
         if self._closed:
             return
         self._received += len(data)
+        now = time.monotonic()
         try:
             if not self._greeted:
                 data = self._greet(data)
             self._reader.feed(data)
-            self._work()
+            self._work(now)
             self._acknowledge()
-            self._check_flood(time.monotonic())
+            self._check_flood(now)
         except (chunks.ChunkError, amf.AmfError, BitstreamError) as error:
             logger.info("RTMP connection ended: %s", error)
             self._refuse(RelayError("invalid_request", f"The encoder sent what is not understood: {error}."))
@@ -125,6 +154,7 @@ class RtmpConnection(asyncio.Protocol):
         self._closed = True
         self._gone.set()
         self._deadline.cancel()
+        self._read_no_more()
         self._forget(self)
         if self._publishing and not self._released and self._leaving is None:
             self._leaving = asyncio.ensure_future(self._streams.left(self))
@@ -137,6 +167,7 @@ class RtmpConnection(asyncio.Protocol):
     async def close(self) -> None:
         """Disconnect, giving what was said last a moment to be read."""
         self._closed = self._released = True
+        self._read_no_more()
         self._transport.close()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._gone.wait(), _CLOSE_S)
@@ -144,7 +175,7 @@ class RtmpConnection(asyncio.Protocol):
 
     # ---- handshake (5.2) ----
 
-    def _greet(self, data: bytes) -> bytes:
+    def _greet(self, data: bytes | memoryview) -> bytes:
         """Answer C0 and C1, wait for C2; returns the bytes that follow it."""
         before = len(self._handshake)
         self._handshake += data
@@ -164,17 +195,18 @@ class RtmpConnection(asyncio.Protocol):
 
     # ---- messages ----
 
-    def _work(self) -> None:
+    def _work(self, now: float) -> None:
         while not self._closed and not self._admitting and (message := self._reader.next()) is not None:
-            self._message(message)
+            if message.kind not in (chunks.AUDIO, chunks.VIDEO):
+                self._message(message)
+            elif not self._publishing:
+                raise RelayError("invalid_request", "Media came before publish.")
+            else:
+                take = self.source.video if message.kind == chunks.VIDEO else self.source.audio
+                take(message.body, message.timestamp, now)
 
     def _message(self, message: Message) -> None:
-        if message.kind in (chunks.AUDIO, chunks.VIDEO):
-            if not self._publishing:
-                raise RelayError("invalid_request", "Media came before publish.")
-            take = self.source.video if message.kind == chunks.VIDEO else self.source.audio
-            take(message.body, message.timestamp, time.monotonic())
-            return
+        """Anything but media."""
         self._commands += 1
         if self._commands > _COMMANDS_MAX and not self._publishing:
             raise RelayError("invalid_request", "Too many messages before publish.")
@@ -223,6 +255,8 @@ class RtmpConnection(asyncio.Protocol):
         properties: amf.Value = {"fmsVer": "FMS/3,0,1,123", "capabilities": 31.0}
         status = {**_status("status", "NetConnection.Connect.Success", "Welcome."), "objectEncoding": 0.0}
         self._answer("_result", transaction, properties, status)
+        self._send(_CONTROL_CHUNKS, chunks.SET_CHUNK_SIZE, 0, struct.pack(">I", _CHUNK_BYTES))
+        self._chunk_bytes = _CHUNK_BYTES
 
     def _publish(self, name: amf.Value) -> None:
         """7.2.2.6: the stream's name is the key; what the control plane says decides, and no byte is read meanwhile."""
@@ -232,6 +266,9 @@ class RtmpConnection(asyncio.Protocol):
         key = self._rights.read_stream_key(name.partition("?")[0].strip())
         self._admitting = True
         self._transport.pause_reading()
+        if self._sweep is not None:
+            # Whoever hung up a moment ago, perhaps to come again as this one, has its place no longer.
+            self._sweep.read()
         self._admission = asyncio.ensure_future(self._admit(key))
 
     async def _admit(self, key: StreamKey) -> None:
@@ -255,9 +292,14 @@ class RtmpConnection(asyncio.Protocol):
             return
         self._send(_CONTROL_CHUNKS, chunks.USER_CONTROL, 0, b"\0\0" + struct.pack(">I", _MESSAGE_STREAM))
         self._say(_status("status", "NetStream.Publish.Start", "On air."))
-        self._transport.resume_reading()
         # What came together with `publish` waits in the reader.
-        self.data_received(b"")
+        self._take(b"")
+        if self._closed:
+            return
+        if self._sweep is None:
+            self._transport.resume_reading()
+        else:
+            self._sweep.join(self, self._transport)
 
     # ---- bounds ----
 
@@ -289,8 +331,13 @@ class RtmpConnection(asyncio.Protocol):
         """Hang up; what was written is sent first, if the peer reads it soon."""
         if not self._closed:
             self._closed = True
+            self._read_no_more()
             self._transport.close()
             asyncio.get_running_loop().call_later(_CLOSE_S, self._transport.abort)
+
+    def _read_no_more(self) -> None:
+        if self._sweep is not None:
+            self._sweep.leave(self)
 
     def _say(self, status: dict[str, amf.Value]) -> None:
         body = amf.encode("onStatus", 0.0, None, status)
@@ -301,7 +348,7 @@ class RtmpConnection(asyncio.Protocol):
 
     def _send(self, chunk_stream: int, kind: int, stream: int, body: bytes) -> None:
         if not self._transport.is_closing():
-            self._transport.write(chunks.chunked(chunk_stream, Message(kind, 0, stream, body), _CHUNK_BYTES))
+            self._transport.write(chunks.chunked(chunk_stream, Message(kind, 0, stream, body), self._chunk_bytes))
 
 
 def _status(level: str, code: str, description: str) -> dict[str, amf.Value]:
@@ -317,6 +364,7 @@ class RtmpServer:
         self._settings = settings
         self._metrics = metrics
         self._connections: set[RtmpConnection] = set()
+        self._sweep = Sweep()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -337,7 +385,7 @@ class RtmpServer:
         """The protocol of a new connection; one beyond the bound is hung up at once."""
         if len(self._connections) >= _CONNECTIONS_MAX:
             return _Full()
-        connection = RtmpConnection(self._streams, self._rights, self._metrics, self._connections.discard)
+        connection = RtmpConnection(self._streams, self._rights, self._metrics, self._connections.discard, self._sweep)
         self._connections.add(connection)
         return connection
 

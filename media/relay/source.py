@@ -40,6 +40,12 @@ class AccessUnit(msgspec.Struct, frozen=True):
     data: bytes
     wall_s: float
 
+    def moved(self, ticks: int) -> AccessUnit:
+        """The same picture ``ticks`` later."""
+        if not ticks:
+            return self
+        return AccessUnit(self.dts + ticks, self.pts + ticks, self.key, self.data, self.wall_s)
+
 
 class Program(Protocol):
     """What a source feeds (program.py)."""

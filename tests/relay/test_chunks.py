@@ -34,6 +34,20 @@ def test_messages_come_back_from_any_pieces() -> None:
         assert _read(data, pieces=random.Random(seed)) == wanted, f"seed {seed}"
 
 
+def test_what_was_fed_may_change_once_nothing_is_left_in_it() -> None:
+    messages = [*encoder.video(), *encoder.sound()]
+    data = encoder.wire([*encoder.publish_commands("key")[:1], *messages])
+    reader, found = ChunkReader(1 << 20), list[Message]()
+    shared = bytearray(1_500)
+    for at in range(0, len(data), len(shared)):
+        piece = data[at : at + len(shared)]
+        shared[: len(piece)] = piece
+        reader.feed(memoryview(shared)[: len(piece)])
+        while (message := reader.next()) is not None:
+            found.append(message)
+    assert found == messages
+
+
 def test_headers_that_leave_out_what_stays_the_same() -> None:
     # 5.3.1.2: full header at 1,000; +20 with another length; +20 with all else the same; nothing but the type.
     data = b"\x04" + (1_000).to_bytes(3, "big") + b"\0\0\2\x08\1\0\0\0ab"

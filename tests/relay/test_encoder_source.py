@@ -8,6 +8,7 @@ import pytest
 
 from media.relay import aac, chunks, flv
 from media.relay.chunks import Message
+from media.relay.cmaf import length_prefixed
 from media.relay.encoder_source import EncoderSource
 from media.relay.h264 import BitstreamError
 from tests.relay import encoder
@@ -43,6 +44,25 @@ def test_pictures_keep_their_order_and_sound_its_bytes() -> None:
     (formats,) = seen.formats
     assert formats[0] and formats[0].parsed.width == 320
     assert formats[1] and formats[1].config == encoder.sound()[0].body[2:]
+
+
+def test_only_what_is_a_sample_as_it_stands_is_passed_on_as_it_stands() -> None:
+    slice_, sei, key, sps, pps, delimiter = b"\x41\x9a1", b"\x06\5\1a", b"\x65\x88", b"\x67B", b"\x68\xce", b"\x09\xf0"
+    assert flv.is_sample(length_prefixed([sei, slice_, slice_]))
+    for nals in ([sei], [key], [sps, slice_], [pps, slice_], [delimiter, slice_], [], [b"\x0c\xff", slice_]):
+        assert not flv.is_sample(length_prefixed(nals)), nals
+    whole = length_prefixed([slice_, slice_])
+    assert not any(flv.is_sample(whole[:cut]) for cut in range(len(whole)) if cut != len(whole) // 2)
+    assert not flv.is_sample(whole + b"\0") and not flv.is_sample(bytes(4) + whole) and not flv.is_sample(b"\xff" * 9)
+
+
+def test_a_unit_cut_off_at_its_end_keeps_what_is_whole() -> None:
+    source, seen = _source()
+    messages = [*encoder.video(3), *encoder.sound(9)]
+    last = messages[2]
+    messages[2] = Message(last.kind, last.timestamp, last.stream, last.body + b"\0\0\0\x09cut")
+    _play(source, messages)
+    assert seen.units[1].data == last.body[5:]
 
 
 def test_sound_at_44100_is_counted_in_its_own_samples() -> None:
