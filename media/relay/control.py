@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import boto3
 import msgspec
@@ -26,6 +26,12 @@ _BATCH_MAX: Final = 100
 _RETRY_FIRST_S: Final = 0.5
 _RETRY_MAX_S: Final = 10.0
 _PENDING_MAX: Final = 1_000
+# `state` and `match` are reserved words.
+_READ: Final[dict[str, Any]] = {
+    "ConsistentRead": True,
+    "ProjectionExpression": "pk, #state, key_generation, audience, min_age, stadium, replay, stage, #match",
+    "ExpressionAttributeNames": {"#state": "state", "#match": "match"},
+}
 
 
 class Seat(msgspec.Struct, frozen=True):
@@ -42,6 +48,12 @@ class StageItem(msgspec.Struct, frozen=True):
     seats: tuple[Seat, ...] = ()
 
 
+class MatchItem(msgspec.Struct, frozen=True):
+    """The other stream of a match, as this one's item names it; it goes on only while each names the other."""
+
+    stream: str = ""
+
+
 class StreamItem(msgspec.Struct, frozen=True):
     """What the relay reads of a stream."""
 
@@ -54,6 +66,10 @@ class StreamItem(msgspec.Struct, frozen=True):
     # Whether a replay is wanted; else nothing is recorded.
     recorded: bool = False
     stage: StageItem = StageItem()
+    match: MatchItem = MatchItem()
+
+
+_Told = TypeVar("_Told", StageItem, MatchItem)
 
 
 class MediaState(msgspec.Struct, frozen=True):
@@ -90,9 +106,7 @@ class Control:
                 self._dynamodb.get_item,
                 TableName=self._settings.streams_table,
                 Key=_key(stream_id),
-                ConsistentRead=True,
-                ProjectionExpression="#state, key_generation, audience, min_age, replay, stage",
-                ExpressionAttributeNames={"#state": "state"},
+                **_READ,
             )
         except (BotoCoreError, ClientError) as error:
             self._metrics.control_errors.inc()
@@ -172,16 +186,7 @@ class Control:
         return True
 
     def _read_batch(self, keys: list[dict[str, Any]]) -> dict[str, Any]:
-        return self._dynamodb.batch_get_item(
-            RequestItems={
-                self._settings.streams_table: {
-                    "Keys": keys,
-                    "ConsistentRead": True,
-                    "ProjectionExpression": "pk, #state, key_generation, audience, min_age, stadium, replay, stage",
-                    "ExpressionAttributeNames": {"#state": "state"},
-                }
-            }
-        )
+        return self._dynamodb.batch_get_item(RequestItems={self._settings.streams_table: {"Keys": keys, **_READ}})
 
 
 def _key(stream_id: str) -> dict[str, dict[str, str]]:
@@ -196,16 +201,17 @@ def _item(item: dict[str, Any]) -> StreamItem:
         for_everyone=item.get("audience", {}).get("S") == "everyone" and age == 0,
         stadium=item.get("stadium", {}).get("BOOL") is True,
         recorded=item.get("replay", {}).get("S", "off") != "off",
-        stage=_stage(item.get("stage", {}).get("S")),
+        stage=_told(item.get("stage", {}).get("S"), StageItem),
+        match=_told(item.get("match", {}).get("S"), MatchItem),
     )
 
 
-def _stage(text: str | None) -> StageItem:
-    """What is told of seats; a stage that cannot be read has none, so that nobody is let on it by mistake."""
-    if text is None:
-        return StageItem()
+def _told(text: str | None, kind: type[_Told]) -> _Told:
+    """What is told of seats or of a match; what cannot be read tells of none, so that nobody is let in by mistake."""
+    if not text:
+        return kind()
     try:
-        return msgspec.json.decode(text, type=StageItem)
+        return msgspec.json.decode(text, type=kind)
     except msgspec.DecodeError:
-        logger.warning("a stream's stage cannot be read: %.200s", text)
-        return StageItem()
+        logger.warning("a stream's %s cannot be read: %.200s", kind.__name__, text)
+        return kind()
