@@ -39,6 +39,9 @@ RATE: Final = 30
 _BEHIND_S: Final = 0.3
 _WAITING_MAX: Final = 2_000
 _FRAMES_HELD_MAX: Final = 45
+_PIXELS_HELD_MAX: Final = _FRAMES_HELD_MAX * 1920 * 1088
+# What is longer and thinner is no camera's picture, and filling a cell with it would take a picture of any size.
+_ASPECT_MAX: Final = 8
 # A key frame at least this often, also when nobody asks.
 _KEY_FRAME_S: Final = 4
 _LATE_FRAMES_MAX: Final = 3
@@ -93,10 +96,11 @@ class Track:
         except av.error.FFmpegError:
             return
         for frame in frames:
-            if frame.pts is not None:
+            thin = max(frame.width, frame.height) > _ASPECT_MAX * min(frame.width, frame.height)
+            if frame.pts is not None and not thin:
                 self._frames.append((self._offset_s + frame.pts / VIDEO_TIMESCALE, frame))
-        while len(self._frames) > _FRAMES_HELD_MAX:
-            self._frames.popleft()
+                while len(self._frames) > min(_FRAMES_HELD_MAX, _PIXELS_HELD_MAX // (frame.width * frame.height)):
+                    self._frames.popleft()
 
     def sound(self, message: Sound, began_s: float) -> None:
         """Decode an AAC frame."""

@@ -30,7 +30,7 @@ class Voice:
 
     def __init__(self) -> None:
         self._decoder: Any = None
-        self._resampler = AudioResampler(format="s16", layout="stereo", rate=AUDIO_TIMESCALE)
+        self._resampler = _resampler()
         self._held = bytearray()
         self._start = 0  # position of the first sample held
         self.broken = 0
@@ -42,7 +42,7 @@ class Voice:
             self._decoder = av.CodecContext.create("aac", "r")
             self._decoder.extradata = audio.config
             self._decoder.sample_rate = audio.sample_rate
-            self._resampler = AudioResampler(format="s16", layout="stereo", rate=AUDIO_TIMESCALE)
+            self._resampler = _resampler()
 
     def feed(self, sample: AudioSample, position: int) -> None:
         """An AAC frame that begins at ``position``."""
@@ -50,14 +50,13 @@ class Voice:
             return
         try:
             frames = self._decoder.decode(av.Packet(sample.data))
-        except av.error.FFmpegError:
+            for frame in frames:
+                frame.pts = None
+                for part in self._resampled(frame):
+                    self._place(bytes(part.planes[0])[: part.samples * _FRAME_BYTES], position)
+                    position += part.samples
+        except (av.error.FFmpegError, ValueError):
             self.broken += 1
-            return
-        for frame in frames:
-            frame.pts = None
-            for part in self._resampler.resample(frame):
-                self._place(bytes(part.planes[0])[: part.samples * _FRAME_BYTES], position)
-                position += part.samples
 
     def block(self, position: int) -> bytes:
         """The block at ``position``, silent where nothing came; what is older is forgotten."""
@@ -69,6 +68,14 @@ class Voice:
             return bytes(_BLOCK_BYTES)
         found = bytes(self._held[:_BLOCK_BYTES])
         return found + bytes(_BLOCK_BYTES - len(found))
+
+    def _resampled(self, frame: AudioFrame) -> list[AudioFrame]:
+        try:
+            return self._resampler.resample(frame)
+        except ValueError:
+            # It is bound to the first frame's rate and channels, and this one has others.
+            self._resampler = _resampler()
+            return self._resampler.resample(frame)
 
     def _place(self, samples: bytes, position: int) -> None:
         end = self._start + len(self._held) // _FRAME_BYTES
@@ -82,6 +89,10 @@ class Voice:
             return
         if len(self._held) < _AHEAD_SAMPLES_MAX * _FRAME_BYTES:
             self._held += samples
+
+
+def _resampler() -> AudioResampler:
+    return AudioResampler(format="s16", layout="stereo", rate=AUDIO_TIMESCALE)
 
 
 class Mixer:
