@@ -14,6 +14,7 @@ from aiohttp import web
 from media.relay import delivery, passthrough, signalling, whep, whip
 from media.relay.control import Control
 from media.relay.errors import RelayError
+from media.relay.feed import Feeds
 from media.relay.lease import Leases
 from media.relay.load import Load
 from media.relay.metrics import Metrics
@@ -21,6 +22,7 @@ from media.relay.peers import Peers
 from media.relay.protection import Protection
 from media.relay.pull import Pull
 from media.relay.rights import Rights
+from media.relay.rival import Rivals
 from media.relay.rtmp import RtmpServer
 from media.relay.settings import Settings
 from media.relay.streams import Streams
@@ -51,6 +53,8 @@ def make(settings: Settings) -> web.Application:
     pull = Pull(settings, leases, peers, is_here, metrics)
     leases.beat_of, leases.on_lost = streams.beat, streams.dispossess
     streams.on_begin = pull.moved_here
+    rivals = Rivals(streams.stages, leases, peers, settings, metrics)
+    streams.on_tick = rivals.watch
     protection = Protection(os.environ, lambda: bool(streams.publishers), metrics)
     load = Load(settings.deployment, lambda: len(streams.publishers), metrics.bytes_sent, metrics.recording_losses)
     rights = Rights(settings.signing_secret, settings.playback_secret, settings.origin_secret)
@@ -125,7 +129,9 @@ def make(settings: Settings) -> web.Application:
         await asyncio.wait(tasks, timeout=1)
 
     async def drain(_app: web.Application) -> None:
-        await asyncio.gather(streams.drain(_DRAIN_S), control.drain(_DRAIN_S), rtmp.stop(), pull.close())
+        await asyncio.gather(
+            streams.drain(_DRAIN_S), control.drain(_DRAIN_S), rtmp.stop(), pull.close(), rivals.close()
+        )
         await streams.store_rest(_STORE_S)
         await peers.close()
 
@@ -134,6 +140,7 @@ def make(settings: Settings) -> web.Application:
     app.add_routes(whip.Whip(streams, rights, settings, metrics).routes())
     app.add_routes(whep.Whep(streams, rights, settings).routes())
     app.add_routes(delivery.Delivery(streams.programs, pull, peers, rights, settings, metrics).routes())
+    app.add_routes(Feeds(streams.stages.feed, peers, metrics).routes())
     app.add_routes([web.get("/healthz", healthz), web.get("/metrics", prometheus)])
     app.on_response_prepare.append(cors)
     app.on_shutdown.append(drain)

@@ -1,8 +1,9 @@
-"""What a stream's program shows: the host's media as it comes, or host and guests put together by a worker process.
+"""What a stream's program shows: the host's media as it comes, or host and others put together by a worker process.
 
-With nobody on screen beside the host nothing is decoded. When a guest's media flows, a worker starts, and the program
-changes to what it makes with its first key frame; when the last one is gone, or the worker dies, back with the host's
-next key frame. Each change is a discontinuity of the one playlist; guests who come and go in between are none.
+With nobody on screen beside the host nothing is decoded. When media of a guest, or of the host of a match's other
+stream, flows, a worker starts, and the program changes to what it makes with its first key frame; when the last one is
+gone, or the worker dies, back with the host's next key frame. Each change is a discontinuity of the one playlist;
+those who come and go in between are none.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Final, Protocol
 
 from media.relay.cmaf import VIDEO_TIMESCALE, AudioFormat, AudioSample, VideoFormat
+from media.relay.feed import Feed
 from media.relay.settings import Settings
 from media.relay.source import AccessUnit
 from media.relay.wire import Arrange, Configure, Gone, KeyFrame, Message, Picture, Sound
@@ -22,8 +24,10 @@ from media.relay.worker import Worker
 logger = logging.getLogger(__name__)
 
 HOST: Final = "host"
+# The track of the other host in a match (rival.py).
+MATCH: Final = "match"
 _MODULE: Final = "media.relay.compositor"
-# A guest who reconnects within this is still composed, so that viewers see no two changes.
+# Who reconnects within this is still composed, so that viewers see no two changes.
 _GUEST_AWAITED_S: Final = 5.0
 # After a worker died, the next one is tried later each time.
 _AGAIN_FIRST_S: Final = 1.0
@@ -49,7 +53,7 @@ class Fed(Protocol):
 
 
 class Track:
-    """What a guest's source feeds: its pictures and sound go to the worker, if there is one."""
+    """What a guest's source, or a match's other stream, feeds: its media goes to the worker, if there is one."""
 
     def __init__(self, composition: Composition, name: str) -> None:
         self.name = name
@@ -65,25 +69,29 @@ class Track:
     def configure(self, video: VideoFormat | None, audio: AudioFormat | None) -> None:
         """Formats of what follows."""
         self.formats = (video, audio)
-        self._composition.tell(Configure(self.name, video, audio))
+        self._say(Configure(self.name, video, audio))
 
     def video(self, unit: AccessUnit) -> None:
         """An access unit."""
         self.media_at_s = time.monotonic()
-        self._composition.tell(Picture(self.name, unit))
+        self._say(Picture(self.name, unit))
 
     def audio(self, sample: AudioSample, wall_s: float) -> None:
         """An AAC frame."""
         self.media_at_s = time.monotonic()
-        self._composition.tell(Sound(self.name, sample, wall_s))
+        self._say(Sound(self.name, sample, wall_s))
+
+    def _say(self, message: Message) -> None:
+        self._composition.tell(message)
 
 
 class HostTrack(Track):
-    """What the host's source feeds: the program itself, while nothing is composed."""
+    """What the host's source feeds: the program itself, while nothing is composed, and who else takes its media."""
 
     def __init__(self, composition: Composition, program: Fed) -> None:
         super().__init__(composition, HOST)
         self.direct = True
+        self._feeds: list[Feed] = []
         self._program = program
         self._origin = 0
         self._rejoin = False
@@ -96,7 +104,28 @@ class HostTrack(Track):
         self._origin, self._rejoin = 0, False
         if self.direct:
             self._program.begin_source(request_key_frame)
-        self._composition.tell(Gone(HOST))
+        self._say(Gone(HOST))
+
+    def feed(self, taker: str) -> Feed:
+        """This host's own media for another stream's composition, from the next key frame on."""
+        made = Feed(taker, lambda: self.request_key_frame())
+        self._feeds.append(made)
+        if self.formats is not None:
+            made.offer(Configure(HOST, *self.formats))
+        return made
+
+    def end_feeds(self) -> None:
+        """Nothing of this host follows."""
+        for feed in self._feeds:
+            feed.end()
+        self._feeds.clear()
+
+    def _say(self, message: Message) -> None:
+        super()._say(message)
+        if self._feeds:
+            self._feeds = [feed for feed in self._feeds if not feed.ended]
+            for feed in self._feeds:
+                feed.offer(message)
 
     def leave(self) -> None:
         """The publisher is gone: its media counts as lost at once."""
@@ -170,11 +199,18 @@ class Composition:
         self._not_before_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self.crashes = 0
+        # Whether somebody is not shown because the task has no processor left.
+        self.refused = False
 
     @property
     def composing(self) -> bool:
         """Whether a worker runs."""
         return self._worker is not None
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The tracks that are composed."""
+        return () if self._arranged is None else self._arranged.tracks
 
     @property
     def worker_pid(self) -> int | None:
@@ -200,10 +236,14 @@ class Composition:
         shown = [track.name for track in present if track.flows(now, _GUEST_AWAITED_S)]
         flows = self.host.flows(now, self._settings.lost_after_s) and not self.program.ended
         if not shown or not flows:
+            self.refused = False
             self.stop()
             return
         if self._worker is None:
-            if now < self._not_before_s or not self._may_compose():
+            if now < self._not_before_s:
+                return
+            self._refuse(not self._may_compose(), shown)
+            if self.refused:
                 return
             self._begin()
         arranged = Arrange(layout, (HOST, *shown))
@@ -226,8 +266,14 @@ class Composition:
     async def close(self) -> None:
         """End the worker for good."""
         self.stop()
+        self.host.end_feeds()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _refuse(self, refused: bool, shown: Sequence[str]) -> None:
+        if refused and not self.refused:
+            logger.warning("no processor to spare to show %s", ", ".join(shown))
+        self.refused = refused
 
     def _begin(self) -> None:
         video = self.host.formats[0] if self.host.formats else None

@@ -14,7 +14,16 @@ class Metrics:
         ProcessCollector(registry=registry)
         self.publishers = Gauge("onair_relay_publishers", "Publishers connected now", registry=registry)
         self.guests = Gauge("onair_relay_guests", "Guests who publish into a seat now", registry=registry)
-        self.compositions = Gauge("onair_relay_compositions", "Streams whose guests are composed", registry=registry)
+        self.compositions = Gauge("onair_relay_compositions", "Streams whose picture is composed", registry=registry)
+        self.compositions_refused = Gauge(
+            "onair_relay_compositions_refused", "Streams that lack a processor to be composed", registry=registry
+        )
+        self.matches = Gauge("onair_relay_matches", "Streams that show another one's host", registry=registry)
+        self.feeds = Gauge("onair_relay_feeds", "Hosts' media on its way to other tasks now", registry=registry)
+        self.feed_bytes = Counter("onair_relay_feed_bytes", "Bytes of hosts' media to other tasks", registry=registry)
+        self.feed_losses = Counter(
+            "onair_relay_feed_losses", "Feeds from other tasks that broke, or were no relay's", registry=registry
+        )
         self.watchers = Gauge("onair_relay_watchers", "WHEP sessions now", registry=registry)
         self.streams = Gauge("onair_relay_streams", "Programs held now", registry=registry)
         self.streams_flowing = Gauge("onair_relay_streams_flowing", "Programs with media now", registry=registry)

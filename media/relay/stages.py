@@ -1,19 +1,21 @@
-"""The stages of this task's streams: which guests are on screen with a host, their publishers, who watches whom.
+"""The stages of this task's streams: who is on screen with a host, the guests' publishers, who watches whom.
 
 A stage is what the stream's item says (`StageItem`): a seat that is not listed there publishes and watches nothing, and
-one that is taken away is closed at the next look at the item.
+one that is taken away is closed at the next look at the item. So it is with a match: a host's media is given only to
+the stream that the host's item names, and shown is only whose item names this stream too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator, Mapping
 from typing import Protocol
 
-from media.relay.composition import HOST, Composition, Track
-from media.relay.control import StageItem
+from media.relay.composition import HOST, MATCH, Composition, Track
+from media.relay.control import StageItem, StreamItem
 from media.relay.errors import RelayError
+from media.relay.feed import Feed
 from media.relay.metrics import Metrics
 from media.relay.outlet import Outlet
 from media.relay.program import Program
@@ -60,6 +62,10 @@ class Stage:
         self.guests: dict[str, Guest] = {}
         self.watchers: dict[str, Watcher] = {}
         self.composition: Composition | None = None
+        # Whom the stream's item names for a match, and the same once that one's item names this stream.
+        self.named = ""
+        self.rival = ""
+        self.feed: Feed | None = None
         self._outlets: dict[str, Outlet] = {}
 
     def outlet(self, seat: str) -> Outlet:
@@ -99,6 +105,9 @@ class Stages:
     def find(self, stream_id: str) -> Stage | None:
         """The stage of a stream, if anybody asked for it here."""
         return self._stages.get(stream_id)
+
+    def __iter__(self) -> Iterator[Stage]:
+        return iter(list(self._stages.values()))
 
     # ---- the program ----
 
@@ -212,16 +221,60 @@ class Stages:
             del stage.watchers[watcher.id]
         self._later(watcher.close())
 
+    # ---- a match ----
+
+    def named(self) -> set[str]:
+        """Streams that are named for a match, whose items are to be read too."""
+        return {stage.named for stage in self._stages.values() if stage.named}
+
+    def meet(self, items: Mapping[str, StreamItem | None]) -> None:
+        """Both items of each match, as they were just read; what could not be read is as it was."""
+        for stage in self._stages.values():
+            if stage.named in items:
+                other = items[stage.named]
+                agreed = other is not None and other.state == "live" and other.match.stream == stage.stream_id
+                stage.rival = stage.named if agreed else ""
+
+    def feed(self, stream_id: str, taker: str) -> Feed:
+        """The host's own media for the stream ``taker``; a reader before makes way.
+
+        Raises
+        ------
+        RelayError
+            ``not_found`` (the host is not on air here), ``forbidden`` (the stream's item does not name ``taker``).
+        """
+        stage = self._stages.get(stream_id)
+        if stage is None or stage.composition is None or stage.composition.program.ended:
+            raise RelayError("not_found", "The host is not on air here.")
+        if not taker or stage.named != taker:
+            raise RelayError("forbidden", "This broadcast is in no match with that one.")
+        if stage.feed is not None:
+            stage.feed.end()
+        stage.feed = stage.composition.host.feed(taker)
+        return stage.feed
+
+    def _match(self, stage: Stage, named: str) -> None:
+        stage.named = "" if named == stage.stream_id else named
+        if stage.rival != stage.named:
+            stage.rival = ""
+        if stage.feed is not None and stage.feed.taker != stage.named:
+            stage.feed.end()
+            stage.feed = None
+
     # ---- what is told ----
 
-    def obey(self, stream_id: str, told: StageItem) -> None:
-        """What the stream's item says now: seats that are gone are closed, muted ones fall silent."""
+    def obey(self, stream_id: str, told: StageItem, named: str = "") -> None:
+        """What the stream's item says now: seats that are gone are closed, muted ones fall silent.
+
+        ``named`` is the other stream of a match.
+        """
         stage = self._stages.get(stream_id)
         if stage is None:
-            if not told.seats:
+            if not told.seats and not named:
                 return
             stage = self.of(stream_id)
         stage.told = told
+        self._match(stage, named)
         for seat, guest in list(stage.guests.items()):
             if not stage.lists(seat):
                 logger.info("seat %s of %s was taken away: disconnecting its guest", seat, stream_id)
@@ -241,16 +294,23 @@ class Stages:
                 self.stopped(stage or Stage(stream_id), watcher)
 
     def watch(self, now: float) -> None:
-        """Disconnect guests that are silent."""
+        """See to it that whose media flows is shown, and disconnect guests that are silent."""
         for stage in list(self._stages.values()):
             if stage.composition is not None:
-                stage.composition.watch(stage.told.layout, [one.seat for one in stage.told.seats], now)
+                layout, seats = stage.told.layout, [one.seat for one in stage.told.seats]
+                if stage.rival:
+                    # Both hosts stand equal; guests share the half of the other one.
+                    layout, seats = "side_by_side", [MATCH, *seats]
+                stage.composition.watch(layout, seats, now)
             for guest in list(stage.guests.values()):
                 if now - guest.media_at_s > self._settings.silent_publisher_s:
                     logger.info("guest %s of %s is silent: disconnecting", guest.key.seat, stage.stream_id)
                     self._later(self.left(stage, guest))
         self._metrics.guests.set(sum(len(stage.guests) for stage in self._stages.values()))
         self._metrics.compositions.set(self._composing())
+        composed = [stage.composition for stage in self._stages.values() if stage.composition is not None]
+        self._metrics.compositions_refused.set(sum(one.refused for one in composed))
+        self._metrics.matches.set(sum(MATCH in one.shown for one in composed))
         self._metrics.watchers.set(sum(len(stage.watchers) for stage in self._stages.values()))
 
     def forget(self, stream_id: str) -> None:
@@ -262,6 +322,7 @@ class Stages:
             for watcher in list(stage.watchers.values()):
                 self.stopped(stage, watcher)
             if stage.composition is not None:
+                stage.composition.host.end_feeds()
                 self._later(stage.composition.close())
 
     async def close(self, deadline_s: float) -> None:

@@ -76,6 +76,8 @@ class Streams:
         self._leases = leases
         # Where another task's run of a stream ended that is published here now.
         self._after: dict[str, Beat] = {}
+        # Called at each tick, once the stages know who is in a match.
+        self.on_tick: Callable[[], None] = _nothing
         # Told when a stream begins here, so that nobody looks for it elsewhere.
         self.on_begin: Callable[[str], None] = _nowhere
         self._rooms = Rooms(settings, metrics)
@@ -238,14 +240,15 @@ class Streams:
             for program in list(self.programs.values()):
                 self._watch(program, now)
             self.stages.watch(now)
+            self.on_tick()
             self._measure()
             if now - polled_s >= self._settings.poll_s and self.programs:
                 polled_s = now
-                items = await self._control.read_many(
-                    [stream_id for stream_id, program in self.programs.items() if not program.ended]
-                )
-                for stream_id, item in (items or {}).items():
+                on_air = {stream_id for stream_id, program in self.programs.items() if not program.ended}
+                items = await self._control.read_many(on_air | self.stages.named()) or {}
+                for stream_id, item in items.items():
                     self._obey(stream_id, item)
+                self.stages.meet(items)
 
     def _watch(self, program: Program, now: float) -> None:
         stream_id = program.stream_id
@@ -280,7 +283,7 @@ class Streams:
             if publisher is not None:
                 self._later(self.left(publisher))
             return
-        self.stages.obey(stream_id, item.stage)
+        self.stages.obey(stream_id, item.stage, item.match.stream)
         self.stages.host_changed(stream_id, item.key_generation)
         if publisher is not None and item.key_generation > publisher.key.generation:
             logger.info("stream key of %s was revoked: disconnecting its publisher", stream_id)
@@ -405,6 +408,10 @@ class Streams:
         self.publishers.clear()
         self._rooms.leave_all()
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _nowhere(_stream_id: str) -> None:

@@ -1,7 +1,7 @@
-"""The port of a worker process: what a program is fed with (source.py), by track, across a pipe in both directions.
+"""What a program is fed with (source.py), by track, as messages: the port of a worker process, in both directions.
 
 Each message is its length in 4 bytes and MessagePack. Access units go in, access units come out; what a worker makes of
-them is its own affair (compositor.py). Pure.
+them is its own affair (compositor.py). A host's media goes to another task in the same way (feed.py). Pure.
 """
 
 from __future__ import annotations

@@ -1,0 +1,166 @@
+"""A host's own media on its way to the other stream of a match: within the task, or to another by `/feed/{stream}`.
+
+It is what the host's source feeds, before anything is composed: never what viewers see, in which the other one is
+already. A feed begins with formats and a key frame. What its reader does not take in time is dropped until the next
+key frame, as with a worker (worker.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+from media.relay import wire
+from media.relay.errors import RelayError
+from media.relay.metrics import Metrics
+from media.relay.peers import Peers
+from media.relay.wire import Configure, Gone, Message, Picture, Sound
+
+logger = logging.getLogger(__name__)
+
+# Five seconds of 6 Mb/s: a reader that is so far behind begins again.
+_HELD_BYTES_MAX: Final = 4 << 20
+# What a message takes beside its media.
+_HEAD_BYTES: Final = 128
+# Feeds to other tasks at once: more than a task has publishers.
+_FEEDS_MAX: Final = 64
+# A reader that went away while nothing was sent is noticed within this.
+_LOOK_S: Final = 1.0
+
+
+class Feed:
+    """What waits for one reader.
+
+    Parameters
+    ----------
+    taker : str
+        The stream that it is for.
+    request_key_frame : Callable[[], None]
+        Asks the host for a key frame; called often.
+    """
+
+    def __init__(self, taker: str, request_key_frame: Callable[[], None]) -> None:
+        self.taker = taker
+        self.request_key_frame = request_key_frame
+        self.ended = False
+        self.dropped = 0
+        self._held: deque[Message] = deque()
+        self._bytes = 0
+        self._open = False
+        self._has_video = False
+        self._changed = asyncio.Event()
+
+    def offer(self, message: Message) -> None:
+        """The host's next message; returns at once, also when it is dropped."""
+        if self.ended:
+            return
+        if isinstance(message, Picture | Sound):
+            if not self._takes(message):
+                self.dropped += 1
+                return
+        elif isinstance(message, Configure | Gone):
+            if self._bytes > _HELD_BYTES_MAX:
+                # Formats are never dropped; what they follow is of no more use.
+                self._held.clear()
+                self._bytes = 0
+            self._has_video = isinstance(message, Configure) and message.video is not None
+            self._open = False
+            if self._has_video:
+                self.request_key_frame()
+        self._held.append(message)
+        self._bytes += _size(message)
+        self._changed.set()
+
+    async def take(self, within_s: float) -> list[Message]:
+        """What came since the last time; empty when nothing did ``within_s``, or the feed has ended."""
+        if not self._held and not self.ended:
+            self._changed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), within_s)
+        taken = list(self._held)
+        self._held.clear()
+        self._bytes = 0
+        return taken
+
+    def end(self) -> None:
+        """Nothing follows, and what waits is not wanted."""
+        self.ended = True
+        self._held.clear()
+        self._bytes = 0
+        self._changed.set()
+
+    def _takes(self, message: Picture | Sound) -> bool:
+        if self._bytes > _HELD_BYTES_MAX:
+            self._open = False
+        if not self._open and self._bytes <= _HELD_BYTES_MAX // 2:
+            self._open = not self._has_video or (isinstance(message, Picture) and message.unit.key)
+            if not self._open:
+                self.request_key_frame()
+        return self._open
+
+
+class Feeds:
+    """The handler of `/feed/{stream}`, which is for other tasks alone.
+
+    Parameters
+    ----------
+    open_feed : Callable[[str, str], Feed]
+        A stream's feed for another stream; raises `RelayError` (stages.py).
+    peers, metrics
+        The task's own.
+    """
+
+    def __init__(self, open_feed: Callable[[str, str], Feed], peers: Peers, metrics: Metrics) -> None:
+        self._open_feed = open_feed
+        self._peers = peers
+        self._metrics = metrics
+        self._count = 0
+
+    def routes(self) -> list[web.RouteDef]:
+        """What to register."""
+        return [web.get("/feed/{stream}", self.feed)]
+
+    async def feed(self, request: web.Request) -> web.StreamResponse:
+        """The stream's feed for the stream that ``for`` names, for as long as there is one."""
+        stream_id = request.match_info["stream"]
+        if not self._peers.comes_from_peer(request.headers, stream_id):
+            raise RelayError("forbidden", "Only another relay may read here.")
+        if self._count >= _FEEDS_MAX:
+            raise RelayError("unavailable", "This relay has no room for another feed. Try again in a moment.")
+        feed = self._open_feed(stream_id, request.query.get("for", ""))
+        response = web.StreamResponse(headers={"Content-Type": "application/octet-stream", "Cache-Control": "no-store"})
+        self._count += 1
+        self._metrics.feeds.set(self._count)
+        try:
+            await response.prepare(request)
+            while not feed.ended and request.transport is not None and not request.transport.is_closing():
+                messages = await feed.take(_LOOK_S)
+                if messages:
+                    data = b"".join(map(wire.encoded, messages))
+                    self._metrics.feed_bytes.inc(len(data))
+                    await response.write(data)
+        except ConnectionError as error:
+            logger.info("the reader of %s is gone: %r", stream_id, error)
+        finally:
+            feed.end()
+            self._count -= 1
+            self._metrics.feeds.set(self._count)
+        return response
+
+
+def _size(message: Message) -> int:
+    match message:
+        case Picture():
+            return len(message.unit.data) + _HEAD_BYTES
+        case Sound():
+            return len(message.sample.data) + _HEAD_BYTES
+        case Configure(video=video) if video is not None:
+            return len(video.sps) + sum(map(len, video.pps)) + _HEAD_BYTES
+        case _:
+            return _HEAD_BYTES
