@@ -70,9 +70,10 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 class Task:
     """One relay process of the cluster."""
 
-    def __init__(self, name: str, port: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, name: str, port: int, rtmp_port: int, process: subprocess.Popen[bytes]) -> None:
         self.name = name
         self.port = port
+        self.rtmp_port = rtmp_port
         self.process = process
         self.url = f"http://127.0.0.1:{port}"
 
@@ -129,7 +130,7 @@ class Cluster(Stack):
         name = f"task{self._number}"
         port, rtmp_port = free_port(), free_port()
         process = super().start_relay(port, rtmp_port, RELAY_TASK=name, **more)
-        self.tasks[name] = Task(name, port, process)
+        self.tasks[name] = Task(name, port, rtmp_port, process)
         self.balancer.backends.append(port)
         return process
 

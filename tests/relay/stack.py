@@ -196,6 +196,7 @@ class Stack:
         muted: Sequence[str] = (),
         layout: str = "grid",
         replay: str = "off",
+        match: str = "",
     ) -> None:
         """Write the stream's item as functions/streams and functions/rooms/seating.py do."""
         stage = {"layout": layout, "seats": [{"seat": seat, "muted": seat in muted} for seat in seats]}
@@ -209,6 +210,8 @@ class Stack:
             "replay": {"S": replay},
             "stage": {"S": json.dumps(stage)},
         }
+        if match:
+            item["match"] = {"S": json.dumps({"stream": match})}
         self._dynamodb.put_item(TableName="Streams", Item=item)
 
     def media_states(self) -> list[dict[str, Any]]:
