@@ -45,8 +45,9 @@ LOCAL_CONTEXT: Final[Mapping[str, str]] = {
     "deletion_protection": "false",
     "relay_image": "local/relay:none",
     "limits": json.dumps({**_LIMITS, "posts_budget": LOCAL_POSTS_BUDGET}),
-    # A laptop also runs the browser that shows it.
+    # A laptop also runs the browser that shows it. Both hosts of a match are on its one relay, each with a picture.
     "relay_compose_px": "360",
+    "relay_compose_max": "2",
     "web_dist": str(Path("local")),
 }
 # Templates kept: enough to switch between a few branches without a new synthesis.
