@@ -114,7 +114,7 @@ class Player(threading.Thread):
         assert playlist is not None and playlist.closed, "nothing to decode yet"
         newest = playlist.closed[-1]
         media = b"".join(self.task.live(self.stream_id, name).body for name in (newest.init, newest.uri))
-        return av.open(io.BytesIO(media))
+        return av.open(io.BytesIO(media), "r")
 
 
 def _strength(samples: Sequence[float], hertz: float) -> float:
