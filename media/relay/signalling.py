@@ -6,6 +6,8 @@ Sections cited are those of RFC 9725; draft-ietf-wish-whep asks the same of its 
 from __future__ import annotations
 
 import re
+import secrets
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -21,6 +23,8 @@ FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"
 NOT_SDP: Final = (ValueError, IndexError, KeyError, AttributeError, AssertionError, TypeError, StopIteration)
 _CODECS_OFFERED_MAX: Final = 200
 _CANDIDATES_MAX: Final = 100
+_USER: Final = re.compile(r"^a=ice-ufrag:(\S+)\s*$", re.MULTILINE)
+_PASSWORD: Final = re.compile(r"^a=ice-pwd:(\S+)\s*$", re.MULTILINE)
 # Of IPv4 alone: an IPv6 address of the task is its public one already.
 _HOST_CANDIDATE: Final = re.compile(r"^(a=candidate:\S+ \d+ \S+ \d+ )([\d.]+)( \d+ typ host.*)$", re.MULTILINE)
 
@@ -34,6 +38,10 @@ class Session(Protocol):
 
     async def add_candidate(self, line: str, mid: str) -> None:
         """One candidate, or the end of them (empty)."""
+        ...
+
+    async def restart_ice(self, user: str, password: str, candidates: Sequence[str]) -> str:
+        """Begin an ICE restart with the client's new credentials; returns the fragment that answers it."""
         ...
 
 
@@ -119,34 +127,65 @@ def _ice_link(server: str) -> str:
     return link
 
 
-async def take_fragment(request: web.Request, session: Session) -> None:
-    """A PATCH with candidates (4.3.2); an ICE restart is refused with 422, as 4.3.3 lets a server do."""
+async def take_fragment(request: web.Request, session: Session) -> web.Response:
+    """A PATCH with candidates (4.3.2): 204. With other credentials than before, an ICE restart (4.3.3): 200.
+
+    Raises
+    ------
+    RelayError
+        415 and 428 by 4.3.1, 412 for the entity tag of an earlier ICE session, 400 for what cannot be read, and what
+        `IceRestarts.begin` raises. The session goes on as it was.
+    """
     if request.content_type != FRAGMENT_TYPE:
         raise RelayError("invalid_request", f"Send candidates as {FRAGMENT_TYPE}.", 415)
     tag = request.headers.get("If-Match")
     if tag is None:
         raise RelayError("invalid_request", "Send If-Match with the session's entity tag.", 428)
     fragment = await _body(request)
-    users = re.findall(r"^a=ice-ufrag:(\S+)\s*$", fragment, re.MULTILINE)
-    if any(user != session.ice_user for user in users):
-        raise RelayError("invalid_request", "ICE restart is not supported: connect again.", 422)
-    if tag != session.etag:
+    users = _USER.findall(fragment)
+    restart = any(user != session.ice_user for user in users)
+    # A restart says "*", because it begins an ICE session rather than going on with one.
+    if tag != session.etag and not (restart and tag == "*"):
         raise RelayError("invalid_request", "This entity tag is of another ICE session.", 412)
+    try:
+        if restart:
+            return await _restart(fragment, users[0], session)
+        await _trickle(fragment, session)
+    except (ValueError, IndexError, AssertionError):
+        raise RelayError("invalid_request", "A candidate in this fragment cannot be read.") from None
+    return web.Response(status=204)
+
+
+async def _restart(fragment: str, user: str, session: Session) -> web.Response:
+    passwords = _PASSWORD.findall(fragment)
+    candidates = [value for name, value, _ in _attributes(fragment) if name == "candidate"]
+    if len(candidates) > _CANDIDATES_MAX:
+        raise RelayError("invalid_request", "Too many candidates.")
+    answer = await session.restart_ice(user, passwords[0] if passwords else "", candidates)
+    session.ice_user, session.candidates = user, len(candidates)
+    session.etag = f'"{secrets.token_hex(8)}"'
+    return web.Response(status=200, text=answer, content_type=FRAGMENT_TYPE, headers={"ETag": session.etag})
+
+
+async def _trickle(fragment: str, session: Session) -> None:
+    for name, value, mid in _attributes(fragment):
+        if name == "candidate":
+            session.candidates += 1
+            if session.candidates > _CANDIDATES_MAX:
+                raise RelayError("invalid_request", "Too many candidates.")
+            await session.add_candidate(value, mid)
+        elif name == "end-of-candidates":
+            await session.add_candidate("", mid)
+
+
+def _attributes(fragment: str) -> Iterator[tuple[str, str, str]]:
+    """Each line's attribute and value, and the media that it belongs to."""
     mid = ""
     for line in fragment.splitlines():
         name, _, value = line.strip().removeprefix("a=").partition(":")
         if name == "mid":
             mid = value
-        elif name == "candidate":
-            session.candidates += 1
-            if session.candidates > _CANDIDATES_MAX:
-                raise RelayError("invalid_request", "Too many candidates.")
-            try:
-                await session.add_candidate(value, mid)
-            except (ValueError, IndexError, AssertionError):
-                raise RelayError("invalid_request", "A candidate in this fragment cannot be read.") from None
-        elif name == "end-of-candidates":
-            await session.add_candidate("", mid)
+        yield name, value, mid
 
 
 async def _body(request: web.Request) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from media.relay import passthrough, signalling
 from media.relay.errors import RelayError
+from media.relay.ice_restart import IceRestarts
 from media.relay.outlet import Outlet, OutletTrack
 from media.relay.rights import Rights, StreamKey
 from media.relay.settings import Settings
@@ -46,6 +48,7 @@ class WhepSession:
         self._streams = streams
         self._outlet: Outlet = stage.outlet(watched)
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._restarts = IceRestarts(self._peer)
         self._tracks: list[OutletTrack] = []
         self._closing: asyncio.Task[None] | None = None
 
@@ -81,17 +84,28 @@ class WhepSession:
         if not line:
             await self._peer.addIceCandidate(None)
             return
-        candidate = candidate_from_sdp(line.removeprefix("candidate:"))
+        if await self._restarts.add_candidate(line):
+            return
+        candidate = candidate_from_sdp(line)
         candidate.sdpMid = mid
         await self._peer.addIceCandidate(candidate)
+
+    async def restart_ice(self, user: str, password: str, candidates: Sequence[str]) -> str:
+        """Restart ICE; media goes on meanwhile. Raises as `IceRestarts.begin` does."""
+        answer = await self._restarts.begin(user, password, candidates)
+        return signalling.reachable(answer, self._settings.ice_public_address)
 
     async def close(self) -> None:
         """Disconnect; safe to call again."""
         if self._closing is None:
             for track in self._tracks:
                 track.stop()
-            self._closing = asyncio.ensure_future(self._peer.close())
+            self._closing = asyncio.ensure_future(self._disconnect())
         await asyncio.wait([self._closing], timeout=_CLOSE_S)
+
+    async def _disconnect(self) -> None:
+        await self._restarts.close()
+        await self._peer.close()
 
     def _connection_changed(self) -> None:
         state = self._peer.connectionState
@@ -145,9 +159,8 @@ class Whep:
         return signalling.created(answer, f"/whep/{stream_id}/{session.id}", session, self._settings)
 
     async def trickle(self, request: web.Request) -> web.Response:
-        """PATCH with candidates, as for WHIP."""
-        await signalling.take_fragment(request, self._session(request))
-        return web.Response(status=204)
+        """PATCH with candidates or for an ICE restart, as for WHIP."""
+        return await signalling.take_fragment(request, self._session(request))
 
     async def stop(self, request: web.Request) -> web.Response:
         """DELETE: the watcher is done."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from aiortc.sdp import SessionDescription, candidate_from_sdp
 from media.relay import signalling
 from media.relay.composition import HOST, Track
 from media.relay.errors import RelayError
+from media.relay.ice_restart import IceRestarts
 from media.relay.jitter import Frame
 from media.relay.metrics import Metrics
 from media.relay.outlet import Outlet
@@ -53,6 +55,7 @@ class WhipSession:
         self._metrics = metrics
         # No STUN from here: the relay is reached at its own address.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._restarts = IceRestarts(self._peer)
         self._inlets: list[Inlet] = []
         self._closing: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
@@ -90,13 +93,20 @@ class WhipSession:
         return signalling.reachable(self._peer.localDescription.sdp, self._settings.ice_public_address)
 
     async def add_candidate(self, line: str, mid: str) -> None:
-        """One trickled candidate (``a=candidate:`` without ``a=``), or the end of them (empty)."""
+        """One trickled candidate (a value of ``a=candidate:``), or the end of them (empty)."""
         if not line:
             await self._peer.addIceCandidate(None)
             return
-        candidate = candidate_from_sdp(line.removeprefix("candidate:"))
+        if await self._restarts.add_candidate(line):
+            return
+        candidate = candidate_from_sdp(line)
         candidate.sdpMid = mid
         await self._peer.addIceCandidate(candidate)
+
+    async def restart_ice(self, user: str, password: str, candidates: Sequence[str]) -> str:
+        """Restart ICE; media goes on meanwhile. Raises as `IceRestarts.begin` does."""
+        answer = await self._restarts.begin(user, password, candidates)
+        return signalling.reachable(answer, self._settings.ice_public_address)
 
     @property
     def media_at_s(self) -> float:
@@ -121,8 +131,12 @@ class WhipSession:
                 inlet.close()
                 self._metrics.packets_lost.inc(inlet.buffer.packets_lost)
                 self._metrics.packets_repaired.inc(inlet.buffer.packets_repaired)
-            self._closing = asyncio.ensure_future(self._peer.close())
+            self._closing = asyncio.ensure_future(self._disconnect())
         await asyncio.wait([self._closing], timeout=_CLOSE_S)
+
+    async def _disconnect(self) -> None:
+        await self._restarts.close()
+        await self._peer.close()
 
     def _track(self, track: Any) -> None:
         receiver = next(t.receiver for t in self._peer.getTransceivers() if t.receiver.track is track)
@@ -285,9 +299,8 @@ class Whip:
         return signalling.created(answer, f"/whip/{key.stream_id}/{session.id}", session, self._settings)
 
     async def trickle(self, request: web.Request) -> web.Response:
-        """PATCH with candidates (4.3.2); an ICE restart is refused with 422, as 4.3.3 lets a server do."""
-        await signalling.take_fragment(request, self._session(request))
-        return web.Response(status=204)
+        """PATCH with candidates (4.3.2), or with new credentials for an ICE restart (4.3.3)."""
+        return await signalling.take_fragment(request, self._session(request))
 
     async def stop(self, request: web.Request) -> web.Response:
         """DELETE: the publisher is done (4.2)."""
