@@ -1,7 +1,8 @@
-"""Lambda `Download`: makes the files by which a host keeps a recording, one MP4 for each stretch of one format.
+"""Lambda `Download`: makes the files by which a host keeps a recording: one MP4, as a rule.
 
-Segments become a file by standing one after another, moved in time where the recording has a break (fragments.py). S3
-takes a file in parts: what a run has no time for, the next one goes on with, by a message that names the upload.
+Segments become a file by standing one after another, moved in time where the recording has a break (fragments.py); the
+picture's format may change in it (avc3.py), nothing else may. S3 takes a file in parts: what a run has no time for, the
+next one goes on with, by a message that names the upload.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from functions import aws, ids, observe, settings
-from functions.streams import fragments, recording, table
+from functions.streams import avc3, fragments, recording, table
 from functions.streams.model import Download, DownloadFile, Stream
 from functions.streams.recording import StoredSegment, breaks, prefix
 
@@ -24,7 +25,7 @@ PART_BYTES_MIN: Final = 8 * 1024 * 1024
 PARTS_MAX: Final = 9_000
 # Segments on their way at once: S3 gives one in some 30 ms, whatever its size.
 _READS: Final = 8
-# The stream's item names them all. More formats than these change all the time: the rest is left to the replay.
+# The stream's item names them all. More of them means sound or tracks that come and go: the rest is left to the replay.
 FILES_MAX: Final = 100
 # A run takes no new part when less is left: a part of 8 MiB is some seconds.
 RESERVE_MS: Final = 25_000
@@ -39,12 +40,13 @@ class DownloadOrder(msgspec.Struct, frozen=True):
 
 
 class PlannedFile(msgspec.Struct, frozen=True):
-    """What becomes one file: its map, and its segments with when each begins in it."""
+    """What becomes one file: its map, its segments, their sizes and, where the picture's format changes, their maps."""
 
     name: str
     init: bytes
     segments: tuple[StoredSegment, ...]
     sizes: tuple[int, ...]
+    maps: tuple[bytes, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -85,20 +87,32 @@ def make(given: DownloadOrder, has_time: Callable[[], bool]) -> bool:
 def plan(
     segments: tuple[StoredSegment, ...], sizes: Mapping[str, int], init_of: Callable[[StoredSegment], bytes]
 ) -> list[PlannedFile]:
-    """A file for each stretch of segments whose maps are the same, byte by byte, whichever run wrote them."""
+    """A file for each stretch of segments whose maps differ in the picture's format at most; runs do not matter."""
     inits: dict[tuple[str, int], bytes] = {}
+    alike: dict[tuple[str, int], bytes] = {}
     stretches: list[tuple[bytes, list[StoredSegment]]] = []
     for segment in segments:
         of = (segment.run, segment.map)
         if of not in inits:
             inits[of] = init_of(segment)
-        if not stretches or stretches[-1][0] != inits[of]:
-            stretches.append((inits[of], []))
+            alike[of] = avc3.without_picture(inits[of])
+        if not stretches or stretches[-1][0] != alike[of]:
+            stretches.append((alike[of], []))
         stretches[-1][1].append(segment)
-    return [
-        PlannedFile(_name(number, stretch), init, tuple(stretch), tuple(sizes[one.name] for one in stretch))
-        for number, (init, stretch) in enumerate(stretches, start=1)
-    ]
+    files: list[PlannedFile] = []
+    for number, (_, stretch) in enumerate(stretches, start=1):
+        maps = tuple(inits[one.run, one.map] for one in stretch)
+        changes = len(set(maps)) > 1
+        files.append(
+            PlannedFile(
+                _name(number, stretch),
+                avc3.of_many_formats(maps[0]) if changes else maps[0],
+                tuple(stretch),
+                tuple(sizes[one.name] for one in stretch),
+                maps if changes else (),
+            )
+        )
+    return files
 
 
 def _name(number: int, segments: list[StoredSegment]) -> str:
@@ -188,7 +202,8 @@ def joined(file: PlannedFile, first: int, last: int, read: Callable[[str], bytes
         for at, body in enumerate((each.result() for each in reading), start=first):
             if is_begin(at):
                 by_s = moves_by(at, body)
-            bodies.append(fragments.moved(body, scales, by_s, at))
+            there = fragments.moved(body, scales, by_s, at)
+            bodies.append(avc3.with_parameter_sets(there, file.maps[at]) if file.maps else there)
     return b"".join(bodies)
 
 

@@ -30,10 +30,10 @@ def boxes(data: bytes | bytearray, start: int = 0, end: int | None = None) -> It
 def timescales(init: bytes) -> dict[int, int]:
     """Ticks a second of each track of a map."""
     found: dict[int, int] = {}
-    for start, end in _inside(init, b"moov", b"trak"):
-        (track,) = struct.unpack_from(">I", init, _one(init, start, end, b"tkhd") + _id_at(init, start, end))
-        media = next(_inside(init, b"mdia", start=start, end=end))
-        header = _one(init, *media, b"mdhd")
+    for start, end in inside(init, b"moov", b"trak"):
+        (track,) = struct.unpack_from(">I", init, only(init, start, end, b"tkhd") + _id_at(init, start, end))
+        media = next(inside(init, b"mdia", start=start, end=end))
+        header = only(init, *media, b"mdhd")
         (found[track],) = struct.unpack_from(">I", init, header + (20 if init[header] == 1 else 12))
     return found
 
@@ -52,18 +52,18 @@ def moved(segment: bytes, scales: dict[int, int], by_s: float, number: int) -> b
     for track, at in _decode_times(segment):
         later = max(0, _read(segment, at) + round(by_s * scales[track]))
         struct.pack_into(">Q" if segment[at] == 1 else ">I", made, at + 4, later)
-    for count, (start, end) in enumerate(_inside(segment, b"moof")):
+    for count, (start, end) in enumerate(inside(segment, b"moof")):
         sequence = (number * _FRAGMENTS_A_SEGMENT + count + 1) & 0xFFFFFFFF
-        struct.pack_into(">I", made, _one(segment, start, end, b"mfhd") + 4, sequence)
+        struct.pack_into(">I", made, only(segment, start, end, b"mfhd") + 4, sequence)
     return bytes(made)
 
 
 def with_length(init: bytes, seconds: float) -> bytes:
     """The map of a file that plays so long (`mehd`, 8.8.2), which players show before they have read all of it."""
-    movie = next(_inside(init, b"moov"))
-    header = _one(init, *movie, b"mvhd")
+    movie = next(inside(init, b"moov"))
+    header = only(init, *movie, b"mvhd")
     (scale,) = struct.unpack_from(">I", init, header + (20 if init[header] == 1 else 12))
-    extends = _one(init, *movie, b"mvex")
+    extends = only(init, *movie, b"mvex")
     told = struct.pack(">I4sIQ", 20, b"mehd", 1 << 24, round(seconds * scale))
     made = bytearray(init)
     for payload in (movie[0], extends):
@@ -74,9 +74,9 @@ def with_length(init: bytes, seconds: float) -> bytes:
 
 def _decode_times(segment: bytes) -> Iterator[tuple[int, int]]:
     """Track and place of each `tfdt`."""
-    for start, end in _inside(segment, b"moof", b"traf"):
-        (track,) = struct.unpack_from(">I", segment, _one(segment, start, end, b"tfhd") + 4)
-        yield track, _one(segment, start, end, b"tfdt")
+    for start, end in inside(segment, b"moof", b"traf"):
+        (track,) = struct.unpack_from(">I", segment, only(segment, start, end, b"tfhd") + 4)
+        yield track, only(segment, start, end, b"tfdt")
 
 
 def _read(segment: bytes, at: int) -> int:
@@ -85,20 +85,22 @@ def _read(segment: bytes, at: int) -> int:
 
 
 def _id_at(init: bytes, start: int, end: int) -> int:
-    return 20 if init[_one(init, start, end, b"tkhd")] == 1 else 12
+    return 20 if init[only(init, start, end, b"tkhd")] == 1 else 12
 
 
-def _inside(data: bytes, *path: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+def inside(data: bytes, *path: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+    """Start of the payload and end of each box at a path, from the outermost kind on."""
     first, *rest = path
     for kind, payload, stop in boxes(data, start, end):
         if kind == first:
             if rest:
-                yield from _inside(data, *rest, start=payload, end=stop)
+                yield from inside(data, *rest, start=payload, end=stop)
             else:
                 yield payload, stop
 
 
-def _one(data: bytes, start: int, end: int, kind: bytes) -> int:
+def only(data: bytes, start: int, end: int, kind: bytes) -> int:
+    """Where the payload of the first box of a kind starts; raises ``ValueError`` where there is none."""
     for found, payload, _ in boxes(data, start, end):
         if found == kind:
             return payload

@@ -180,7 +180,7 @@ class FileView(msgspec.Struct, frozen=True):
 
 
 class DownloadRight(msgspec.Struct, frozen=True):
-    """The files of a recording once ``ready``: one, or one for each stretch of one format; none while ``preparing``."""
+    """The files of a recording once ``ready``: one, or one for each format of sound; none while ``preparing``."""
 
     state: Literal["preparing", "ready"]
     expires_at: str

@@ -127,7 +127,7 @@ def test_a_replay_plays_with_its_room_in_step_forward_and_back(stack: Stack, new
     host.get_by_role("button", name="Your recording").click()
     _picture(host, "own")
     host.get_by_role("button", name="Download as MP4").click()
-    # One file, or one for each size of picture that the browser sent: under load it takes a smaller one.
+    # One file, whatever sizes of picture the browser sent: under load it takes a smaller one.
     file = host.get_by_role("link", name=re.compile("Save the MP4|Part 1"))
     expect(file).to_be_visible(timeout=30_000)
     _picture(host, "files")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from media.relay.archive import Archive
 from media.relay.held_segment import HeldSegment
 from media.relay.metrics import Metrics
 from media.relay.settings import Settings
+from tests.relay import changing
 from tests.relay.cluster import Cluster
 from tests.relay.stack import Stack, fetch, until
 
@@ -286,6 +288,15 @@ def _probed(index: Path, kind: str, what: str) -> float:
     return float(done.stdout.splitlines()[0].strip(","))
 
 
+def _shown(file: Path) -> list[tuple[int, int]]:
+    """Width and height of each picture, decoded."""
+    ffprobe = shutil.which("ffprobe")
+    assert ffprobe is not None
+    command = [ffprobe, "-v", "error", "-select_streams", "v:0", "-show_entries", "frame=width,height"]
+    done = subprocess.run([*command, "-of", "json", str(file)], capture_output=True, timeout=60, check=True)
+    return [(each["width"], each["height"]) for each in json.loads(done.stdout)["frames"]]
+
+
 def _decoded_errors(index: Path) -> str:
     ffmpeg = shutil.which("ffmpeg")
     assert ffmpeg is not None
@@ -329,6 +340,20 @@ def test_a_recording_is_as_long_as_what_was_published_and_decodes_whole(recorded
     sounds = _probed(index, "a:0", "nb_read_packets")
     assert abs(pictures / 30 - told_s) < 0.5, (pictures, told_s)
     assert abs(sounds * 1024 / 48_000 - told_s) < 0.25, (sounds, told_s)
+
+
+@needs_ffmpeg
+def test_a_picture_that_changes_its_format_is_one_file_that_decodes_whole(tmp_path: Path) -> None:
+    # given three stretches, the middle one upright and of another profile, the last as the first
+    (body,) = changing.downloaded(changing.objects())
+    file = tmp_path / "changing.mp4"
+    file.write_bytes(body)
+    # then nothing is lost and time goes on over the changes
+    assert _decoded_errors(file) == ""
+    assert abs(_length_s(file) - 9) < 0.05
+    assert _shown(file) == [(640, 360)] * 90 + [(240, 320)] * 90 + [(640, 360)] * 90
+    # and the samples of sound are where they were
+    assert abs(_probed(file, "a:0", "nb_read_packets") * 1024 / 48_000 - 9) < 0.05
 
 
 def test_a_stream_without_replay_is_not_recorded(recorded: Stack) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import struct
+from collections.abc import Callable
 from typing import Any
 
+import av
 import pytest
 
 from functions import aws, settings
-from functions.streams import download, fragments, recording, table
+from functions.streams import avc3, download, fragments, recording, table
 from functions.streams.download import DownloadOrder
-from media.relay.cmaf import AudioFormat, AudioSample, fragment, init_segment
+from media.relay.cmaf import AudioFormat, AudioSample, VideoSample, fragment, init_segment, length_prefixed
+from media.relay.h264 import NAL_PPS, NAL_SPS, nal_units
+from tests.relay.encoded import pictures, video_format
 from tests.unit.https import Client
 from tests.unit.test_streams_recording import BUCKET, OTHER_RUN, RUN, archived, bucket, name, over
 
@@ -135,3 +140,91 @@ def test_what_is_no_media_is_refused_and_not_stored(broken: bytes) -> None:
 def test_a_deleted_stream_has_no_download(client: Client, bucket: Any) -> None:
     assert not download.make(DownloadOrder("gone"), lambda: True)
     assert recording.prefix("gone") not in str(bucket.list_objects_v2(Bucket=BUCKET))
+
+
+# ---- a picture that changes its format ----
+
+WIDE, UPRIGHT = (pictures(6, *size, profile, gop=3) for size, profile in (((64, 48), "Baseline"), ((48, 64), "High")))
+
+
+def shown(packets: list[av.Packet], at: int) -> tuple[bytes, bytes]:
+    """A map, and a segment of two fragments with two key frames: three pictures with sound each, from ``at`` on."""
+    samples = [
+        VideoSample(at + 3000 * number, 0, 3000, packet.is_keyframe, bytes(packet))
+        for number, packet in enumerate(packets)
+    ]
+    sound = [AudioSample(at, 1024, b"sound"), AudioSample(at + 1024, 1024, b"and more")]
+    body = fragment(1, samples[:3], sound, at) + fragment(2, samples[3:], sound, at)
+    return init_segment(video_format(packets[0]), STEREO), body
+
+
+def samples(body: bytes) -> list[bytes]:
+    """The bytes of every sample of every run, as a player finds them."""
+    found: list[bytes] = []
+    for kind, payload, end in fragments.boxes(body):
+        if kind == b"moof":
+            for run in avc3._runs(body, payload, end):
+                at = payload - 8 + run.offset
+                sized = run.flags & 0x100
+                # Video tells a duration, a size and flags of each; sound, whose samples are alike, a size.
+                for entry in run.entries:
+                    (size,) = struct.unpack_from(">I", body, entry + (4 if sized else 0))
+                    found.append(body[at : at + size])
+                    at += size
+    return found
+
+
+def test_parameter_sets_stand_before_each_key_frame_and_every_sample_is_found() -> None:
+    init, body = shown(UPRIGHT, 0)
+    nals = nal_units(bytes(UPRIGHT[0]))
+    sets = length_prefixed([nal for nal in nals if nal[0] & 31 in (NAL_SPS, NAL_PPS)])
+    given, made = samples(body), samples(avc3.with_parameter_sets(body, init))
+    keys = [at for at, sample in enumerate(given) if sample in {bytes(one) for one in UPRIGHT if one.is_keyframe}]
+    assert len(keys) == 2
+    assert made == [sets + one if at in keys else one for at, one in enumerate(given)]
+
+
+def test_maps_are_alike_where_only_the_picture_differs() -> None:
+    wide, upright = shown(WIDE, 0)[0], shown(UPRIGHT, 0)[0]
+    assert wide != upright
+    assert avc3.without_picture(wide) == avc3.without_picture(upright)
+    mono = init_segment(video_format(WIDE[0]), MONO)
+    assert len({avc3.without_picture(one) for one in (wide, mono, init_segment(None, STEREO))}) == 3
+
+
+def test_a_picture_that_changes_is_one_file_and_a_sound_that_changes_is_another(client: Client, bucket: Any) -> None:
+    stream_id = over(client, client.host())
+    wide, upright = shown(WIDE, 0), shown(UPRIGHT, 90_000)
+    maps = {f"init-{RUN}-{of}.mp4": init for of, init in enumerate((wide[0], upright[0]))}
+    mono = {f"init-{RUN}-2.mp4": init_segment(video_format(WIDE[0]), MONO)}
+    segments = ((1, 0, wide), (2, 1, upright), (3, 0, wide), (4, 2, wide))
+    keep(bucket, stream_id, maps | mono | {name(at, of=of): body for at, of, (_, body) in segments})
+    assert archived(stream_id)
+    assert download.make(DownloadOrder(stream_id), lambda: True)
+    made = table.required(stream_id).download
+    assert made is not None
+    assert [file.duration_s for file in made.files] == [6.0, 2.0]
+    first, last = (
+        bucket.get_object(Bucket=BUCKET, Key=f"replay/{stream_id}/{file.name}")["Body"].read() for file in made.files
+    )
+    assert (b"avc3" in first, b"avc1" in first, b"avc1" in last) == (True, False, True)
+    assert [len(first), len(last)] == [file.bytes for file in made.files]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda body: body.replace(b"mdat", b"free"),
+        lambda body: body[: body.index(b"mdat") - 4],
+        # A run that does not say how large its samples are.
+        lambda body: body.replace(struct.pack(">I", 0x01000F01), struct.pack(">I", 0x01000D01)),
+        # One whose data would begin outside of it.
+        lambda body: re.sub(rb"(trun.{8}).{4}", lambda run: run[1] + b"\x7f\0\0\0", body, flags=re.S),
+    ],
+)
+def test_what_does_not_tell_its_samples_is_refused(spoil: Callable[[bytes], bytes]) -> None:
+    init, body = shown(WIDE, 0)
+    spoilt = spoil(body)
+    assert spoilt != body
+    with pytest.raises(ValueError, match=r"\w"):
+        avc3.with_parameter_sets(spoilt, init)
