@@ -14,7 +14,7 @@ from functions.accounts import report_routes as reports
 from functions.accounts import views as accounts
 from functions.parse import Page
 from functions.rooms import views as rooms
-from functions.rooms.messages import FramesPage
+from functions.rooms.messages import FramesPage, MatchView
 from functions.streams import share_routes, shares
 from functions.streams import views as streams
 from functions.streams.model import Summary
@@ -49,6 +49,7 @@ OWN = ("not_found", "forbidden")
 OPERATING = ("invalid_request", "forbidden")
 GRAPH = Operation(status=204, refusals=("invalid_request", "not_found"))
 LISTED = Operation(accounts.Profiles, query=Page, refusals=("invalid_request", "not_found", "blocked", "forbidden"))
+MATCHED = (*OWN, "not_live")
 SEATED = ("not_found", "not_live", *WATCHING[1:])
 FEED = Operation(streams.Streams, query=Page, refusals=("invalid_request",))
 
@@ -282,6 +283,22 @@ OPERATIONS: Mapping[str, Operation] = {
         refusals=("invalid_request", "forbidden", "not_eligible", "conflict", "too_large", *SEATED),
     ),
     "DELETE /streams/{stream_id}/seats/{seat_id}": Operation(status=204, refusals=("forbidden", *SEATED)),
+    "GET /streams/{stream_id}/match": Operation(rooms.MatchAnswer, refusals=MATCHED),
+    "POST /streams/{stream_id}/match": Operation(
+        MatchView,
+        201,
+        rooms.MatchRequest,
+        refusals=("invalid_request", "conflict", "rate_limited", "too_large", *MATCHED, *WATCHING[1:]),
+        repeatable=True,
+    ),
+    "PATCH /streams/{stream_id}/match": Operation(
+        MatchView,
+        body=rooms.MatchChange,
+        refusals=("invalid_request", "conflict", "blocked", "too_large", *MATCHED),
+    ),
+    "DELETE /streams/{stream_id}/match": Operation(
+        status=204, query=rooms.MatchQuery, refusals=("invalid_request", *MATCHED)
+    ),
     "GET /feed/for-you": FEED,
     "GET /feed/following": FEED,
     "GET /feed/upcoming": FEED,

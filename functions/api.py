@@ -29,6 +29,7 @@ from functions.accounts.routes import routes as accounts
 from functions.accounts.session_routes import routes as sessions
 from functions.accounts.standing_routes import routes as standing
 from functions.errors import OnairError
+from functions.rooms.match_routes import routes as match_making
 from functions.rooms.routes import routes as rooms
 from functions.rooms.seat_routes import routes as seats
 from functions.streams.reminder_routes import routes as reminding
@@ -201,6 +202,7 @@ _BLUEPRINTS: Final = (
     sharing,
     rooms,
     seats,
+    match_making,
     wallet,
     boards,
     exports,

@@ -87,7 +87,8 @@ class Streams(Construct):
         )
         self.sweep.may(["dynamodb:Query"], on=[index_arn(self.table, FEED_INDEX)])
         self.sweep.may(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], on=[self.table.table_arn])
-        self.sweep.may(["dynamodb:Query", "dynamodb:UpdateItem"], on=[accounts.table.table_arn])
+        # Whether two hosts of a match are behind a block is a read of one item.
+        self.sweep.may(["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], on=[accounts.table.table_arn])
         rooms.let_close(self.sweep)
         events.Rule(
             self,

@@ -17,7 +17,7 @@ from functions.accounts.model import Account
 from functions.accounts.table import account_key
 from functions.errors import OnairError
 from functions.parse import Page
-from functions.rooms import shutting_out
+from functions.rooms import matching, shutting_out
 from functions.rooms import table as rooms
 from functions.rooms.messages import FollowEvent, Sender
 from functions.security import cognito
@@ -156,7 +156,10 @@ def block(handle: str) -> None:
     for host, guest in ((me.account, other), (other, me.account)):
         live = people[host].live_stream if host in people else None
         # Who was banned there before stays so when the block is lifted: else blocking a host would undo their ban.
-        if live is not None and shutting_out.shut_out(live, guest):
+        if live is None:
+            continue
+        matching.part(live, guest)
+        if shutting_out.shut_out(live, guest):
             blocks.room_closed(guest, host, live)
 
 

@@ -12,9 +12,19 @@ from msgspec.structs import replace
 
 from functions import clock, ids
 from functions.errors import OnairError
+from functions.rooms import matches
 from functions.rooms.answer import Caller, route
 from functions.rooms.limits import limits
-from functions.rooms.messages import Joined, JoinEvent, JoinMessage, Me, PollEvent, QuestionEvent, RoomSnapshot
+from functions.rooms.messages import (
+    Joined,
+    JoinEvent,
+    JoinMessage,
+    MatchView,
+    Me,
+    PollEvent,
+    QuestionEvent,
+    RoomSnapshot,
+)
 from functions.rooms.model import (
     JOIN_EVENTS_VIEWERS_MAX,
     KEPT_SHARD,
@@ -110,6 +120,7 @@ def join(rooms: Rooms, who: Caller, message: JoinMessage, limits: Limits) -> Joi
             poll=_poll(state, now_ms),
             showing=_showing(state),
             layout=state.stage.layout,
+            match=_match(state, now_ms),
         ),
         me=Me(
             member.role(who.role) if member is not None else "visitor" if who.role == "relay" else who.role,
@@ -126,6 +137,11 @@ def _poll(state: RoomState, now_ms: int) -> PollEvent | None:
     if poll is None:
         return None
     return poll_event(poll, tallies_of(poll, state.votes), "open" if poll.open_at(now_ms) else "closed", now_ms)
+
+
+def _match(state: RoomState, now_ms: int) -> MatchView | None:
+    match = matches.current(state.stage, now_ms)
+    return None if match is None else matches.view(match, now_ms)
 
 
 def _showing(state: RoomState) -> QuestionEvent | None:

@@ -34,6 +34,7 @@ PollState = Literal["open", "closed"]
 SeatState = Literal["asked", "invited", "accepted", "declined"]
 SeatEventState = Literal["asked", "invited", "accepted", "declined", "left", "removed", "muted", "unmuted", "layout"]
 Layout = Literal["grid", "spotlight", "side_by_side"]
+MatchState = Literal["asked", "accepted", "declined", "expired", "ended"]
 
 
 # --- what clients send -------------------------------------------------------------------------------------------
@@ -139,6 +140,22 @@ class Sender(Struct, frozen=True):
     handle: str
     name: str
     badges: tuple[str, ...] = ()
+
+
+class RivalHost(Struct, frozen=True, omit_defaults=True):
+    """The other host of a match."""
+
+    id: str
+    handle: str
+    name: str
+    avatar_url: str | None = None
+
+
+class Rival(Struct, frozen=True):
+    """The other side of a match: its broadcast and who hosts it."""
+
+    stream_id: str
+    host: RivalHost
 
 
 class RoomSettings(Struct, frozen=True):
@@ -272,6 +289,17 @@ class SeatEvent(Event, frozen=True, tag="seat"):
     layout: Layout = "grid"
 
 
+class MatchEvent(Event, frozen=True, tag="match"):
+    """Two live hosts appear side by side; or one (account ``asked_by``) asked the other, who may answer ``until`` then;
+    or that is over. Both rooms are told, each with the other as ``rival``. Never left out."""
+
+    match: str
+    state: MatchState
+    rival: Rival
+    asked_by: str
+    until: str | None = None
+
+
 class EndedEvent(Event, frozen=True, tag="ended"):
     """The broadcast is over; ``reason`` as the stream's ``end_reason``."""
 
@@ -292,6 +320,7 @@ RoomEvent = (
     | SettingsEvent
     | MilestoneEvent
     | SeatEvent
+    | MatchEvent
     | EndedEvent
 )
 
@@ -327,6 +356,16 @@ class SeatView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     muted: bool = False
 
 
+class MatchView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A match as one of its rooms has it; ``until`` is when one that is only asked for is asked for no longer."""
+
+    match: str
+    state: MatchState
+    rival: Rival
+    asked_by: str
+    until: str | None = None
+
+
 class RoomSnapshot(Struct, frozen=True, omit_defaults=True):
     """The room as it stands for someone who comes in."""
 
@@ -341,6 +380,7 @@ class RoomSnapshot(Struct, frozen=True, omit_defaults=True):
     poll: PollEvent | None = None
     showing: QuestionEvent | None = None
     layout: Layout = "grid"
+    match: MatchView | None = None
 
 
 class Me(Struct, frozen=True, omit_defaults=True):

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from functions.errors import OnairError
-from functions.rooms.messages import Layout, Role, SeatState, SeatView, Sender
+from functions.rooms.messages import Layout, MatchState, Rival, Role, SeatState, SeatView, Sender
 
 # Guests on screen, those invited among them: nine pictures with the host's are what a phone can tell apart.
 GUESTS_MAX: Final = 8
@@ -42,13 +42,31 @@ class Refused(Struct, frozen=True):
     until_ms: int
 
 
+class Match(Struct, frozen=True, omit_defaults=True):
+    """A match as one of its two rooms has it (rules in matches.py); only asked for, it is nothing from ``until_ms``."""
+
+    id: str
+    rival: Rival
+    asked_by: str
+    until_ms: int
+    state: MatchState = "asked"
+
+
 class Stage(Struct, frozen=True, omit_defaults=True):
-    """A room's seats, first come first; ``version`` rises with each change."""
+    """A room's seats, first come first, and its match; ``version`` rises with each change.
+
+    ``past`` is the match before, so that its answers can be repeated; ``rests`` says which hosts may not ask for one
+    yet, ``asks_arrival_ms`` how soon this one may (as ``arrival_ms`` of a member).
+    """
 
     version: int = 0
     layout: Layout = "grid"
     seats: tuple[Seat, ...] = ()
     refused: tuple[Refused, ...] = ()
+    match: Match | None = None
+    past: Match | None = None
+    rests: tuple[Refused, ...] = ()
+    asks_arrival_ms: int = 0
 
     def seat(self, seat_id: str) -> Seat:
         """The seat; raises ``not_found``."""

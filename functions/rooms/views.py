@@ -11,6 +11,7 @@ from functions.rooms.messages import (
     TEXT_TYPED_MAX,
     ChatEvent,
     Layout,
+    MatchView,
     QuestionEvent,
     Role,
     RoomSettings,
@@ -156,6 +157,32 @@ class Seats(Struct, frozen=True, kw_only=True):
     items: tuple[SeatView, ...]
     mine: SeatGrant | UnsetType = UNSET
     watch: tuple[SeatWatch, ...] | UnsetType = UNSET
+
+
+class MatchRequest(Struct, frozen=True):
+    """Ask another live host, by handle, to appear side by side."""
+
+    handle: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class MatchChange(Struct, frozen=True):
+    """What the host says who was asked. ``match`` names the one that is meant, should another ask come meanwhile."""
+
+    state: Literal["accepted", "declined"]
+    match: Annotated[str, Meta(max_length=CLIENT_ID_MAX)] | None = None
+
+
+class MatchQuery(Struct, frozen=True):
+    """Only this match, and only in this state: whoever takes an ask back does not end what was accepted meanwhile."""
+
+    match: Annotated[str, Meta(max_length=CLIENT_ID_MAX)] | None = None
+    state: Literal["asked", "accepted"] | None = None
+
+
+class MatchAnswer(Struct, frozen=True):
+    """The host's match, on or asked for; absent without one."""
+
+    match: MatchView | UnsetType = UNSET
 
 
 class ViewersQuery(Struct, frozen=True):

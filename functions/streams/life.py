@@ -12,7 +12,7 @@ from functions.accounts import moderators
 from functions.accounts import table as accounts
 from functions.accounts.model import Account
 from functions.errors import OnairError
-from functions.rooms import members
+from functions.rooms import matching, members
 from functions.rooms import table as rooms
 from functions.rooms.messages import Sender
 from functions.rooms.stored import StoredRooms
@@ -79,6 +79,8 @@ def end(stream: Stream, reason: str) -> Stream:
         raise OnairError("not_live")
     if stream.summary is not None:
         return stream
+    # Before the room: a crash in between leaves the summary out, and the sweep comes here again.
+    matching.part(stream.id)
     rooms.close_room(stream.id, stream.end_reason)
     _wait_for_last_frame(stream.id)
     return table.finish(stream, _summary(stream))

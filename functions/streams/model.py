@@ -144,6 +144,8 @@ class Stream(msgspec.Struct, frozen=True):
     replay_picture: str | None = None
     download: Download | None = None
     feed_key: FeedKey | None = None
+    # The broadcast that is shown beside this one.
+    match: str | None = None
 
 
 class MediaReport(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Lambda `Sweep`, each minute: ends broadcasts without media, finishes half-made ends, and notices relays that died.
 
-It also has people told of what is about to start.
+It also has people told of what is about to start, and ends matches that one side is left alone in.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from functions import aws, clock, observe, settings
+from functions.accounts import blocks
+from functions.rooms import matching
 from functions.rooms import table as rooms
 from functions.streams import announce, life, model, table
 from functions.streams.model import ENDED_BY_HOST, MediaReport, Stream
@@ -35,6 +37,7 @@ def sweep() -> list[str]:
     failed += _each(_due(now_ms), end, "a broadcast could not be ended")
     failed += _order_recordings(now_ms)
     failed += _remind(now_ms)
+    failed += _mend_matches()
     if failed:
         raise SweepError(", ".join(failed))
     return done
@@ -104,6 +107,18 @@ def _remind(now_ms: int) -> list[str]:
         remind,
         "people could not be reminded",
     )
+
+
+def _mend_matches() -> list[str]:
+    """End matches whose other side is not live, has another one, or is behind a block by now."""
+
+    def mend(stream: Stream) -> None:
+        if matching.mend(stream.id, blocks.between):
+            observe.logger.warning("match mended", stream=stream.id, rival=stream.match)
+
+    live = (stream_id for key in model.LIVE_FEED_KEYS for stream_id in table.iterate_feed(key))
+    matched = (stream for stream in _read(list(dict.fromkeys(live))) if stream.match is not None)
+    return _each(matched, mend, "a match could not be mended")
 
 
 def _due(now_ms: int) -> Iterator[Stream]:

@@ -135,6 +135,8 @@ class StreamItem(storage.StoredItem):
     feed_key = UnicodeAttribute(null=True)
     # Who is on screen, as the relay reads it; written by rooms/seating.py.
     stage = UnicodeAttribute(null=True)
+    # Whose broadcast is shown beside this one, as the relay reads it; written by rooms/matching.py.
+    match = UnicodeAttribute(null=True)
 
 
 def stream_key(stream_id: str) -> str:
@@ -588,7 +590,14 @@ def stream_of(item: StreamItem) -> Stream:
         replay_picture=item.replay_picture,
         download=msgspec.json.decode(item.download, type=Download) if item.download else None,
         feed_key=cast("FeedKey | None", item.feed_key),
+        match=msgspec.json.decode(item.match, type=_Match).stream if item.match else None,
     )
+
+
+class _Match(msgspec.Struct, frozen=True):
+    """The attribute `match`: the other broadcast."""
+
+    stream: str
 
 
 def _integer(value: float | None) -> int | None:

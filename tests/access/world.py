@@ -62,6 +62,7 @@ class World:
         self._room(host, other, live)
         self._records(host, live)
         self._circle()
+        self.onair.broadcast(self.onair.account("someone_live", followers=1_200))
         for role in ROLES:
             if self.clients[role].request("POST", f"/streams/{live}/ticket").status == 200:
                 self.sockets[role] = self.onair.socket(self.clients[role], live)
