@@ -71,6 +71,10 @@ class Pair:
         self.inlet = Inlet(receiver, "audio", self.frames.append, lambda _: None)
 
 
+async def _lost(_data: bytes, _address: tuple[str, int]) -> None:
+    """What is sent to a network that is gone."""
+
+
 @pytest.fixture
 async def pair() -> AsyncIterator[Pair]:
     made = Pair()
@@ -91,6 +95,13 @@ async def test_media_goes_on_over_the_new_pair_and_the_old_one_is_closed(pair: P
     await pair.flows()
     assert not any(frame.after_loss for frame in pair.frames), "not a packet was lost"
     assert pair.states == ["connecting", "connected"]
+
+
+async def test_a_client_whose_old_address_is_dead_goes_on_from_another(pair: Pair) -> None:
+    transport_of(pair.client)._connection._nominated[1].protocol.send_data = _lost
+    await asyncio.wait_for(restart(pair.client, pair.ask), _WAIT_S)
+    await pair.flows()
+    assert pair.server.connectionState == "connected"
 
 
 async def test_the_new_connection_is_the_one_that_ends_the_session(pair: Pair) -> None:

@@ -1,12 +1,16 @@
 // WHIP publisher (RFC 9725): sends camera and microphone to the relay, prefers H.264, tells its health, and comes back
-// by itself when the network goes away.
+// by itself when the network goes away: by an ICE restart where the session can go on, else by a new session.
+import { gathered, restartIce } from "./ice_restart.js";
 
 const BITRATE_MAX = 2_500_000;
 const FRAMERATE_MAX = 30;
-const GATHER_MS = 1_500;
 const CONNECT_MS = 10_000;
-/** ICE says "disconnected" for short dips too; a new session costs more than waiting this long. */
-const DIP_MS = 3_000;
+/** ICE says "disconnected" for short dips too. After this long it is restarted. */
+const DIP_MS = 2_000;
+/** A restart that has not brought the connection back by then will not: a new session may. */
+const RESTART_MS = 5_000;
+/** Several events tell of one change of networks. */
+const RESTART_APART_MS = 1_500;
 /** The relay reports each track about once a second. After this long without a packet from it, it is asked for. */
 const SILENT_MS = 2_000;
 const LISTEN_MS = 400;
@@ -20,8 +24,9 @@ const STATS_MS = 2_000;
 const RAMP_MS = 20_000;
 /** Two minutes of measurements, for a line on the screen. */
 const HISTORY_MAX = 60;
-/** Answers after which the same key will never work again. */
-const FINAL_STATUS = new Set([401, 403, 404]);
+/** Answers after which another key is asked for, and 409: who holds the stream. */
+const KEY_STATUS = new Set([401, 403, 404, 409]);
+const KEY_TRIES = 4;
 
 /**
  * Events: `state` — "connecting" | "live" | "reconnecting" | "refused" | "closed"; `health` — {level, bitrate, rtt_ms, loss, width, height, frame_rate}.
@@ -39,6 +44,9 @@ export class Publisher extends EventTarget {
   #etag = "";
   #attempt = 0;
   #last = undefined;
+  #lost = undefined;
+  #restartedAt = -Infinity;
+  #network = navigator.connection?.type;
 
   /**
    * @param {{ whip_url: string, stream_key: string }} publish - as `start` answered it
@@ -60,12 +68,14 @@ export class Publisher extends EventTarget {
 
   start() {
     addEventListener("online", this.#online);
+    navigator.connection?.addEventListener?.("change", this.#networkChanged);
     return this.#connect();
   }
 
   /** Ends the session at the relay too. */
   async stop() {
     removeEventListener("online", this.#online);
+    navigator.connection?.removeEventListener?.("change", this.#networkChanged);
     this.#setState("closed");
     clearTimeout(this.retry);
     await this.#hangUp();
@@ -114,30 +124,51 @@ export class Publisher extends EventTarget {
 
   #follow(peer) {
     const deadline = setTimeout(() => peer.connectionState !== "connected" && lost(), CONNECT_MS);
-    let dip;
     const lost = (gone = false) => {
       clearTimeout(deadline);
-      clearTimeout(dip);
+      clearTimeout(this.dip);
       if (peer !== this.#peer) return;
       // Nobody is there to say goodbye to.
       if (gone) this.#location = undefined;
       this.#failed(Object.assign(new Error(peer.connectionState), { gone }));
     };
+    this.#lost = lost;
     this.#listen(peer, lost);
     peer.onconnectionstatechange = () => {
       if (peer !== this.#peer) return;
-      clearTimeout(dip);
+      clearTimeout(this.dip);
       if (peer.connectionState === "connected") {
         clearTimeout(deadline);
         this.#attempt = 0;
         this.#setState("live");
         this.#measure(peer);
       } else if (peer.connectionState === "disconnected") {
-        dip = setTimeout(() => lost(), DIP_MS);
+        this.dip = setTimeout(() => this.#restart(peer), DIP_MS);
       } else if (peer.connectionState === "failed") {
         lost();
       }
     };
+  }
+
+  /** Goes on in the same session over the network that there is now; a new session where that is not to be had. */
+  async #restart(peer) {
+    const lost = this.#lost;
+    if (peer !== this.#peer || !this.#location || performance.now() - this.#restartedAt < RESTART_APART_MS) return;
+    this.#restartedAt = performance.now();
+    try {
+      await restartIce(peer, async (fragment) => {
+        const response = await this.#patch(fragment, "*");
+        if (response.status !== 200) throw Object.assign(new Error("no restart"), { status: response.status });
+        if (peer === this.#peer) this.#etag = response.headers.get("ETag") ?? "";
+        return response.text();
+      });
+    } catch ({ status }) {
+      // Without a network there is nobody to ask: the next one is told by an event.
+      if (status === undefined && !navigator.onLine) return;
+      return lost(status === 404);
+    }
+    clearTimeout(this.dip);
+    this.dip = setTimeout(() => peer === this.#peer && peer.connectionState !== "connected" && lost(), RESTART_MS);
   }
 
   /** Hears whether the relay still reports: ICE alone takes many seconds to call one gone that died. */
@@ -169,29 +200,35 @@ export class Publisher extends EventTarget {
   /** Whether the relays say that this session is no more; an empty PATCH changes nothing in one that is. */
   async #isOver() {
     if (!this.#location) return false;
-    const response = await fetch(this.#location, {
+    const response = await this.#patch("", this.#etag).catch(() => undefined);
+    return response?.status === 404;
+  }
+
+  #patch(fragment, tag) {
+    return fetch(this.#location, {
       method: "PATCH",
       headers: {
         Authorization: `Bearer ${this.publish.stream_key}`,
         "Content-Type": "application/trickle-ice-sdpfrag",
-        "If-Match": this.#etag,
+        "If-Match": tag,
       },
+      body: fragment,
       signal: AbortSignal.timeout(ASK_MS),
-    }).catch(() => undefined);
-    return response?.status === 404;
+    });
   }
 
   async #failed(error) {
     if (this.state === "closed") return;
     clearInterval(this.stats);
     clearInterval(this.listening);
-    if (FINAL_STATUS.has(error.status) || error.status === 409) {
+    if (KEY_STATUS.has(error.status)) {
       // The key was revoked, or another publisher holds the stream: its owner may ask for a new key, which replaces both.
+      // A relay that begins anew knows of no stream for a moment: as long as the API gives out keys, the broadcast is live.
       try {
-        if (this.#attempt > 4) throw error;
+        if (this.#attempt > KEY_TRIES && error.status !== 404) throw error;
         this.publish = await this.again();
       } catch (refusal) {
-        if (refusal.code !== "network" && refusal.status !== 503) {
+        if (refusal.code !== "network" && refusal.status !== 503 && refusal.status !== 429) {
           this.reason = refusal;
           this.#setState("refused");
           return;
@@ -212,12 +249,24 @@ export class Publisher extends EventTarget {
     if (this.state === "reconnecting" || this.state === "connecting") {
       clearTimeout(this.retry);
       this.#connect();
+    } else if (this.#peer) {
+      this.#restart(this.#peer);
     }
+  };
+
+  /** From Wi-Fi to mobile and back: the old address may go on for seconds, but not for long. */
+  #networkChanged = () => {
+    const { type } = navigator.connection;
+    const another = type !== this.#network && type !== "none";
+    this.#network = type;
+    if (another && this.state === "live" && this.#peer) this.#restart(this.#peer);
   };
 
   async #hangUp() {
     clearInterval(this.stats);
     clearInterval(this.listening);
+    clearTimeout(this.dip);
+    this.#restartedAt = -Infinity;
     const [peer, location] = [this.#peer, this.#location];
     this.#peer = this.#location = undefined;
     this.#last = undefined;
@@ -295,17 +344,4 @@ function preferH264(transceiver) {
   h264.sort((a, b) => rank(a) - rank(b));
   const repair = codecs.filter(({ mimeType }) => /\/(rtx|red|ulpfec)$/i.test(mimeType));
   if (h264.length > 0) transceiver.setCodecPreferences?.([...h264, ...repair]);
-}
-
-/** The relay takes whole offers: wait for candidates, though not for ever. */
-function gathered(peer) {
-  if (peer.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((resolve) => {
-    const limit = setTimeout(resolve, GATHER_MS);
-    peer.addEventListener("icegatheringstatechange", () => {
-      if (peer.iceGatheringState !== "complete") return;
-      clearTimeout(limit);
-      resolve();
-    });
-  });
 }
