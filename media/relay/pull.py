@@ -99,6 +99,8 @@ class _Playlist:
         self.compressed = b""
         self.read_s = 0.0
         self.ended = False
+        # Whether its owner said what cannot be read, and the log has it.
+        self.puzzled = False
         self.asked_s = time.monotonic()
         self.msn, self.part, self.complete = -1, -1, False
         # Why there is nothing yet; what was read once is shown while its owner is away.
@@ -113,13 +115,13 @@ class _Playlist:
         return msn < self.msn or self.complete or (part is not None and part <= self.part)
 
     def take(self, text: bytes) -> None:
-        """A newer text."""
+        """A newer text; raises ``ValueError`` for what is no playlist, and stays what it was."""
+        if text != self.text:
+            self.msn, self.part, self.complete = newest(text.decode())
+            self.text, self.compressed = text, b""
+            self.ended = b"#EXT-X-ENDLIST" in text
         self.read_s = time.monotonic()
         self.refusal = None
-        if text != self.text:
-            self.text, self.compressed = text, b""
-            self.msn, self.part, self.complete = newest(text.decode())
-            self.ended = b"#EXT-X-ENDLIST" in text
         self.wake()
 
     def wake(self) -> None:
@@ -290,7 +292,19 @@ class Pull:
         return followed
 
     async def _run(self, key: tuple[str, str, bool], followed: _Playlist) -> None:
-        """Read one playlist ahead of its viewers, until nobody watches it."""
+        """Read one playlist ahead of its viewers, until nobody watches it, and be forgotten however that ends."""
+        try:
+            await self._read_on(key, followed)
+        finally:
+            if self._playlists.get(key) is followed:
+                del self._playlists[key]
+                # Who still waits asks again.
+                followed.refusal = _interrupted()
+                followed.wake()
+            if not any(other == key[0] for other, _, _ in self._playlists):
+                self._drop_media(key[0])
+
+    async def _read_on(self, key: tuple[str, str, bool], followed: _Playlist) -> None:
         stream_id = key[0]
         owner = await self._leases.owner(stream_id)
         fresh = True
@@ -311,13 +325,15 @@ class Pull:
                     logger.info("the owner of %s does not answer: %r", stream_id, error)
                 fresh = True
                 await asyncio.sleep(_TROUBLE_S)
+            except Exception:
+                # Nothing that an owner says may end what all its viewers here wait for.
+                if not fresh or not followed.puzzled:
+                    logger.exception("the playlist of %s cannot be read", stream_id)
+                followed.puzzled = fresh = True
+                await asyncio.sleep(_TROUBLE_S)
             if fresh:
                 # By now somebody else may own it; a dead owner's playlist stays, its viewers wait for the next one.
                 owner = await self._leases.owner(stream_id, _TROUBLE_S) or owner
-        if self._playlists.get(key) is followed:
-            del self._playlists[key]
-        if not any(other == stream_id for other, _, _ in self._playlists):
-            self._drop_media(stream_id)
 
     async def _read(self, owner: Lease, key: tuple[str, str, bool], followed: _Playlist, fresh: bool) -> bool:
         """One request to the owner; False when the next one must ask for the playlist as it is."""
