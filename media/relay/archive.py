@@ -140,6 +140,10 @@ class Archive:
         self._maps.pop(stream_id, None)
         self._storyboard.forget(stream_id)
 
+    def moved(self, stream_id: str) -> None:
+        """Another task has the stream: what waits is stored, and nothing more comes."""
+        self._maps.pop(stream_id, None)
+
     @property
     def waiting_bytes(self) -> int:
         """Bytes that S3 has not taken yet."""

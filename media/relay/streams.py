@@ -374,6 +374,8 @@ class Streams:
         self._recorded.discard(stream_id)
         self._rooms.leave(stream_id)
         self.stages.forget(stream_id)
+        if self._archive is not None:
+            self._archive.moved(stream_id)
         for kept in (self.programs, self._generations, self._for_everyone, self._announced_s, self._parts_seen):
             kept.pop(stream_id, None)
 

@@ -158,6 +158,16 @@ async def test_a_slow_s3_holds_nobody_up() -> None:
     assert len(s3.stored) == 9
 
 
+async def test_a_stream_that_moves_to_another_task_is_stored_to_its_last_segment_and_remembered_no_longer() -> None:
+    made, s3, _ = _archive(lambda _stream_id: None)
+    made.segment("gone", "run", _segment(1), b"init")
+    assert made._maps == {"gone": {"init-run-0.mp4"}}
+    made.moved("gone")
+    assert not made._maps
+    await made.drain(5)
+    assert {name.rsplit("/", 1)[1][:4] for name in s3.stored} >= {"init", "0000"}
+
+
 async def test_a_deleted_stream_leaves_nothing_waiting() -> None:
     told: list[str] = []
     made, s3, _ = _archive(told.append)
