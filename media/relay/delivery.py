@@ -162,8 +162,8 @@ class Delivery:
     async def _media_playlist(self, request: web.Request, program: Program, name: str) -> web.Response:
         step = STEPS[name]
         msn, part, skip = _directives(request.query)
-        if msn is None or not program.started:
-            await self._wait_for_start(program)
+        if msn is None or not _has_begun(program, step):
+            await self._wait_for_start(program, step)
         if msn is None:
             cache = _CACHE_PLAYLIST
         else:
@@ -175,8 +175,8 @@ class Delivery:
         kind = f"delta {name}" if skip else name
         return self._playlist(request, program, kind, program.media_playlist(skip, step), cache)
 
-    async def _wait_for_start(self, program: Program) -> None:
-        if not await program.wait(lambda: program.started, _FIRST_PART_S):
+    async def _wait_for_start(self, program: Program, step: int = 1) -> None:
+        if not await program.wait(lambda: _has_begun(program, step), _FIRST_PART_S):
             raise RelayError("not_found", "The broadcast has no picture yet. Try again in a moment.")
 
     def _check_not_ahead(self, program: Program, msn: int, part: int | None, step: int) -> None:
@@ -203,6 +203,11 @@ class Delivery:
             headers["Content-Encoding"] = "gzip"
             text = known[1]
         return web.Response(body=text, content_type=_PLAYLIST_TYPE, headers=headers)
+
+
+def _has_begun(program: Program, step: int) -> bool:
+    """Whether there is something to play in such parts; a playlist of nothing would number its segments from 0."""
+    return program.started and program.last_of(step)[0] >= 0
 
 
 def _directives(query: Mapping[str, str]) -> tuple[int | None, int | None, bool]:

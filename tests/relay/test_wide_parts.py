@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, cast
 
 from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestClient, TestServer
 
 from media.relay.delivery import Delivery
 from media.relay.metrics import Metrics
@@ -18,6 +19,29 @@ from tests.relay.test_segmenter import _feed, _program
 
 # Alone on its task: nothing is pulled or passed on.
 NOBODY = cast(Any, None)
+
+
+async def test_who_comes_before_the_first_wide_part_waits_for_it() -> None:
+    # given parts, and no three of them yet
+    program, _ = _program()
+    program.stadium = True
+    _feed(program, 0, 25)
+    assert program.last_of(1)[0] >= 0 and program.last_of(WIDE_STEP) == (-1, -1)
+    rights = Rights(SIGNING_SECRET, PLAYBACK_SECRET, "")
+    delivery = Delivery({"abc": program}, NOBODY, NOBODY, rights, Settings(), Metrics())
+    app = web.Application()
+    app.add_routes(delivery.routes())
+    async with TestClient(TestServer(app)) as client:
+        path = f"/live/{playback_token('abc')}/abc/wide.m3u8"
+        asked = [asyncio.create_task(client.get(path + query)) for query in ("", "?_HLS_msn=0&_HLS_part=0")]
+        done, _ = await asyncio.wait(asked, timeout=0.1)
+        assert not done, "there is nothing to play yet"
+        # when the first one is whole
+        _feed(program, 25, 60)
+        for answer in [await asyncio.wait_for(one, 5) for one in asked]:
+            assert answer.status == 200
+            playlist = checker.read(await answer.text())
+            assert playlist.segments[-1].parts and playlist.msn == program.last_of(WIDE_STEP)[0]
 
 
 async def test_a_player_in_a_stadium_follows_wide_parts_one_by_one() -> None:
