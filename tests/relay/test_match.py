@@ -211,6 +211,22 @@ def test_a_feed_is_for_the_other_task_of_the_match_alone(cluster: Cluster) -> No
             player.stop()
 
 
+def test_a_task_that_is_replaced_ends_in_time_and_leaves_the_other_host_on_air(mortal: Cluster) -> None:
+    with Match(mortal, "drain") as match:
+        match.begin()
+        red, blue = match.players
+        replaced = match.tasks[0]
+        red.stop()
+        told_s = time.monotonic()
+        replaced.process.send_signal(signal.SIGTERM)
+        # then a feed that is open keeps it no longer than its deadline
+        assert replaced.process.wait(timeout=14) == 0 and time.monotonic() - told_s < 12
+        match.until(lambda: blue.shows(_BLUE, _BLUE), _ALONE_S, "the other host alone")
+        match.until(lambda: blue.hears((_LOW, _HIGH)) == [False, True], 10, "and heard alone")
+        blue.stop()
+        assert blue.longest_gap_s() < _LONGEST_GAP_S and blue.changes == 2
+
+
 def test_when_the_task_of_one_is_killed_the_other_goes_on_and_both_are_seen_again_once_it_is_back(
     mortal: Cluster,
 ) -> None:

@@ -7,7 +7,7 @@ import math
 import struct
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from aiohttp import web
@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from media.relay import wire
 from media.relay.composition import HOST, Composition
+from media.relay.control import Seat, StageItem
 from media.relay.lease import Beat, Lease, Leases
 from media.relay.metrics import Metrics
 from media.relay.peers import HEADER, Peers
@@ -56,7 +57,9 @@ class Scene:
         self.leases = _Leases()
         self.stages = Stages(_SETTINGS, self.metrics)
         self.stage = self.stages.of("mine")
-        self.composition = self.stage.composition = Composition(self.screen, _SETTINGS, lambda: True)
+        self.may_compose = True
+        self.composition = Composition(self.screen, _SETTINGS, lambda: self.may_compose)
+        self.stage.composition = self.composition
         self.peers = Peers(_SETTINGS, cast(Leases, self.leases), lambda _: False, self.metrics)
         self.rivals = Rivals(self.stages, cast(Leases, self.leases), self.peers, _SETTINGS, self.metrics)
         self._work: list[asyncio.Task[None]] = []
@@ -94,6 +97,10 @@ class Scene:
         while not condition():
             assert time.monotonic() < end, f"not within {timeout_s} s: {what}"
             await asyncio.sleep(0.02)
+
+    def gauge(self, name: str) -> float:
+        """A sample of the metrics."""
+        return self.metrics.registry.get_sample_value(f"onair_relay_{name}") or 0.0
 
     async def pictures(self, count: int) -> None:
         """So many pictures more of the program."""
@@ -229,6 +236,48 @@ async def test_a_rival_that_falls_silent_leaves_the_picture_and_comes_back() -> 
         await scene.until(lambda: scene.shows(_MINE, _THEIRS), "both hosts again")
 
 
+async def test_guests_share_the_half_of_the_other_host() -> None:
+    async with Scene(Filming()) as scene:
+        scene.stage.told = StageItem("grid", (Seat("blue"),))
+        await scene.until(lambda: scene.shows(_MINE, _THEIRS), "both hosts")
+        track, camera = scene.composition.track("blue"), Camera(120)
+
+        async def guest() -> None:
+            told = None
+            while True:
+                unit, form = camera.next()
+                if form != told:
+                    told = form
+                    track.configure(form, None)
+                track.video(unit)
+                await asyncio.sleep(1 / RATE)
+
+        filming = asyncio.create_task(guest())
+        screen = scene.screen
+        await scene.until(
+            lambda: abs(screen.luma(0.8, 0.2) - _THEIRS) < 8 and abs(screen.luma(0.8, 0.8) - 120) < 8, "rival and guest"
+        )
+        assert abs(screen.luma(0.2, 0.2) - _MINE) < 8 and abs(screen.luma(0.2, 0.8) - _MINE) < 8
+        assert screen.sources == 2
+        # when the match is over the guest stays, in the layout that the host chose
+        scene.stage.rival = ""
+        await scene.until(lambda: scene.shows(_MINE, 120) and abs(screen.luma(0.8, 0.2) - 120) < 8, "host and guest")
+        assert screen.sources == 2
+        filming.cancel()
+
+
+async def test_a_match_without_a_processor_to_spare_is_not_shown_and_counted() -> None:
+    async with Scene(Filming()) as scene:
+        scene.may_compose = False
+        await scene.until(lambda: len(scene.requests) > 0, "the feed is read")
+        await scene.until(lambda: scene.gauge("compositions_refused") == 1, "it is counted")
+        await scene.pictures(RATE)
+        assert scene.shows(_MINE, _MINE) and scene.gauge("matches") == 0
+        scene.may_compose = True
+        await scene.until(lambda: scene.shows(_MINE, _THEIRS), "both hosts")
+        assert (scene.gauge("compositions_refused"), scene.gauge("matches")) == (0, 1)
+
+
 async def test_the_end_of_the_match_ends_the_follower() -> None:
     async with Scene(Filming()) as scene:
         await scene.until(lambda: scene.shows(_MINE, _THEIRS), "both hosts")
@@ -320,7 +369,7 @@ async def test_whatever_an_owner_says_the_host_stays_on_air(what: str) -> None:
         await scene.until(lambda: len(scene.requests) > 0, "a request")
         await scene.until(lambda: len(scene.screen.times) > 0, "the host is on air")
         if what in _NONSENSE:
-            await scene.until(lambda: _losses(scene) > 0, "it is counted", 10)
+            await scene.until(lambda: scene.gauge("feed_losses_total") > 0, "it is counted", 10)
         await scene.pictures(2 * RATE)
         assert scene.shows(_MINE, _MINE) and scene.screen.sources == 1
         assert not scene.composition.composing and scene.composition.crashes == 0
@@ -335,7 +384,7 @@ async def test_nonsense_after_media_is_taken_for_a_break() -> None:
         return response
 
     async with Scene(breaks) as scene:
-        await scene.until(lambda: _losses(scene) > 0, "nonsense")
+        await scene.until(lambda: scene.gauge("feed_losses_total") > 0, "nonsense")
         scene.say = filming = Filming()
         filming.luma = 120
         await scene.until(lambda: scene.shows(_MINE, 120), "both hosts again", 40)
@@ -358,8 +407,3 @@ async def test_pictures_that_nothing_can_decode_harm_nobody() -> None:
         await scene.until(lambda: scene.screen.sources == 2, "it makes the program", 20)
         await scene.pictures(2 * RATE)
         assert abs(scene.screen.luma(0.2, 0.5) - _MINE) < 8 and scene.composition.crashes == 0
-
-
-def _losses(scene: Scene) -> float:
-    found: Any = scene.metrics.registry.get_sample_value("onair_relay_feed_losses_total")
-    return float(found or 0)
