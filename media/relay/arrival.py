@@ -11,9 +11,9 @@ from typing import Final
 
 from msgspec import structs
 
+from media.relay.access_unit import AccessUnit
 from media.relay.cmaf import AudioFormat, VideoFormat
 from media.relay.h264 import BitstreamError, parse_sps
-from media.relay.source import AccessUnit
 from media.relay.timeline import TrackClock
 from media.relay.wire import Configure, Gone, Message, Picture, Sound
 

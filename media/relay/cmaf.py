@@ -124,7 +124,7 @@ def fragment(sequence: int, video: list[VideoSample], audio: list[AudioSample], 
     Each track's samples are consecutive: a sample starts where the one before it ends.
     """
     if not video and not audio:
-        return _empty(sequence, start)
+        return _empty(sequence, VIDEO_TRACK, start)
     video_bytes = sum(len(sample.data) for sample in video)
     # The size of moof does not depend on the offsets in it, so it is made once to know where mdat's payload begins.
     draft = _moof(sequence, video, audio, 0, 0)
@@ -133,9 +133,16 @@ def fragment(sequence: int, video: list[VideoSample], audio: list[AudioSample], 
     return moof + box(b"mdat", *[sample.data for sample in video], *[sample.data for sample in audio])
 
 
-def _empty(sequence: int, start: int) -> bytes:
+def sound_fragment(sequence: int, audio: list[AudioSample], start: int, sample_rate: int) -> bytes:
+    """`fragment` for media whose only track is sound; ``start`` in ticks of the video clock all the same."""
+    if not audio:
+        return _empty(sequence, AUDIO_TRACK, start * sample_rate // VIDEO_TIMESCALE)
+    return fragment(sequence, [], audio, start)
+
+
+def _empty(sequence: int, track_id: int, start: int) -> bytes:
     """A fragment of a stretch in which nothing came: 14496-12 8.8.7 has a flag for it."""
-    header = full_box(b"tfhd", 0, _TFHD_DEFAULT_BASE_IS_MOOF | _TFHD_EMPTY, struct.pack(">I", VIDEO_TRACK))
+    header = full_box(b"tfhd", 0, _TFHD_DEFAULT_BASE_IS_MOOF | _TFHD_EMPTY, struct.pack(">I", track_id))
     track = box(b"traf", header, full_box(b"tfdt", 1, 0, struct.pack(">Q", start)))
     return box(b"moof", full_box(b"mfhd", 0, 0, struct.pack(">I", sequence & 0xFFFFFFFF)), track) + box(b"mdat")
 

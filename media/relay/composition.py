@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Final, Protocol
 
+from media.relay.access_unit import AccessUnit
 from media.relay.cmaf import VIDEO_TIMESCALE, AudioFormat, AudioSample, VideoFormat
 from media.relay.feed import Feed
 from media.relay.settings import Settings
-from media.relay.source import AccessUnit
 from media.relay.wire import Arrange, Configure, Gone, KeyFrame, Message, Picture, Sound
 from media.relay.worker import Worker
 

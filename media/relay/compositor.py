@@ -25,13 +25,13 @@ from av.filter.context import FilterContext
 from av.video.frame import PictureType, VideoFrame
 
 from media.relay import h264, wire
+from media.relay.access_unit import AccessUnit
 from media.relay.cmaf import AAC_FRAME_SAMPLES, AUDIO_TIMESCALE, VIDEO_TIMESCALE, VideoFormat, length_prefixed
-from media.relay.h264 import START_CODE
+from media.relay.h264 import START_CODE, annex_b
 from media.relay.layout import cells
 from media.relay.mixer import Mixer, Voice
 from media.relay.parameters import Parameters, of_sample
-from media.relay.source import AccessUnit
-from media.relay.wire import Arrange, Configure, Gone, KeyFrame, Message, Picture, Sound
+from media.relay.wire import Arrange, Configure, Gone, KeyFrame, Make, Message, Picture, Sound
 
 PROGRAM: Final = "program"
 RATE: Final = 30
@@ -88,7 +88,7 @@ class Track:
         self._offset_s = unit.wall_s - unit.dts / VIDEO_TIMESCALE
         if self._decoder is None:
             return
-        data = (self._parameters if unit.key else b"") + _annex_b(unit.data)
+        data = (self._parameters if unit.key else b"") + annex_b(unit.data)
         packet = av.Packet(data)
         packet.pts, packet.dts, packet.time_base = unit.pts, unit.dts, Fraction(1, VIDEO_TIMESCALE)
         try:
@@ -209,6 +209,8 @@ class Compositor:
                 self._arranged = message
             case KeyFrame():
                 self._key_wanted = True
+            case Make():
+                pass  # for ladders
 
     @property
     def due_s(self) -> float:
@@ -308,16 +310,6 @@ def read(source: BinaryIO, messages: queue.Queue[Message | None]) -> None:
         print(f"the relay spoke nonsense: {error}", file=sys.stderr)  # noqa: T201
     finally:
         messages.put(None)
-
-
-def _annex_b(data: bytes) -> bytes:
-    """Length-prefixed NAL units with start codes instead, which are as long (4 bytes)."""
-    made, at = bytearray(data), 0
-    while at + 4 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        made[at : at + 4] = START_CODE
-        at += 4 + size
-    return bytes(made)
 
 
 def _empty_picture(width: int, height: int) -> VideoFrame:

@@ -72,6 +72,13 @@ class StreamItem(msgspec.Struct, frozen=True):
 _Told = TypeVar("_Told", StageItem, MatchItem)
 
 
+class LadderState(msgspec.Struct, frozen=True):
+    """Short sides of the lower renditions that are made, and why none are (ladders.py)."""
+
+    renditions: tuple[int, ...] = ()
+    refused: str | None = None
+
+
 class MediaState(msgspec.Struct, frozen=True):
     """The message that functions/streams reads: what a stream's media does since ``at_ms``, seen at ``seen_ms``."""
 
@@ -81,6 +88,7 @@ class MediaState(msgspec.Struct, frozen=True):
     at_ms: int
     preview: bool
     seen_ms: int
+    ladder: LadderState = LadderState()
 
     @property
     def deduplication_id(self) -> str:

@@ -16,8 +16,9 @@ from aiohttp import web
 from media.relay.errors import RelayError
 from media.relay.metrics import Metrics
 from media.relay.peers import Peers
-from media.relay.program import STEPS, Program
+from media.relay.program import Program
 from media.relay.pull import OPEN_HEADER, MovedError, Pull
+from media.relay.rendition import Rendition
 from media.relay.rights import Rights
 from media.relay.settings import Settings
 
@@ -147,10 +148,10 @@ class Delivery:
     async def _local(self, request: web.Request, program: Program) -> web.Response:
         name = request.match_info["name"]
         if name == "index.m3u8":
-            await self._wait_for_start(program)
+            await self._wait_for_start(program, program.as_sent)
             return self._playlist(request, program, name, program.multivariant_playlist(), _CACHE_PLAYLIST)
-        if name in STEPS:
-            return await self._media_playlist(request, program, name)
+        if (named := program.named(name)) is not None:
+            return await self._media_playlist(request, program, name, *named)
         found = await program.media(name, self._settings.target_duration_s * _BLOCKED_TARGETS)
         if found is None:
             raise RelayError("not_found", "This part of the broadcast is gone, or never was.")
@@ -159,31 +160,33 @@ class Delivery:
         self._metrics.media_answers.inc()
         return web.Response(body=body, content_type=content_type, headers={"Cache-Control": _CACHE_MEDIA})
 
-    async def _media_playlist(self, request: web.Request, program: Program, name: str) -> web.Response:
-        step = STEPS[name]
+    async def _media_playlist(
+        self, request: web.Request, program: Program, name: str, rendition: Rendition, step: int
+    ) -> web.Response:
         msn, part, skip = _directives(request.query)
-        if msn is None or not _has_begun(program, step):
-            await self._wait_for_start(program, step)
+        if msn is None or not _has_begun(program, rendition, step):
+            await self._wait_for_start(program, rendition, step)
         if msn is None:
             cache = _CACHE_PLAYLIST
         else:
-            self._check_not_ahead(program, msn, part, step)
+            self._check_not_ahead(rendition, msn, part, step)
             deadline_s = self._settings.target_duration_s * _BLOCKED_TARGETS
-            if not await program.wait(lambda: program.holds(msn, part, step), deadline_s) and not program.ended:
+            came = await program.wait(lambda: rendition.holds(msn, part, step), deadline_s, rendition)
+            if not came and not rendition.ended:
                 raise RelayError("unavailable", "The broadcast is interrupted. Try again in a moment.")
             cache = _CACHE_BLOCKING
         kind = f"delta {name}" if skip else name
-        return self._playlist(request, program, kind, program.media_playlist(skip, step), cache)
+        return self._playlist(request, program, kind, program.media_playlist(skip, step, rendition), cache)
 
-    async def _wait_for_start(self, program: Program, step: int = 1) -> None:
-        if not await program.wait(lambda: _has_begun(program, step), _FIRST_PART_S):
+    async def _wait_for_start(self, program: Program, rendition: Rendition, step: int = 1) -> None:
+        if not await program.wait(lambda: _has_begun(program, rendition, step), _FIRST_PART_S, rendition):
             raise RelayError("not_found", "The broadcast has no picture yet. Try again in a moment.")
 
-    def _check_not_ahead(self, program: Program, msn: int, part: int | None, step: int) -> None:
+    def _check_not_ahead(self, rendition: Rendition, msn: int, part: int | None, step: int) -> None:
         """400 for what no honest client asks: over two segments or the advance part limit ahead (6.2.5.2)."""
-        if program.ended:
+        if rendition.ended:
             return
-        last_msn, last_part = program.last_of(step)
+        last_msn, last_part = rendition.last_of(step)
         part_target_s = self._settings.part_target_s * step
         advance_parts = 3 if part_target_s >= 1 else int(3 / part_target_s)
         if msn > last_msn + _MSN_AHEAD_MAX:
@@ -205,9 +208,9 @@ class Delivery:
         return web.Response(body=text, content_type=_PLAYLIST_TYPE, headers=headers)
 
 
-def _has_begun(program: Program, step: int) -> bool:
+def _has_begun(program: Program, rendition: Rendition, step: int) -> bool:
     """Whether there is something to play in such parts; a playlist of nothing would number its segments from 0."""
-    return program.started and program.last_of(step)[0] >= 0
+    return program.has_started(rendition) and rendition.last_of(step)[0] >= 0
 
 
 def _directives(query: Mapping[str, str]) -> tuple[int | None, int | None, bool]:

@@ -99,6 +99,16 @@ def nal_units(annex_b: bytes) -> list[bytes]:
     return found
 
 
+def annex_b(data: bytes) -> bytes:
+    """Length-prefixed NAL units with start codes instead, which are as long (4 bytes)."""
+    made, at = bytearray(data), 0
+    while at + 4 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        made[at : at + 4] = START_CODE
+        at += 4 + size
+    return bytes(made)
+
+
 def carries_captions(data: bytes) -> bool:
     """Whether an access unit holds CEA-608/708 captions (ANSI/SCTE 128: registered user data "GA94" of type 3).
 

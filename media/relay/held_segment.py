@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from media.relay import playlist
+from media.relay.cmaf import AudioSample
+
+
+class Sound(msgspec.Struct, frozen=True):
+    """The AAC of one part, apart from its pictures; ``start`` in ticks of 1/90,000 s."""
+
+    sequence: int
+    start: int
+    samples: tuple[AudioSample, ...]
 
 
 class HeldSegment:
@@ -17,6 +28,7 @@ class HeldSegment:
         "parts",
         "pictures",
         "program_date_s",
+        "sounds",
         "views",
     )
 
@@ -29,6 +41,8 @@ class HeldSegment:
         self.views: list[memoryview] = []
         # Boxes of the room's frames before each part: for viewers, and no part of what is kept of the broadcast.
         self.events: list[bytes] = []
+        # What the sound of each part is made of, for renditions that are made of it later (sound.py).
+        self.sounds: list[Sound] = []
         self.body: bytes | None = None
         self.pictures = 0
 
@@ -55,20 +69,28 @@ class HeldSegment:
     def _joined(self, index: int, step: int) -> playlist.Part:
         parts = self.parts[index * step : (index + 1) * step]
         name = f"{parts[0].uri.rsplit('_', 1)[0]}_{index}w.m4s"
-        return playlist.Part(name, sum(part.duration_s for part in parts), any(part.independent for part in parts))
+        return playlist.Part(
+            name,
+            sum(part.duration_s for part in parts),
+            any(part.independent for part in parts),
+            any(part.gap for part in parts),
+        )
 
     def told_part(self, index: int, step: int = 1) -> bytes | None:
-        """A part as viewers get it, the room's frames before the media; None for one that is not complete."""
+        """A part as viewers get it, the room's frames before the media; None for one that is not complete, or a gap."""
         if index >= self.part_count(step):
             return None
         first, last = index * step, min((index + 1) * step, len(self.views))
+        if any(self.parts[at].gap for at in range(first, last)):
+            return None
         return b"".join(self.events[at] + self.views[at] for at in range(first, last))
 
     def told(self) -> bytes | None:
-        """The closed segment as viewers get it; None while it grows."""
-        if self.body is None or not any(self.events):
-            return self.body
-        return b"".join(events + view for events, view in zip(self.events, self.views, strict=True))
+        """The closed segment as viewers get it; None while it grows, or where all of it is a gap."""
+        if not self.body or not any(self.events):
+            return self.body or None
+        told = zip(self.events, self.views, self.parts, strict=True)
+        return b"".join(events + view for events, view, part in told if not part.gap)
 
     def close(self) -> None:
         """Join the parts: segment and parts then share one copy of the bytes."""

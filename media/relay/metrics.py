@@ -24,6 +24,13 @@ class Metrics:
         self.feed_losses = Counter(
             "onair_relay_feed_losses", "Feeds from other tasks that broke, or were no relay's", registry=registry
         )
+        self.ladders = Gauge("onair_relay_ladders", "Streams of which lower renditions are made", registry=registry)
+        self.ladders_refused = Gauge(
+            "onair_relay_ladders_refused", "Streams without a ladder, by reason", ["reason"], registry=registry
+        )
+        self.ladder_behind_s = Gauge(
+            "onair_relay_ladder_behind_seconds", "How far the slowest rendition is behind its source", registry=registry
+        )
         self.watchers = Gauge("onair_relay_watchers", "WHEP sessions now", registry=registry)
         self.streams = Gauge("onair_relay_streams", "Programs held now", registry=registry)
         self.streams_flowing = Gauge("onair_relay_streams_flowing", "Programs with media now", registry=registry)

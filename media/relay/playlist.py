@@ -24,6 +24,16 @@ class Part(msgspec.Struct, frozen=True):
     uri: str
     duration_s: float
     independent: bool
+    # It was not made in time, and never will be.
+    gap: bool = False
+
+
+class Report(msgspec.Struct, frozen=True):
+    """One EXT-X-RENDITION-REPORT: where another playlist of the same multivariant one stands."""
+
+    uri: str
+    last_msn: int
+    last_part: int
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -41,6 +51,11 @@ class Segment(msgspec.Struct, frozen=True):
         """The sum of its parts, which is what EXTINF says."""
         return sum(part.duration_s for part in self.parts)
 
+    @property
+    def gap(self) -> bool:
+        """Whether nothing of it can be fetched (4.4.4.7)."""
+        return bool(self.parts) and all(part.gap for part in self.parts)
+
 
 class MediaPlaylist(msgspec.Struct, frozen=True):
     """Everything a media playlist says at one moment."""
@@ -51,6 +66,7 @@ class MediaPlaylist(msgspec.Struct, frozen=True):
     part_target_s: float
     hint_uri: str
     ended: bool
+    reports: tuple[Report, ...] = ()
 
     @property
     def skip_until_s(self) -> float:
@@ -84,12 +100,15 @@ class MediaPlaylist(msgspec.Struct, frozen=True):
             lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_rfc3339(segment.program_date_s)}")
             if age_s <= _PARTS_FOR_TARGETS * self.target_duration_s or not segment.uri:
                 lines += [_part(part) for part in segment.parts]
+            if segment.uri and segment.gap:
+                lines.append("#EXT-X-GAP")
             if segment.uri:
                 lines += [f"#EXTINF:{segment.duration_s:.5f},", segment.uri]
         if self.ended:
             lines.append("#EXT-X-ENDLIST")
         elif self.hint_uri:
             lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{self.hint_uri}"')
+        lines += [_report(report) for report in self.reports]
         return "\n".join(lines) + "\n"
 
     def _ages_s(self) -> list[float]:
@@ -144,7 +163,12 @@ def multivariant(variants: list[Variant], captions: bool = False) -> str:
 
 def _part(part: Part) -> str:
     independent = ",INDEPENDENT=YES" if part.independent else ""
-    return f'#EXT-X-PART:DURATION={part.duration_s:.5f},URI="{part.uri}"{independent}'
+    gap = ",GAP=YES" if part.gap else ""
+    return f'#EXT-X-PART:DURATION={part.duration_s:.5f},URI="{part.uri}"{independent}{gap}'
+
+
+def _report(report: Report) -> str:
+    return f'#EXT-X-RENDITION-REPORT:URI="{report.uri}",LAST-MSN={report.last_msn},LAST-PART={report.last_part}'
 
 
 def _rfc3339(at_s: float) -> str:

@@ -6,32 +6,29 @@ keep playing (RFC 8216bis 4.4.4.3). Knows neither HTTP nor where media comes fro
 
 from __future__ import annotations
 
-import asyncio
-import re
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from media.relay import playlist
+from media.relay.access_unit import AccessUnit
+from media.relay.as_sent import AsSent, Formats
 from media.relay.cmaf import AUDIO_TIMESCALE, VIDEO_TIMESCALE, AudioFormat, AudioSample, VideoFormat, init_segment
+from media.relay.control import LadderState
+from media.relay.follower import Follower
 from media.relay.h264 import carries_captions
-from media.relay.held_segment import HeldSegment
+from media.relay.held_segment import HeldSegment, Sound
 from media.relay.lease import Beat
+from media.relay.lower import LowerRendition
+from media.relay.rendition import AS_SENT, WIDE_STEP, Rendition, media_name, playlist_name
 from media.relay.segmenter import CutPart, Segmenter
 from media.relay.settings import Settings
-from media.relay.source import AccessUnit
+from media.relay.sound import SoundRendition
 from media.relay.timed_metadata import TimedMetadata
 
-MEDIA_PLAYLIST: Final = "media.m3u8"
-# The same media in parts of three parts each: a third of the requests, for viewers who come into a stadium. A playlist
-# may not change its PART-TARGET, so there are two, and each viewer stays with one.
-WIDE_PLAYLIST: Final = "wide.m3u8"
-WIDE_STEP: Final = 3
-STEPS: Final = {MEDIA_PLAYLIST: 1, WIDE_PLAYLIST: WIDE_STEP}
+__all__ = ["WIDE_STEP", "Formats", "Program"]
+
 # The timeline of a new publisher starts on a tick that is a whole AAC frame in both clocks (1,024 samples of 48 kHz).
 _BASE_STEP_TICKS: Final = 1_920
 # Program date follows the estimate by at most this much a segment: 500 ppm, more than any crystal drifts.
@@ -41,22 +38,6 @@ _DATE_JUMP_S: Final = 1.0
 _UNTOLD_SEGMENTS: Final = 10
 _UNTOLD_BREAKS: Final = 4
 _FIRST_SEGMENT_S: Final = 0.6
-_BANDWIDTH_MARGIN: Final = 1.2
-_BANDWIDTH_UNKNOWN: Final = 2_500_000
-_NAME: Final = re.compile(r"([0-9a-f]{8})_(?:init(\d{1,6})\.mp4|(\d{1,12})(?:_(\d{1,4})(w?))?\.m4s)")
-
-
-class Formats(msgspec.Struct, frozen=True):
-    """What one init segment describes."""
-
-    video: VideoFormat | None
-    audio: AudioFormat | None
-
-    @property
-    def codecs(self) -> str:
-        """CODECS of the multivariant playlist."""
-        found = [] if self.video is None else [self.video.parsed.codec]
-        return ",".join([*found, *([] if self.audio is None else [self.audio.codec])])
 
 
 class Program:
@@ -98,16 +79,22 @@ class Program:
         # segment lasts over a second), so that they rise also across a restart of the relay. The discontinuity count
         # must stay small: hls.js keeps an array as long as it and freezes on one of billions.
         self._run = secrets.token_hex(4)
-        self._next_msn = int(time.time())
-        self._discontinuities = 0
+        first_msn = int(time.time())
         # Players that saw the run before tell ours by a discontinuity of its own number (4.4.4.3).
         self._continues = after is not None
         if after is not None:
-            self._next_msn = max(self._next_msn, after.last_msn + _UNTOLD_SEGMENTS)
-            self._discontinuities = after.breaks + _UNTOLD_BREAKS
-        self._segments: deque[HeldSegment] = deque()
+            first_msn = max(first_msn, after.last_msn + _UNTOLD_SEGMENTS)
         self._inits: dict[int, tuple[Formats, bytes]] = {}
         self._init_number = -1
+        self._source = AsSent(self._run, settings, first_msn, self._inits)
+        if after is not None:
+            self._source.breaks_gone = after.breaks + _UNTOLD_BREAKS
+        self._segments = self._source.segments
+        self._sound = SoundRendition(self._source, self._sound_format, self._run, settings)
+        # Renditions that a follower makes, by name.
+        self.lower: dict[str, LowerRendition] = {}
+        self.follower: Follower | None = None
+        self.ladder = LadderState()
         self._segmenter: Segmenter | None = None
         self._base_ticks = 0
         self._audio_rate = AUDIO_TIMESCALE
@@ -115,11 +102,9 @@ class Program:
         self._break_next = False
         self._captions = False
         self._date_anchor_s: float | None = None
-        self._changed: asyncio.Future[None] | None = None
-        self._rendered: dict[tuple[bool, int], bytes] = {}
+        self._multivariant: tuple[bool, bytes] | None = None
         # Whether who comes now is given wide parts.
         self.stadium = False
-        self.waiting = 0
         self._room = TimedMetadata()
 
     # ---- from a source ----
@@ -151,7 +136,10 @@ class Program:
             audio_rate=self._audio_rate,
             # Those who were watching wait for it.
             first_segment_s=_FIRST_SEGMENT_S if self._continues and not self._segments else None,
+            on_placed=self._placed,
         )
+        if self.follower is not None:
+            self.follower.configured(formats)
 
     def video(self, unit: AccessUnit) -> None:
         """One access unit on the publisher's timeline."""
@@ -187,6 +175,8 @@ class Program:
         if self._segmenter is not None:
             self._end_ticks = max(self._end_ticks, self._segmenter.flush())
         self._break_next = self._continues or bool(self._segments)
+        if self.follower is not None:
+            self.follower.interrupted()
         self._notify()
 
     def lose(self) -> None:
@@ -199,20 +189,43 @@ class Program:
         """The broadcast is over: ENDLIST, and nobody waits any longer."""
         if not self.ended:
             self.interrupt()
-            self.ended = True
+            self.ended = self._source.ended = True
             self.ended_at_s = time.monotonic()
+            if self.follower is not None:
+                self.follower.ended()
             self._notify()
 
     def move(self) -> None:
         """Another task owns the stream: those who wait here are sent there."""
         self.moved = True
         self._notify()
+        for rendition in self.lower.values():
+            rendition.notify()
 
     def show_preview(self, jpeg: bytes) -> None:
         """A newer preview picture; the first one is told to the stream."""
         first, self.preview = self.preview is None, jpeg
         if first and self.state == "flowing":
             self._on_change(self)
+
+    # ---- from a follower ----
+
+    def lower_rendition(self, short: int) -> LowerRendition:
+        """A lower rendition's window, which begins with the part that is cut next."""
+        newest = self._segments[-1] if self._segments and not self._segments[-1].closed else None
+        first_msn = self._source.next_msn if newest is None else newest.msn
+        breaks = self._source.breaks - (newest is not None and newest.discontinuity)
+        made = LowerRendition(short, self._run, self.settings, first_msn, breaks)
+        self.lower[made.name] = made
+        return made
+
+    def tell_ladder(self, told: LadderState) -> None:
+        """Which lower renditions there are now, or why none."""
+        self._multivariant = None
+        if told != self.ladder:
+            self.ladder = told
+            if self.state == "flowing":
+                self._on_change(self)
 
     # ---- from the segmenter ----
 
@@ -230,21 +243,24 @@ class Program:
             anchor = max(anchor, before.program_date_s + before.duration_s - start / VIDEO_TIMESCALE - _DATE_SLEW_S)
         self._date_anchor_s = anchor
         date_s = anchor + start / VIDEO_TIMESCALE
-        self._segments.append(HeldSegment(self._next_msn, self._init_number, date_s, self._break_next))
-        self._next_msn += 1
+        self._segments.append(HeldSegment(self._source.next_msn, self._init_number, date_s, self._break_next))
+        self._source.next_msn += 1
         self._break_next = False
 
     def add_part(self, part: CutPart) -> None:
         """The open segment grows by one part, and those who wait for it are woken."""
         segment = self._segments[-1]
-        name = self._part_name(segment.msn, len(segment.parts))
+        name = self._source.part_name(segment.msn, len(segment.parts))
         segment.parts.append(playlist.Part(name, part.duration / VIDEO_TIMESCALE, part.independent))
         segment.views.append(memoryview(part.body))
         segment.events.append(self._room.take(part.start, part.duration))
+        segment.sounds.append(Sound(part.sequence, part.start, part.audio))
         segment.pictures += part.pictures
         self.parts_cut += 1
         if self.state != "flowing":
             self._become("flowing")
+        if self.follower is not None:
+            self.follower.cut(segment, part)
         self._notify()
 
     def end_segment(self) -> None:
@@ -252,15 +268,13 @@ class Program:
         if not self._segments[-1].parts:
             # Nothing was ever told of it: the number is used again.
             broken = self._segments.pop()
-            self._next_msn = broken.msn
+            self._source.next_msn = broken.msn
             self._break_next = self._break_next or broken.discontinuity
             return
         closed = self._segments[-1]
         closed.close()
         self.keep(self._run, closed, self._inits[closed.init_number][1])
-        # A segment that left the playlist stays for as long as the playlist is long (6.2.2).
-        while len(self._segments) > 2 * self.settings.window_segments + 1:
-            self._discontinuities += self._segments.popleft().discontinuity
+        self._source.forget_old()
         kept = {segment.init_number for segment in self._segments} | {self._init_number}
         for number in [number for number in self._inits if number not in kept]:
             del self._inits[number]
@@ -270,10 +284,12 @@ class Program:
     @property
     def started(self) -> bool:
         """Whether there is something to play."""
-        if self._continues:
-            # Players that were watching take a playlist without a whole segment for an empty one, and give up on it.
-            return any(segment.closed for segment in self._segments)
-        return any(segment.parts for segment in self._segments)
+        return self.has_started(self._source)
+
+    def has_started(self, rendition: Rendition) -> bool:
+        """The same of one rendition."""
+        # Players that were watching take a playlist without a whole segment for an empty one, and give up on it.
+        return rendition.started(whole=self._continues)
 
     @property
     def last(self) -> tuple[int, int]:
@@ -282,94 +298,101 @@ class Program:
 
     def last_of(self, step: int) -> tuple[int, int]:
         """The same of the playlist whose parts are ``step`` parts each."""
-        for segment in reversed(self._segments):
-            if segment.part_count(step):
-                return segment.msn, segment.part_count(step) - 1
-        return -1, -1
+        return self._source.last_of(step)
 
     @property
     def breaks(self) -> int:
         """Discontinuities since the stream began, which the next run of it must exceed."""
-        return self._discontinuities + sum(segment.discontinuity for segment in self._segments)
+        return self._source.breaks
 
     def holds(self, msn: int, part: int | None, step: int = 1) -> bool:
         """Whether the playlist has what a blocking reload asks for (6.2.5.2)."""
-        last_msn, last_part = self.last_of(step)
-        if msn < last_msn:
-            return True
-        newest = self._segments[-1] if self._segments else None
-        closed = newest is None or newest.msn != last_msn or newest.closed
-        if msn > last_msn:
-            return False
-        return closed if part is None else part <= last_part
+        return self._source.holds(msn, part, step)
 
-    def media_playlist(self, skip: bool, step: int = 1) -> bytes:
+    @property
+    def formats(self) -> Formats | None:
+        """What its newest init segment describes."""
+        newest = self._inits.get(self._init_number)
+        return None if newest is None else newest[0]
+
+    @property
+    def frame_rate(self) -> float:
+        """Pictures a second as they come; 0 before the first part."""
+        return self._source.measured()[2]
+
+    @property
+    def as_sent(self) -> Rendition:
+        """The rendition that all others are made of."""
+        return self._source
+
+    def renditions(self) -> list[Rendition]:
+        """All that viewers may hold: as sent, lower ones, sound alone where there are pictures besides."""
+        formats = self.formats
+        both = formats is not None and formats.video is not None and formats.audio is not None
+        return [self._source, *self.lower.values(), *([self._sound] if both else [])]
+
+    def named(self, name: str) -> tuple[Rendition, int] | None:
+        """The rendition and step of a media playlist's name; None if there is none."""
+        told = playlist_name(name)
+        found = None if told is None else self._rendition(told[0])
+        return None if told is None or found is None else (found, told[1])
+
+    def media_playlist(self, skip: bool, step: int = 1, rendition: Rendition | None = None) -> bytes:
         """The media playlist as it stands, in parts of ``step`` parts each; made once for all who ask."""
-        text = self._rendered.get((skip, step))
-        if text is None:
-            text = self._rendered[skip, step] = self._window(step).text(skip).encode()
-        return text
+        told = rendition or self._source
+        return told.text(skip, step, self._reports(told, step))
 
     def multivariant_playlist(self) -> bytes:
         """The multivariant playlist, by what was measured so far."""
-        formats = self._inits[self._init_number][0]
-        shown = [segment for segment in self._segments if segment.parts][-self.settings.window_segments :]
-        rates = [8 * sum(map(len, segment.views)) / segment.duration_s for segment in shown]
-        seconds = sum(segment.duration_s for segment in shown)
-        pictures = sum(segment.pictures for segment in shown)
-        peak = max(rates, default=_BANDWIDTH_UNKNOWN)
-        average = sum(8 * sum(map(len, segment.views)) for segment in shown) / seconds if seconds else peak
-        parsed = None if formats.video is None else formats.video.parsed
-        variant = playlist.Variant(
-            uri=WIDE_PLAYLIST if self.stadium else MEDIA_PLAYLIST,
-            bandwidth=int(peak * _BANDWIDTH_MARGIN),
-            average_bandwidth=int(average),
-            codecs=formats.codecs,
-            width=parsed.width if parsed else 0,
-            height=parsed.height if parsed else 0,
-            frame_rate=pictures / seconds if seconds else 0.0,
-        )
-        return playlist.multivariant([variant], captions=self._captions).encode()
+        if self._multivariant is None or self._multivariant[0] != self.stadium:
+            formats = self._inits[self._init_number][0]
+            step = WIDE_STEP if self.stadium else 1
+            variants = [self._source.variant(step, formats)]
+            for rendition in sorted(self.lower.values(), key=lambda each: -each.short):
+                told = rendition.variant(step, formats) if rendition.short in self.ladder.renditions else None
+                variants += [] if told is None else [told]
+            if formats.video is not None and formats.audio is not None:
+                variants.append(self._sound.variant(step, formats.audio))
+            text = playlist.multivariant(variants, captions=self._captions).encode()
+            self._multivariant = (self.stadium, text)
+        return self._multivariant[1]
 
     async def media(self, name: str, deadline_s: float) -> tuple[bytes, str] | None:
         """Bytes and content type of what a playlist named, None if unknown; a hinted part is waited for."""
-        match = _NAME.fullmatch(name)
-        if match is None or match[1] != self._run:
+        told = media_name(name)
+        rendition = None if told is None or told.run != self._run else self._rendition(told.rendition)
+        if told is None or rendition is None:
             return None
-        if match[2] is not None:
-            held = self._inits.get(int(match[2]))
-            return None if held is None else (held[1], "video/mp4")
-        msn, part = int(match[3]), None if match[4] is None else int(match[4])
-        if part is None:
-            segment = self._segment(msn)
-            body = None if segment is None else segment.told()
-            return None if body is None else (body, "video/iso.segment")
-        step = WIDE_STEP if match[5] else 1
-        if name == self._hint(step):
-            await self.wait(lambda: name != self._hint(step), deadline_s)
-        segment = self._segment(msn)
-        body = None if segment is None else segment.told_part(part, step)
+        if told.init is not None:
+            number = told.init
+            if rendition.awaits_init(number):
+                await self.wait(lambda: not rendition.awaits_init(number), deadline_s, rendition)
+            init = rendition.init(number)
+            return None if init is None else (init, "video/mp4")
+        if told.part is not None and name == rendition.hint(told.step):
+            await self.wait(lambda: name != rendition.hint(told.step), deadline_s, rendition)
+        segment = rendition.segment(told.msn)
+        if segment is None:
+            return None
+        if told.part is None:
+            body = rendition.segment_body(segment)
+        else:
+            body = rendition.part_body(segment, told.part, told.step)
         return None if body is None else (body, "video/iso.segment")
 
-    async def wait(self, condition: Callable[[], bool], deadline_s: float) -> bool:
+    async def wait(self, condition: Callable[[], bool], deadline_s: float, rendition: Rendition | None = None) -> bool:
         """Wait until ``condition`` holds after a change, at most ``deadline_s``; True when it holds."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + deadline_s
-        self.waiting += 1
-        try:
-            while not condition():
-                if self.ended or self.moved or loop.time() >= until:
-                    return False
-                if self._changed is None:
-                    self._changed = loop.create_future()
-                await asyncio.wait([self._changed], timeout=until - loop.time())
-            return True
-        finally:
-            self.waiting -= 1
+        waited = rendition or self._source
+        return await waited.wait(condition, lambda: waited.ended or self.moved, deadline_s)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait."""
+        return sum(rendition.waiting for rendition in (self._source, self._sound, *self.lower.values()))
 
     def held_bytes(self) -> int:
         """Bytes of media in memory."""
-        return sum(len(view) for segment in self._segments for view in segment.views)
+        return sum(rendition.held_bytes() for rendition in (self._source, *self.lower.values()))
 
     def _become(self, state: str) -> None:
         self.state = state
@@ -377,47 +400,27 @@ class Program:
         self._on_change(self)
 
     def _notify(self) -> None:
-        self._rendered.clear()
-        changed, self._changed = self._changed, None
-        if changed is not None and not changed.done():
-            changed.set_result(None)
+        self._multivariant = None
+        self._source.notify()
+        self._sound.follow()
 
-    def _segment(self, msn: int) -> HeldSegment | None:
-        index = msn - self._segments[0].msn if self._segments else -1
-        return self._segments[index] if 0 <= index < len(self._segments) else None
+    def _placed(self, unit: AccessUnit, begins: bool) -> None:
+        if self.follower is not None:
+            self.follower.placed(unit, begins)
 
-    def _part_name(self, msn: int, part: int, step: int = 1) -> str:
-        return f"{self._run}_{msn}_{part}{'w' if step > 1 else ''}.m4s"
+    def _rendition(self, name: str) -> Rendition | None:
+        if name == AS_SENT:
+            return self._source
+        return self._sound if name == self._sound.name else self.lower.get(name)
 
-    def _hint(self, step: int) -> str:
-        newest = self._segments[-1] if self._segments else None
-        if newest is None or newest.closed:
-            return self._part_name(self._next_msn, 0, step)
-        return self._part_name(newest.msn, newest.part_count(step), step)
+    def _reports(self, told: Rendition, step: int) -> list[playlist.Report]:
+        """Where the others stand (4.4.5.4), for who changes to one of them."""
+        others = [(each.uri(step), each.last_of(step)) for each in self.renditions() if each is not told]
+        return [playlist.Report(uri, msn, part) for uri, (msn, part) in others if msn >= 0]
 
-    def _window(self, step: int) -> playlist.MediaPlaylist:
-        told = [segment for segment in self._segments if segment.part_count(step)]
-        shown = told[-self.settings.window_segments :]
-        gone = told[: -self.settings.window_segments]
-        # Segments already dropped from memory are counted in `_discontinuities` when they go.
-        return playlist.MediaPlaylist(
-            segments=tuple(
-                playlist.Segment(
-                    msn=segment.msn,
-                    uri=f"{self._run}_{segment.msn}.m4s" if segment.closed else "",
-                    init_uri=f"{self._run}_init{segment.init_number}.mp4",
-                    program_date_s=segment.program_date_s,
-                    discontinuity=segment.discontinuity,
-                    parts=segment.told_parts(step),
-                )
-                for segment in shown
-            ),
-            discontinuity_sequence=self._discontinuities + sum(segment.discontinuity for segment in gone),
-            target_duration_s=self.settings.target_duration_s,
-            part_target_s=self.settings.part_target_s * step,
-            hint_uri=self._hint(step),
-            ended=self.ended,
-        )
+    def _sound_format(self, number: int) -> AudioFormat | None:
+        held = self._inits.get(number)
+        return None if held is None else held[0].audio
 
 
 def _unkept(_run: str, _segment: HeldSegment, _init: bytes) -> None:

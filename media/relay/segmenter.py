@@ -8,12 +8,13 @@ Times are ticks of 1/90,000 s, on the program's timeline.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
 
+from media.relay.access_unit import AccessUnit
 from media.relay.cmaf import AUDIO_TIMESCALE, VIDEO_TIMESCALE, AudioSample, VideoSample, fragment
-from media.relay.source import AccessUnit
 
 # A key frame is asked for this long before a segment should end: PLI to key frame takes 60–150 ms.
 _KEY_FRAME_AHEAD_S: Final = 0.12
@@ -28,13 +29,16 @@ _FIRST_FRAME_TICKS: Final = 3_000
 
 
 class CutPart(msgspec.Struct, frozen=True):
-    """A part ready to be served."""
+    """A part ready to be served, and the samples that it is made of."""
 
     start: int
     duration: int
     independent: bool
     pictures: int
     body: bytes
+    sequence: int = 0
+    video: tuple[VideoSample, ...] = ()
+    audio: tuple[AudioSample, ...] = ()
 
 
 class Window(Protocol):
@@ -62,6 +66,9 @@ class Segmenter:
         Samples a second, in which audio times are counted.
     first_segment_s : float | None
         Length of the first segment where it is another one; a key frame ends it, as any.
+    on_placed : Callable[[AccessUnit, bool], None] | None
+        Told each access unit once its segment is known, before the part that holds it, and whether it is the first
+        picture of that segment.
     """
 
     def __init__(
@@ -74,6 +81,7 @@ class Segmenter:
         has_video: bool,
         audio_rate: int = AUDIO_TIMESCALE,
         first_segment_s: float | None = None,
+        on_placed: Callable[[AccessUnit, bool], None] | None = None,
     ) -> None:
         self._window = window
         self._part_target = int(part_target_s * VIDEO_TIMESCALE)
@@ -90,6 +98,8 @@ class Segmenter:
         self._video_end = 0
         self._last_duration = _FIRST_FRAME_TICKS
         self._sequence = 0
+        self._on_placed = on_placed
+        self._pictured = False
 
     def video(self, unit: AccessUnit) -> None:
         """The next access unit in decode order; it completes the one before, whose duration is now known."""
@@ -156,6 +166,9 @@ class Segmenter:
             and unit.dts - self._part_start >= self._part_target * _PART_SHARE_MIN
         ):
             self._close_part(unit.dts)
+        if self._on_placed is not None:
+            self._on_placed(unit, not self._pictured)
+        self._pictured = True
         self._video.append(
             VideoSample(dts=unit.dts, composition=unit.pts - unit.dts, duration=duration, key=unit.key, data=unit.data)
         )
@@ -179,6 +192,7 @@ class Segmenter:
         if self._segment_start is not None:
             self._segment = self._later_segments
         self._segment_start = self._part_start = start
+        self._pictured = False
         self._window.begin_segment(start, wall_s)
 
     def _close_part(self, end: int) -> None:
@@ -197,6 +211,9 @@ class Segmenter:
                 independent=independent,
                 pictures=len(self._video),
                 body=fragment(self._sequence, self._video, audio, self._part_start),
+                sequence=self._sequence,
+                video=tuple(self._video),
+                audio=tuple(audio),
             )
         )
         self._video = []

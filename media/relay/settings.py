@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
+
+# Lower renditions that can be made, by short side, with the most that x264 may take of the line for each (VBV). It
+# takes less where the picture needs less.
+_LADDER_BIT_RATES: Final = {720: 2_000_000, 480: 900_000, 240: 300_000}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +69,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Short side of a composed picture, and its bit rate: x264's time grows with the number of pixels.
     compose_px: int = 720
     compose_bit_rate: int = 2_500_000
+    # Short sides of the lower renditions that are made of each stream, as far as there are processors: a worker a
+    # stream, which decodes once and encodes each. Empty makes none; what is sent is always there.
+    ladder: tuple[int, ...] = ()
+    # Streams that have a ladder at once; together with compositions they leave a processor to the relay itself.
+    ladder_max: int = 1
+    # Processors of the task. ECS does not let a container see its share, so that it is told.
+    processors: int = 1
     # No media for this long and the stream is `lost`; a publisher is alive only within it.
     lost_after_s: float = 2.0
     # A publisher that is silent for this long is disconnected (browsers reconnect their network within ~10 s).
@@ -89,6 +102,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     poll_s: float = 1.0
 
     @property
+    def ladder_bit_rates(self) -> Mapping[int, int]:
+        """Most bits a second of each rung, without sound."""
+        return _LADDER_BIT_RATES
+
+    @property
     def part_target_s(self) -> float:
         """PART-TARGET: part_ms and 1 ms, so that ten frames at 30 a second (333.3 ms) are one part."""
         return (self.part_ms + 1) / 1000
@@ -110,6 +128,12 @@ def read(environment: Mapping[str, str]) -> Settings:
         if not raw.lstrip("-").isdigit() or not low <= int(raw) <= high:
             raise ValueError(f"{name}={raw!r}: expected a whole number from {low} to {high}")
         return int(raw)
+
+    def rungs(raw: str) -> tuple[int, ...]:
+        words = [word.strip() for word in raw.split(",") if word.strip()]
+        if not all(word.isdigit() and int(word) in _LADDER_BIT_RATES for word in words):
+            raise ValueError(f"LADDER={raw!r}: expected some of {', '.join(map(str, _LADDER_BIT_RATES))}")
+        return tuple(sorted({int(word) for word in words}, reverse=True))
 
     missing = [name for name in ("STREAMS_TABLE", "SIGNING_SECRET", "PLAYBACK_SECRET") if not environment.get(name)]
     if missing:
@@ -144,4 +168,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         compose_max=number("COMPOSE_MAX", 1, 0, 64),
         compose_px=number("COMPOSE_PX", 720, 180, 1080) // 2 * 2,
         compose_bit_rate=1000 * number("COMPOSE_KBPS", 2500, 100, 20_000),
+        ladder=rungs(text("LADDER")),
+        ladder_max=number("LADDER_MAX", 1, 0, 64),
+        processors=number("PROCESSORS", os.cpu_count() or 1, 1, 1024),
     )

@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-import msgspec
-
 from media.relay import h264
 from media.relay.aac import AacTranscoder
+from media.relay.access_unit import AccessUnit
 from media.relay.cmaf import AUDIO_TIMESCALE, VIDEO_TIMESCALE, AudioFormat, AudioSample, VideoFormat, length_prefixed
 from media.relay.jitter import Frame
 from media.relay.parameters import Parameters, of_sample
@@ -29,22 +28,6 @@ _STILL_INTERVAL_S: Final = 0.5
 # Offered video that never comes: after this long the broadcast starts with sound alone.
 _PICTURE_AWAITED_S: Final = 3.0
 _ACCESS_UNIT_BYTES_MAX: Final = 4 << 20
-
-
-class AccessUnit(msgspec.Struct, frozen=True):
-    """One encoded picture: times in 1/90,000 s from the publisher's first one, ``data`` length-prefixed."""
-
-    dts: int
-    pts: int
-    key: bool
-    data: bytes
-    wall_s: float
-
-    def moved(self, ticks: int) -> AccessUnit:
-        """The same picture ``ticks`` later."""
-        if not ticks:
-            return self
-        return AccessUnit(self.dts + ticks, self.pts + ticks, self.key, self.data, self.wall_s)
 
 
 class Program(Protocol):

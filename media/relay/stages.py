@@ -130,9 +130,10 @@ class Stages:
             stage.composition.stop()
 
     def _may_compose(self) -> bool:
-        return self._composing() < self._settings.compose_max
+        return self.composing() < self._settings.compose_max
 
-    def _composing(self) -> int:
+    def composing(self) -> int:
+        """Workers that compose now."""
         return sum(one.composition is not None and one.composition.composing for one in self._stages.values())
 
     # ---- guests ----
@@ -307,7 +308,7 @@ class Stages:
                     logger.info("guest %s of %s is silent: disconnecting", guest.key.seat, stage.stream_id)
                     self._later(self.left(stage, guest))
         self._metrics.guests.set(sum(len(stage.guests) for stage in self._stages.values()))
-        self._metrics.compositions.set(self._composing())
+        self._metrics.compositions.set(self.composing())
         composed = [stage.composition for stage in self._stages.values() if stage.composition is not None]
         self._metrics.compositions_refused.set(sum(one.refused for one in composed))
         self._metrics.matches.set(sum(MATCH in one.shown for one in composed))

@@ -14,6 +14,7 @@ from media.relay.archive import Archive
 from media.relay.cmaf import VideoFormat
 from media.relay.control import Control, MediaState, StreamItem
 from media.relay.errors import RelayError
+from media.relay.ladders import Ladders
 from media.relay.lease import Beat, Leases
 from media.relay.metrics import Metrics
 from media.relay.program import Program
@@ -69,6 +70,7 @@ class Streams:
         self.programs: dict[str, Program] = {}
         self.publishers: dict[str, Publisher] = {}
         self.stages = Stages(settings, metrics)
+        self.ladders = Ladders(settings, metrics, self.stages.composing)
         self.draining = False
         self._settings = settings
         self._control = control
@@ -174,6 +176,7 @@ class Streams:
         if present is None or present.ended:
             after = self._after.pop(stream_id, None)
             present = self.programs[stream_id] = Program(stream_id, self._settings, self._announce, after)
+            self.ladders.follow(present)
             if self._archive is not None and stream_id in self._recorded:
                 present.keep = partial(self._archive.segment, stream_id)
             self.on_begin(stream_id)
@@ -236,11 +239,13 @@ class Streams:
             before = time.monotonic()
             await asyncio.sleep(_TICK_S)
             now = time.monotonic()
-            self._metrics.loop_lateness_s.set(max(0.0, now - before - _TICK_S))
+            late_s = max(0.0, now - before - _TICK_S)
+            self._metrics.loop_lateness_s.set(late_s)
             for program in list(self.programs.values()):
                 self._watch(program, now)
             self.stages.watch(now)
             self.on_tick()
+            self.ladders.watch(now, late_s)
             self._measure()
             if now - polled_s >= self._settings.poll_s and self.programs:
                 polled_s = now
@@ -319,6 +324,7 @@ class Streams:
                 at_ms=program.state_at_ms,
                 preview=program.preview is not None,
                 seen_ms=time.time_ns() // 1_000_000,
+                ladder=program.ladder,
             )
         )
 
@@ -376,6 +382,7 @@ class Streams:
         self.stages.forget(stream_id)
         if self._archive is not None:
             self._archive.moved(stream_id)
+        self.ladders.forget(stream_id)
         for kept in (self.programs, self._generations, self._for_everyone, self._announced_s, self._parts_seen):
             kept.pop(stream_id, None)
 
@@ -406,7 +413,8 @@ class Streams:
             for program in self.programs.values():
                 program.end()
         closing = [asyncio.ensure_future(publisher.close()) for publisher in self.publishers.values()]
-        await asyncio.wait([*closing, asyncio.ensure_future(self.stages.close(deadline_s))], timeout=deadline_s)
+        workers = [asyncio.ensure_future(each.close(deadline_s)) for each in (self.stages, self.ladders)]
+        await asyncio.wait([*closing, *workers], timeout=deadline_s)
         self.publishers.clear()
         self._rooms.leave_all()
         self._executor.shutdown(wait=False, cancel_futures=True)

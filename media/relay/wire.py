@@ -11,8 +11,9 @@ from typing import Final
 
 import msgspec
 
+from media.relay.access_unit import AccessUnit
 from media.relay.cmaf import AudioFormat, AudioSample, VideoFormat
-from media.relay.source import AccessUnit
+from media.relay.rungs import Rung
 
 LENGTH: Final = struct.Struct(">I")
 # An access unit is at most 4 MiB (source.py).
@@ -59,7 +60,13 @@ class KeyFrame(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """To a worker: its next picture shall be a key frame."""
 
 
-Message = Configure | Picture | Sound | Gone | Arrange | KeyFrame
+class Make(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """To a ladder: which renditions are made of what follows."""
+
+    rungs: tuple[Rung, ...]
+
+
+Message = Configure | Picture | Sound | Gone | Arrange | KeyFrame | Make
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)

@@ -8,9 +8,9 @@ import random
 import pytest
 from msgspec import structs
 
+from media.relay.access_unit import AccessUnit
 from media.relay.arrival import Arrival
 from media.relay.cmaf import AudioFormat, AudioSample, VideoFormat
-from media.relay.source import AccessUnit
 from media.relay.wire import Arrange, Configure, Gone, KeyFrame, Message, Picture, Sound
 from tests.relay.encoded import pictures, video_format
 

@@ -19,6 +19,7 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from media.relay import h264
+from media.relay.access_unit import AccessUnit
 from media.relay.cmaf import AAC_FRAME_SAMPLES, AudioFormat, AudioSample, VideoFormat, length_prefixed
 from media.relay.composition import Composition, Track
 from media.relay.h264 import START_CODE
@@ -26,7 +27,6 @@ from media.relay.layout import LAYOUTS, cells
 from media.relay.mixer import Mixer, Voice
 from media.relay.parameters import Parameters, of_sample
 from media.relay.settings import Settings
-from media.relay.source import AccessUnit
 from media.relay.wire import Configure, Gone, Message, Picture
 from media.relay.worker import Worker
 

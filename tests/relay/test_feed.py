@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from media.relay.access_unit import AccessUnit
 from media.relay.cmaf import AudioFormat, AudioSample, VideoFormat
 from media.relay.composition import HOST, Composition
 from media.relay.control import MatchItem, Seat, StageItem, StreamItem, _item
@@ -21,7 +22,6 @@ from media.relay.lease import Beat, Lease, Leases
 from media.relay.metrics import Metrics
 from media.relay.peers import Peers
 from media.relay.settings import Settings
-from media.relay.source import AccessUnit
 from media.relay.stages import Stage, Stages
 from media.relay.wire import Configure, Gone, Message, Picture, Sound
 from tests.relay.test_composition import Screen

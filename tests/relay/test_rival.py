@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from media.relay import wire
+from media.relay.access_unit import AccessUnit
 from media.relay.composition import HOST, Composition
 from media.relay.control import Seat, StageItem
 from media.relay.lease import Beat, Lease, Leases
@@ -21,7 +22,6 @@ from media.relay.metrics import Metrics
 from media.relay.peers import HEADER, Peers
 from media.relay.rival import Rivals
 from media.relay.settings import Settings
-from media.relay.source import AccessUnit
 from media.relay.stages import Stages
 from media.relay.wire import Arrange, Configure, Gone, Message, Picture
 from tests.relay.test_composition import RATE, Camera, Screen

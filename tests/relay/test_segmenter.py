@@ -7,13 +7,13 @@ import random
 
 import pytest
 
+from media.relay.access_unit import AccessUnit
 from media.relay.cmaf import AudioSample, length_prefixed
 from media.relay.parameters import of_sample
 from media.relay.playlist import Variant, multivariant
 from media.relay.program import WIDE_STEP, Program
 from media.relay.segmenter import CutPart, Segmenter
 from media.relay.settings import Settings
-from media.relay.source import AccessUnit
 from tests.relay import checker
 from tests.relay.encoded import pictures, video_format
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
+from media.relay.access_unit import AccessUnit
 from media.relay.cmaf import VIDEO_TIMESCALE
 from media.relay.lease import Beat
 from media.relay.program import Program
 from media.relay.segmenter import CutPart, Segmenter
 from media.relay.settings import Settings
-from media.relay.source import AccessUnit
 from tests.relay import checker
 
 
