@@ -92,6 +92,8 @@ class Settings(msgspec.Struct, frozen=True):
     relay_segment_s: Annotated[int, msgspec.Meta(ge=1, le=6)]
     relay_compose_max: Annotated[int, msgspec.Meta(ge=0, le=16)]
     relay_compose_px: Annotated[int, msgspec.Meta(ge=180, le=1080)]
+    relay_ladder: Annotated[str, msgspec.Meta(pattern=r"^((720|480|240)(,(720|480|240))*)?$")]
+    relay_ladder_max: Annotated[int, msgspec.Meta(ge=0, le=16)]
     udp_port_first: Port
     udp_port_last: Port
     ipv6: bool

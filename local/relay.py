@@ -30,6 +30,8 @@ STEADY_S: Final = 20.0
 # Time to end by itself before it is killed; the whole stack has 5 s.
 STOP_S: Final = 2.5
 HEALTHY_S: Final = 30.0
+# A browser, the functions and the relay take two; a ladder may have the rest.
+_LADDER_PROCESSORS_MIN: Final = 4
 
 
 class Supervised:
@@ -115,8 +117,16 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
-def relay(declared: Mapping[str, str], addresses: Addresses) -> Supervised:
-    """The relay with the variables of its task definition."""
+def ladder(asked: str | None, declared: str, processors: int) -> str:
+    """Which lower renditions this machine makes: what is asked for (``off`` for none), else the deployment's own where
+    there are processors for them beside the browser that shows them."""
+    if asked is None:
+        return declared if processors >= _LADDER_PROCESSORS_MIN else ""
+    return "" if asked == "off" else asked
+
+
+def relay(declared: Mapping[str, str], addresses: Addresses, ladder: str) -> Supervised:
+    """The relay with the variables of its task definition; ``ladder`` is what `ladder` says."""
     local = {
         "RELAY_HOST": LOOPBACK,
         "RELAY_PORT": str(addresses.ports.relay),
@@ -126,6 +136,8 @@ def relay(declared: Mapping[str, str], addresses: Addresses) -> Supervised:
         # One process: nobody takes its streams over, and nobody reads its load.
         "DRAIN_S": "0",
         "DEPLOYMENT": "",
+        "LADDER": ladder,
+        "PROCESSORS": str(os.cpu_count() or 1),
         "SOCKET_URL": addresses.own_socket_url,
         **credentials(addresses),
     }

@@ -54,9 +54,10 @@ def main() -> int:
     except template.SynthesisError as failed:
         print(failed, file=sys.stderr)
         return EXIT_SYNTHESIS
-    from local import lan
+    from local import lan, relay
     from local.stack import Options, Stack
 
+    ladder = relay.ladder(os.environ.get("ONAIR_LADDER"), template.LADDER, os.cpu_count() or 1)
     network = lan.prepare() if os.environ.get("LAN") == "1" else None
     stack = Stack(
         Options(
@@ -65,6 +66,7 @@ def main() -> int:
             public_host=network.host if network else None,
             tls=network.tls if network else None,
             dynamodb=os.environ.get("ONAIR_DYNAMODB", "moto"),
+            ladder=ladder,
             secrets=secrets,
         )
     )
@@ -75,7 +77,7 @@ def main() -> int:
         if os.environ.get("ONAIR_DEBUG") == "1":
             raise
         return EXIT_START
-    _tell(stack, made)
+    _tell(stack, made, ladder)
     if network:
         network.show(stack.addresses)
     stopping.wait()
@@ -84,7 +86,7 @@ def main() -> int:
     return 0
 
 
-def _tell(stack: Any, made: template.Synthesized) -> None:
+def _tell(stack: Any, made: template.Synthesized, ladder: str) -> None:
     lines = stack.resources
     report = template.CACHE / "resources.json"
     report.parent.mkdir(exist_ok=True)
@@ -99,6 +101,7 @@ def _tell(stack: Any, made: template.Synthesized) -> None:
   HTTPS API      {to.api_url}
   socket         {to.socket_url}
   relay          {to.relay_url}
+  renditions     as sent, sound alone, {ladder or "and no lower ones"}  (ONAIR_LADDER=720,480,240 or off)
   AWS endpoint   AWS_ENDPOINT_URL={to.aws_url}  (any AWS client; credentials may be anything)
   control        {to.callback_url.removesuffix("/live")}/_local/health
 

@@ -68,6 +68,8 @@ class Options:
     tls: ssl.SSLContext | None = None
     limits: Limits = field(default_factory=Limits)
     dynamodb: str = "moto"
+    # Short sides of the lower renditions that the relay makes, separated by commas.
+    ladder: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -226,7 +228,7 @@ class Stack:
         self.schedules.start()
         self._sweeper = asyncio.create_task(self._close_expired())
         if self.options.with_relay:
-            self._relay = relay.relay(self.declared.relay_environment, self.addresses)
+            self._relay = relay.relay(self.declared.relay_environment, self.addresses, self.options.ladder)
             self._relay.start()
 
     async def _start_demo(self) -> None:

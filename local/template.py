@@ -27,7 +27,10 @@ SYNTH_TIMEOUT_S: Final = 180
 # Posts a second that one interpreter makes and takes beside everything else; a room of more than a hundred gets its
 # frames less often here than on AWS, instead of later and later (docs/performance.md).
 LOCAL_POSTS_BUDGET: Final = 500
-_LIMITS: Final[Mapping[str, int]] = json.loads((ROOT / "cdk.json").read_bytes())["context"]["limits"]
+_CONTEXT: Final[Mapping[str, Any]] = json.loads((ROOT / "cdk.json").read_bytes())["context"]
+_LIMITS: Final[Mapping[str, int]] = _CONTEXT["limits"]
+# Which lower renditions a deployment makes.
+LADDER: Final[str] = _CONTEXT["relay_ladder"]
 # How this stack differs from a deployment's defaults. The page and the relay's image are not packed, since both run
 # from the source tree; purchases take the sandbox's receipts.
 LOCAL_CONTEXT: Final[Mapping[str, str]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -146,6 +146,14 @@ class Stream(msgspec.Struct, frozen=True):
     feed_key: FeedKey | None = None
     # The broadcast that is shown beside this one.
     match: str | None = None
+    ladder: Ladder | None = None
+
+
+class Ladder(msgspec.Struct, frozen=True):
+    """What the relay tells of lower renditions: short sides of those made, and why none are (a stable word)."""
+
+    renditions: Annotated[tuple[int, ...], msgspec.Meta(max_length=8)] = ()
+    refused: Annotated[str, msgspec.Meta(max_length=40)] | None = None
 
 
 class MediaReport(msgspec.Struct, frozen=True):
@@ -160,6 +168,7 @@ class MediaReport(msgspec.Struct, frozen=True):
     at_ms: int
     preview: bool = False
     seen_ms: int = 0
+    ladder: Ladder | None = None
 
     @property
     def moment_ms(self) -> int:

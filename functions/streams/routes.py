@@ -116,6 +116,8 @@ def read_stream(stream_id: str) -> views.StreamView:
         raise OnairError("blocked")
     viewers = rooms.read_viewers([stream.id]).get(stream.id, 0) if stream.state == "live" else 0
     shown = views.view(stream, viewers)
+    if stream.host.id == me.account:
+        shown = msgspec.structs.replace(shown, ladder=views.ladder(stream))
     if stream.state != "scheduled":
         return shown
     return msgspec.structs.replace(shown, reminder=bool(reminders.has_among(me.account, [stream.id])))

@@ -24,6 +24,7 @@ from functions.streams.model import (
     Download,
     FeedKey,
     Host,
+    Ladder,
     Media,
     MediaReport,
     Recorded,
@@ -133,6 +134,8 @@ class StreamItem(storage.StoredItem):
     # Files for the host, as JSON: read whole, written whole.
     download = UnicodeAttribute(null=True)
     feed_key = UnicodeAttribute(null=True)
+    # What the relay told of lower renditions, as JSON: read whole, written whole.
+    ladder = UnicodeAttribute(null=True)
     # Who is on screen, as the relay reads it; written by rooms/seating.py.
     stage = UnicodeAttribute(null=True)
     # Whose broadcast is shown beside this one, as the relay reads it; written by rooms/matching.py.
@@ -372,6 +375,7 @@ def set_media(stream: Stream, report: MediaReport) -> bool:
         StreamItem.flowed.set(flowed),
         StreamItem.preview.set(stream.preview or report.preview),
         _set(StreamItem.feed_key, feed_key("live", media, flowed, stream.audience)),
+        _set(StreamItem.ladder, None if report.ladder is None else msgspec.json.encode(report.ladder).decode()),
     ]
     unchanged = (
         (StreamItem.state == "live")
@@ -591,6 +595,7 @@ def stream_of(item: StreamItem) -> Stream:
         download=msgspec.json.decode(item.download, type=Download) if item.download else None,
         feed_key=cast("FeedKey | None", item.feed_key),
         match=msgspec.json.decode(item.match, type=_Match).stream if item.match else None,
+        ladder=msgspec.json.decode(item.ladder, type=Ladder) if item.ladder else None,
     )
 
 

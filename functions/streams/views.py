@@ -78,8 +78,19 @@ class Publish(msgspec.Struct, frozen=True):
     stream_key: str
 
 
+class LadderView(msgspec.Struct, frozen=True):
+    """Short sides of the lower renditions that viewers may choose, best first; ``refused`` says why none are made.
+
+    That is one of ``off``, ``one_processor``, ``task_full``, ``too_slow``, ``worker_died`` and ``source_too_small``.
+    """
+
+    renditions: tuple[int, ...]
+    refused: str | UnsetType = UNSET
+
+
 class StreamView(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream as clients see it. ``why`` stands in the feed only, ``publish`` in the host's answer to start.
+    """A stream as clients see it. ``why`` stands in the feed only, ``publish`` in the host's answer to start,
+    ``ladder`` only for the host of what is live.
 
     ``reminder``, of one that is announced: whether whoever asks wants to be reminded of it.
     """
@@ -104,6 +115,7 @@ class StreamView(msgspec.Struct, frozen=True, kw_only=True):
     reminder: bool | UnsetType = UNSET
     why: Literal["popular", "just_started", "live", "following", "upcoming"] | UnsetType = UNSET
     publish: Publish | UnsetType = UNSET
+    ladder: LadderView | UnsetType = UNSET
 
 
 class Streams(msgspec.Struct, frozen=True):
@@ -208,6 +220,13 @@ def view(stream: Stream, viewers: int = 0) -> StreamView:
         ended_at=_time(stream.ended_ms),
         paid_partnership=stream.paid_partnership or UNSET,
     )
+
+
+def ladder(stream: Stream) -> LadderView | UnsetType:
+    """What its host is told of lower renditions, as far as the relay has told."""
+    if stream.state != "live" or stream.ladder is None:
+        return UNSET
+    return LadderView(stream.ladder.renditions, stream.ladder.refused or UNSET)
 
 
 def publish(stream: Stream) -> Publish:

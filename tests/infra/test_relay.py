@@ -15,6 +15,7 @@ from infra.settings import ROOT
 from infra.stack import synthesize
 from media.healthcheck import is_well
 from media.relay import load
+from media.relay.settings import read
 from tests.infra.reading import Cloud, text
 
 
@@ -29,11 +30,18 @@ def test_relay_is_told_addresses_in_the_open_and_secrets_as_secrets(cloud: Cloud
     assert {variable["Name"] for variable in container["Environment"]} == {
         "RELAY_HOST", "RELAY_PORT", "RTMP_PORT", "RELAY_PUBLIC_URL", "ALLOWED_ORIGIN", "STREAMS_TABLE",
         "MEDIA_QUEUE_URL", "SOCKET_URL", "MEDIA_BUCKET", "PART_MS", "SEGMENT_S", "DRAIN_S", "DEPLOYMENT",
-        "COMPOSE_MAX", "COMPOSE_PX", "AWS_DEFAULT_REGION",
+        "COMPOSE_MAX", "COMPOSE_PX", "LADDER", "LADDER_MAX", "PROCESSORS", "AWS_DEFAULT_REGION",
         "SECRETS_GENERATION",
     }  # fmt: skip
     secrets = {secret["Name"]: secret["ValueFrom"]["Ref"][:-8] for secret in container["Secrets"]}
     assert secrets == {"SIGNING_SECRET": "Signing", "PLAYBACK_SECRET": "Playback", "ORIGIN_SECRET": "Origin"}
+
+
+def test_relay_is_told_how_many_processors_it_has_and_which_renditions_to_make(cloud: Cloud) -> None:
+    _, task = cloud.one("AWS::ECS::TaskDefinition")
+    told = {variable["Name"]: variable["Value"] for variable in _container(cloud)["Environment"]}
+    assert int(told["PROCESSORS"]) * 1024 == int(task["Cpu"])
+    assert read(told | dict.fromkeys(("STREAMS_TABLE", "SIGNING_SECRET", "PLAYBACK_SECRET"), "x")).ladder
 
 
 def test_kernel_and_security_group_agree_on_udp_ports(cloud: Cloud) -> None:

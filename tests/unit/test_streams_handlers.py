@@ -61,6 +61,24 @@ def test_reports_reach_the_stream_and_its_room_in_order(client: Client) -> None:
     assert room_media(stream_id) == "lost"
 
 
+def test_only_the_host_is_told_of_lower_renditions_and_why_there_are_none(client: Client) -> None:
+    host = client.host()
+    stream_id = client.live(host)
+    now_ms = clock.now_ms()
+    told = {"renditions": [480, 240], "refused": None}
+    first = record("1", report(stream_id, "flowing", now_ms, ladder=told), stream_id)
+    assert media.handle({"Records": [first]}, None) == {"batchItemFailures": []}
+    assert client.call("GET", f"/streams/{stream_id}", who=host).body["ladder"] == {"renditions": [480, 240]}
+    assert "ladder" not in client.call("GET", f"/streams/{stream_id}", who=client.host("other_host")).body
+    slow = report(stream_id, "flowing", now_ms, seen_ms=now_ms + 5, ladder={"renditions": [], "refused": "too_slow"})
+    media.handle({"Records": [record("2", slow, stream_id)]}, None)
+    shown = client.call("GET", f"/streams/{stream_id}", who=host).body["ladder"]
+    assert shown == {"renditions": [], "refused": "too_slow"}
+    # A relay of before says nothing of it.
+    media.handle({"Records": [record("3", report(stream_id, "flowing", now_ms + 9), stream_id)]}, None)
+    assert "ladder" not in client.call("GET", f"/streams/{stream_id}", who=host).body
+
+
 def test_an_older_report_and_one_of_a_revoked_key_change_nothing(client: Client) -> None:
     host = client.host()
     stream_id = client.live(host)
