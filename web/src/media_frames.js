@@ -73,3 +73,19 @@ export class MediaFrames {
 const ascii = (data, at, length) => String.fromCharCode(...data.subarray(at, at + length));
 const sevenBits = (data, at) =>
   ((data[at] & 127) << 21) | ((data[at + 1] & 127) << 14) | ((data[at + 2] & 127) << 7) | (data[at + 3] & 127);
+
+/** Safari reads ID3 itself and hands out cues, at their time: each is told once. */
+export function readCues(video, tell) {
+  video.textTracks.onaddtrack = ({ track }) => {
+    if (track?.kind !== "metadata") return;
+    track.mode = "hidden";
+    const told = new WeakSet();
+    track.oncuechange = () => {
+      for (const cue of track.activeCues ?? []) {
+        if (told.has(cue)) continue;
+        told.add(cue);
+        tell(frameInCue(cue));
+      }
+    };
+  };
+}

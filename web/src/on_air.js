@@ -327,7 +327,7 @@ export class OnairOnAir extends LitElement {
       </aside>
       ${this.#endSheet()}
       <onair-sheet clear heading=${t("health.title")} .open=${this.healthShown === true} @close=${() => (this.healthShown = false)}>
-        ${this.healthShown ? html`<onair-publish-health .publisher=${this.publisher}></onair-publish-health>` : ""}
+        ${this.healthShown ? html`<onair-publish-health .publisher=${this.publisher} .stream=${this.stream.id}></onair-publish-health>` : ""}
       </onair-sheet>
       <onair-room-sheets .room=${this.room} @reply=${this.#reply}></onair-room-sheets>
     `;

@@ -154,9 +154,9 @@ export class OnairPlayback extends LitElement {
   #quality() {
     const { renditions, chosen, shown } = this.player;
     const name = ({ lines }) => (lines ? t("playback.lines", { lines }) : t("playback.original"));
-    // One rendition is the broadcast itself, as the host sends it.
-    const as_sent = renditions.length === 1 ? `${t("playback.source")} · ` : "";
-    const rate = ({ bitrate }) => as_sent + t("playback.rate", { mbps: (bitrate / 1e6).toFixed(1) });
+    // The best is the broadcast itself, as the host sends it.
+    const as_sent = (each) => (each === renditions[0] ? `${t("playback.source")} · ` : "");
+    const rate = (each) => as_sent(each) + t("playback.rate", { mbps: (each.bitrate / 1e6).toFixed(1) });
     const choice = (index, words, note) => html`<button
       role="radio"
       aria-checked=${String(chosen === index)}
@@ -169,6 +169,7 @@ export class OnairPlayback extends LitElement {
       <div class="choices" role="radiogroup" aria-labelledby="quality" @keydown=${this.#key}>
         ${choice(undefined, t("playback.auto"), shown ? t("playback.now", { quality: name(shown) }) : "")}
         ${renditions.map((each) => choice(each.index, name(each), rate(each)))}
+        ${this.player.mayListen ? choice(null, t("playback.original"), t("playback.alone_why")) : ""}
       </div>
     </section>`;
   }

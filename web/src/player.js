@@ -1,11 +1,14 @@
 // <onair-player>: live video. hls.js with low latency, or the system's own player on Safari. It never shows a frozen
 // picture without words: the last picture is kept, dimmed, and `state` says what is going on.
 import { LitElement, html } from "lit";
+import { HLS_OPTIONS } from "./hls_options.js";
 import { icon } from "./icons.js";
+import { keepPicture } from "./last_picture.js";
 import { BEHIND_S, latency, pace, renditions } from "./live_edge.js";
 import { describe, handle, playing } from "./media_session.js";
-import { MediaFrames, frameInCue, framesIn } from "./media_frames.js";
+import { MediaFrames, framesIn, readCues } from "./media_frames.js";
 import { playerStyle } from "./player_style.js";
+import { soundIn, soundOf } from "./sound_alone.js";
 import { sheet } from "./style.js";
 import { t } from "./strings.js";
 
@@ -23,8 +26,6 @@ const FRAMES_MS = 50;
 const SLACK_S = 0.15;
 /** What it lost while it loaded is made good by a jump, once, if it is more than this: playing faster takes a while. */
 const LOADING_LOST_S = 0.4;
-/** A stall takes the player so much further from live, until it loads anew. */
-const STALL_STEP_S = 0.5;
 const SOUND_KEY = "onair.sound";
 
 const ownPlayer = () =>
@@ -49,6 +50,8 @@ export class OnairPlayer extends LitElement {
     /** Far enough behind the camera that one may want to jump. */
     behind: { type: Boolean, reflect: true },
     blocked: { state: true },
+    /** Whether only the sound is played. */
+    alone: { type: Boolean, reflect: true },
   };
 
   static styles = [sheet, playerStyle];
@@ -61,6 +64,7 @@ export class OnairPlayer extends LitElement {
     this.landscape = false;
     this.blocked = false;
     this.behind = false;
+    this.alone = false;
     this.renditions = [];
     this.retries = 0;
     this.frames = new MediaFrames();
@@ -84,6 +88,7 @@ export class OnairPlayer extends LitElement {
         @ended=${() => this.#set("ended")}
       ></video>
       <canvas class="still" aria-hidden="true"></canvas>
+      ${this.alone ? html`<div class="alone">${icon("sound")}${t("playback.alone")}</div>` : ""}
       ${this.blocked
         ? html`<button class="play" @click=${this.#play} aria-label=${t("watch.tap_play")}>${icon("play")}</button>`
         : ""}
@@ -118,7 +123,10 @@ export class OnairPlayer extends LitElement {
   }
 
   updated(changed) {
-    if (changed.has("src") && this.src) this.#load();
+    if (changed.has("src") && this.src) {
+      this.soundUrl = undefined;
+      this.#load();
+    }
     if (["label", "artist", "artwork"].some((each) => changed.has(each))) {
       describe({ title: this.label, artist: this.artist, artwork: this.artwork });
     }
@@ -165,20 +173,39 @@ export class OnairPlayer extends LitElement {
     return (this.video?.playbackRate ?? 1) > 1;
   }
 
-  /** Index of the rendition that the person chose; undefined is the player's own choice. */
+  /** Index of the rendition that the person chose; undefined is the player's own choice, null is sound alone. */
   get chosen() {
+    if (this.alone) return null;
     return this.renditions.find(({ lines }) => lines === this.chosenLines)?.index;
   }
 
   /** The rendition on screen, where that is known. */
   get shown() {
+    if (this.alone) return undefined;
     return this.renditions.find(({ index }) => index === this.hls?.currentLevel);
   }
 
   /** Goes on in another rendition from the next segment on; what is loaded is still played, so nothing stalls. */
   choose(index) {
+    if (index === null) return this.#listen();
+    const wasAlone = this.alone;
+    this.alone = false;
     this.chosenLines = this.renditions.find((each) => each.index === index)?.lines;
-    if (this.hls) this.hls.loadLevel = index ?? -1;
+    if (wasAlone) this.#load();
+    else if (this.hls) this.hls.loadLevel = index ?? -1;
+  }
+
+  /** Whether there is a rendition without pictures besides. */
+  get mayListen() {
+    return this.alone || this.soundUrl !== undefined;
+  }
+
+  /** The sound goes on without a picture, also behind other pages; whoever chooses that wants to hear it. */
+  #listen() {
+    if (this.alone) return;
+    this.alone = true;
+    this.#load();
+    this.unmute();
   }
 
   /** Jumps to where live is. */
@@ -213,34 +240,41 @@ export class OnairPlayer extends LitElement {
     this.loadedAt = this.progressAt;
     const source = this.src;
     const video = this.video;
+    // Until its address is known the multivariant playlist is loaded, which tells it.
+    const address = (this.alone && this.soundUrl) || source;
     if (ownPlayer()) {
-      video.src = source;
-      this.#readCues(video);
+      video.src = address;
+      if (!this.soundUrl) this.#findSound(source);
+      readCues(video, (frames) => this.#tell(frames));
       video.onerror = () => this.#failed();
     } else {
       const { default: Hls } = await import("hls.js");
       if (source !== this.src || !this.isConnected) return;
       if (!Hls.isSupported()) return this.#set("unsupported");
-      this.#attach(Hls, source, video);
+      this.#attach(Hls, address, video);
     }
     this.#play();
   }
 
-  #attach(Hls, source, video) {
-    const hls = new Hls({
-      lowLatencyMode: true,
-      // #keepPace does it: hls.js plays faster only with over a second in its buffer, and low latency has less.
-      maxLiveSyncPlaybackRate: 1,
-      liveSyncOnStallIncrease: STALL_STEP_S,
-      backBufferLength: 10,
-      maxBufferLength: 12,
-      enableWorker: true,
-      // The room's frames are read as they are parsed: cues of the same instant would replace one another.
-      enableEmsgMetadataCues: false,
-    });
+  async #findSound(source) {
+    const answer = await fetch(source).catch(() => undefined); // the player itself tells what is wrong
+    if (!answer?.ok || source !== this.src) return;
+    this.soundUrl = soundIn(await answer.text(), answer.url);
+    if (this.alone && this.soundUrl) this.#load();
+  }
+
+  #attach(Hls, address, video) {
+    const hls = new Hls(HLS_OPTIONS);
     this.hls = hls;
+    const plain = address === this.soundUrl;
+    hls.on(Hls.Events.MANIFEST_LOADED, (_, { levels }) => {
+      if (hls !== this.hls || plain) return;
+      this.soundUrl = soundOf(levels);
+      if (this.alone && this.soundUrl) this.#load();
+    });
     hls.on(Hls.Events.MANIFEST_PARSED, (_, { levels }) => {
-      if (hls !== this.hls) return;
+      // One playlist by itself tells of no others: those that are known stay in the menu.
+      if (hls !== this.hls || plain) return;
       this.renditions = renditions(levels);
       // A choice outlives a new load, as long as there is a rendition of that size.
       const again = this.renditions.find(({ lines }) => lines === this.chosenLines);
@@ -270,25 +304,9 @@ export class OnairPlayer extends LitElement {
       if (hls !== this.hls) return;
       for (const { data, pts } of samples) for (const frame of framesIn(data)) this.frames.add(frame, pts);
     });
-    hls.loadSource(source);
+    hls.loadSource(address);
     hls.attachMedia(video);
     this.recovered = this.closedIn = false;
-  }
-
-  /** Safari reads ID3 itself and hands out cues, at their time. */
-  #readCues(video) {
-    video.textTracks.onaddtrack = ({ track }) => {
-      if (track?.kind !== "metadata") return;
-      track.mode = "hidden";
-      const told = new WeakSet();
-      track.oncuechange = () => {
-        for (const cue of track.activeCues ?? []) {
-          if (told.has(cue)) continue;
-          told.add(cue);
-          this.#tell(frameInCue(cue));
-        }
-      };
-    };
   }
 
   #tell(frames) {
@@ -337,6 +355,8 @@ export class OnairPlayer extends LitElement {
 
   #failed() {
     if (this.state === "ended" || !this.src) return;
+    // Another relay may have other names.
+    this.soundUrl = undefined;
     this.#keepPicture();
     // "Connecting" turns into "reconnecting" only when there was a picture: a stream that has yet to start has none.
     this.#set(this.pictured ? "reconnecting" : "connecting");
@@ -366,7 +386,8 @@ export class OnairPlayer extends LitElement {
   /** Runs a few times a second: is the picture moving? */
   #look() {
     const video = this.video;
-    if (!video || !this.src || document.hidden) return;
+    // Behind other pages pictures stand, and sound alone goes on.
+    if (!video || !this.src || (document.hidden && !this.alone)) return;
     const now = performance.now();
     if (video.currentTime !== this.lastTime && video.readyState >= 2 && !video.paused) {
       this.lastTime = video.currentTime;
@@ -429,15 +450,8 @@ export class OnairPlayer extends LitElement {
     canvas.getContext("2d").drawImage(this.video, 0, 0, canvas.width, canvas.height);
   }
 
-  /** Loading anew blanks the video element: the last picture stays on a canvas above it. */
   #keepPicture() {
-    const video = this.video;
-    const still = this.renderRoot?.querySelector(".still");
-    if (!still || !video || video.readyState < 2 || video.videoWidth === 0) return;
-    still.width = Math.min(video.videoWidth, 720);
-    still.height = Math.round((still.width * video.videoHeight) / video.videoWidth);
-    still.getContext("2d").drawImage(video, 0, 0, still.width, still.height);
-    still.classList.add("taken");
+    keepPicture(this.video, this.renderRoot?.querySelector(".still"));
   }
 }
 

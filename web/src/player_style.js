@@ -39,6 +39,25 @@ export const playerStyle = css`
   :host([state="buffering"]) video {
     filter: brightness(0.7);
   }
+  :host([alone]) .still.taken {
+    visibility: visible;
+    filter: blur(26px) saturate(1.2) brightness(0.4);
+    transform: scale(1.15);
+  }
+  .alone {
+    position: absolute;
+    inset: 0;
+    display: flex;
+    align-items: center;
+    justify-content: center;
+    gap: 10px;
+    color: #fff;
+    font-weight: 650;
+  }
+  .alone svg {
+    width: 28px;
+    height: 28px;
+  }
   video {
     transition: filter 0.3s;
   }

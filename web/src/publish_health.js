@@ -1,12 +1,16 @@
 // <onair-publish-health>: how a broadcast reaches the relay: bits, loss and round trip as they are measured.
 import { LitElement, css, html, svg } from "lit";
+import { api } from "./api.js";
 import { sheet } from "./style.js";
 import { t } from "./strings.js";
+
+/** How often it is looked which qualities viewers get, while somebody reads it. */
+const LADDER_MS = 5_000;
 
 const [WIDE, HIGH] = [320, 64];
 
 export class OnairPublishHealth extends LitElement {
-  static properties = { publisher: { attribute: false } };
+  static properties = { publisher: { attribute: false }, stream: {}, ladder: { state: true } };
 
   static styles = [
     sheet,
@@ -70,14 +74,32 @@ export class OnairPublishHealth extends LitElement {
   connectedCallback() {
     super.connectedCallback();
     for (const name of ["health", "state"]) this.publisher?.addEventListener(name, this.#redraw);
+    this.looking = setInterval(this.#look, LADDER_MS);
+    this.#look();
   }
 
   disconnectedCallback() {
     super.disconnectedCallback();
     for (const name of ["health", "state"]) this.publisher?.removeEventListener(name, this.#redraw);
+    clearInterval(this.looking);
   }
 
   #redraw = () => this.requestUpdate();
+
+  #look = async () => {
+    if (!this.stream) return;
+    const shown = await api.get(`/streams/${this.stream}`).catch(() => undefined); // what was known stays
+    if (shown) this.ladder = shown.ladder;
+  };
+
+  /** Which qualities viewers get besides, or why there are none. */
+  #renditions() {
+    if (!this.ladder) return "";
+    const { renditions, refused } = this.ladder;
+    const list = renditions.map((lines) => t("playback.lines", { lines })).join(", ");
+    const words = refused ? t(`health.refused.${refused}`, {}, "") : list && t("health.ladder", { list });
+    return words ? html`<p data-ladder=${refused ?? renditions.join()}>${words}</p>` : "";
+  }
 
   #line() {
     const { history } = this.publisher;
@@ -108,6 +130,7 @@ export class OnairPublishHealth extends LitElement {
         ${figure("rtt", `${Math.round(rtt_ms)} ms`, Math.round(rtt_ms))}
       </dl>
       ${this.#line()}
+      ${this.#renditions()}
       ${width ? html`<p>${t("health.picture", { size: `${width} × ${height}`, fps: String(Math.round(frame_rate)) })}</p>` : ""}
     `;
   }
