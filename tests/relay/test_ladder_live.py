@@ -8,13 +8,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.relay import checker, rendition_rules
-from tests.relay.cluster import Cluster
+from tests.relay.cluster import Cluster, Task
 from tests.relay.rendition_rules import Loads, variants
 from tests.relay.stack import ROOT, Stack, fetch, stream_key, until
 
@@ -213,7 +214,26 @@ def test_another_task_passes_every_rendition_on_and_asks_once_however_many_watch
             part = next(name for segment in reversed(playlist.segments) for name, _, _ in segment.parts)
             if not newest.gaps[-1]:
                 assert edge.live("show", part).body == owner.live("show", part).body
-            pulls = edge.metric("pulls_total")
+            assert edge.live("show", newest.init).status == 200
+            pulled = edge.metric("pulled_bytes_total")
             for _ in range(5):
                 assert edge.live("show", newest.init).status == 200
-            assert edge.metric("pulls_total") - pulls < 5 + 20
+            assert edge.metric("pulled_bytes_total") == pulled, "media is fetched once"
+        asked = owner.metric("playlist_answers_total")
+        with ThreadPoolExecutor(8) as viewers:
+            for watched in [viewers.submit(_follow, edge, 6) for _ in range(8)]:
+                watched.result(timeout=30)
+        # Four playlists are followed meanwhile, three of them part by part.
+        assert owner.metric("playlist_answers_total") - asked < 8 * 6
+
+
+def _follow(task: Task, parts: int) -> None:
+    playlist = checker.read(task.live("show", "480p.m3u8").text)
+    for _ in range(parts):
+        newest = playlist.segments[-1]
+        msn, part = (newest.msn + 1, 0) if newest.uri else (newest.msn, len(newest.parts))
+        answer = task.live("show", "480p.m3u8", f"?_HLS_msn={msn}&_HLS_part={part}")
+        assert answer.status == 200, answer.text
+        now = checker.read(answer.text)
+        checker.check_succession(playlist, now)
+        playlist = now
