@@ -51,6 +51,10 @@ _KINDS: Final = {".mp4": "video/mp4", ".m4s": "video/iso.segment", ".jpg": "imag
 _CACHE: Final = "public, max-age=31536000, immutable"
 
 
+class LostError(Exception):
+    """What was kept on disk is not there any more, or cannot be read."""
+
+
 class Waiting:
     """An object on its way: its bytes in memory, or in a file."""
 
@@ -223,6 +227,12 @@ class Archive:
             waiting = self._queue.popleft()
             try:
                 await loop.run_in_executor(self._threads, self._upload, waiting)
+            except LostError as error:
+                # Asking again finds no more of it, and would keep the end of the recording waiting for ever.
+                self._metrics.archive_dropped.inc()
+                logger.error("%s is lost from disk: %s", waiting.key, error)
+                self._release(waiting)
+                continue
             except _FAILURES as error:
                 self._metrics.archive_errors.inc()
                 logger.warning("cannot store %s: %s; again in %.1f s", waiting.key, error, pause_s)
@@ -238,8 +248,7 @@ class Archive:
             self._release(waiting)
 
     def _upload(self, waiting: Waiting) -> None:
-        body = waiting.body if waiting.path is None else waiting.path.read_bytes()
-        assert body is not None, "an object on its way has bytes in memory or on disk"
+        body = self._body(waiting)
         self._s3.upload_fileobj(
             BytesIO(body),
             self._bucket,
@@ -247,6 +256,19 @@ class Archive:
             ExtraArgs={"ContentType": _KINDS[Path(waiting.name).suffix], "CacheControl": _CACHE},
             Config=_TRANSFER,
         )
+
+    @staticmethod
+    def _body(waiting: Waiting) -> bytes:
+        if waiting.path is None:
+            assert waiting.body is not None, "an object on its way has bytes in memory or on disk"
+            return waiting.body
+        try:
+            body = waiting.path.read_bytes()
+        except OSError as error:
+            raise LostError(error) from error
+        if len(body) != waiting.size:
+            raise LostError(f"{len(body)} of {waiting.size} bytes")
+        return body
 
     def _release(self, waiting: Waiting) -> None:
         if waiting.path is None:

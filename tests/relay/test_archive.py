@@ -144,6 +144,61 @@ async def test_a_full_disk_keeps_segments_in_memory(monkeypatch: pytest.MonkeyPa
     assert len(s3.stored) == 6, "five segments and their map"
 
 
+async def test_what_is_lost_from_disk_is_counted_and_keeps_neither_the_rest_nor_the_end_waiting() -> None:
+    told: list[str] = []
+    made, s3, metrics = _archive(told.append, archive_memory_bytes=512 * _KB, archive_disk_bytes=8192 * _KB)
+    s3.away = True
+    for msn in range(10):
+        made.segment("show", "0123abcd", _segment(msn), b"map")
+    # given one file that somebody took away, and one that is cut off
+    spilled = sorted((one for one in made._queue if one.path is not None), key=lambda one: one.name)
+    gone, short = (one.path for one in spilled[1:3])
+    assert gone is not None and short is not None
+    gone.unlink()
+    short.write_bytes(b"a part of it")
+    made.finish("show")
+    # when S3 is back
+    s3.away = False
+    running = asyncio.ensure_future(made.run())
+    await _until(lambda: told == ["show"], "the end is told")
+    # then the others are stored whole, and nothing half
+    assert metrics.registry.get_sample_value("onair_relay_archive_dropped_total") == 2
+    assert len(s3.stored) == 9, "eight segments and their map"
+    assert {len(body) for key, body in s3.stored.items() if key.endswith(".m4s")} == {100 * _KB}
+    assert made.waiting_bytes == 0
+    running.cancel()
+    await made.drain(0.1)
+
+
+@pytest.mark.parametrize("step_s", [3_600.0, -3_600.0])
+async def test_a_clock_that_is_set_while_it_records_costs_neither_segment_nor_order_nor_pictures(
+    step_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storyboard, "first_picture", lambda media, _width: media[:4])
+    told: list[str] = []
+    made, s3, _ = _archive(told.append)
+    running = asyncio.ensure_future(made.run())
+    # when half a minute is dated by the one clock and half a minute by the other
+    for msn in range(30):
+        segment = _segment(msn)
+        segment.program_date_s += step_s * (msn >= 15)
+        made.segment("show", "0123abcd", segment, b"map-")
+        await _until(lambda: not made._storyboard._making, "its picture, if it gets one")
+    made.finish("show")
+    await _until(lambda: told == ["show"], "everything is stored")
+    # then the replay plays them in order, without a break, and a picture comes each ten seconds all the time
+    names = [key.removeprefix("replay/show/") for key in s3.stored]
+    segments = recording.segments_of(names)
+    assert [one.number for one in segments] == list(range(30))
+    assert recording.duration_s(segments) == 60
+    assert "#EXT-X-DISCONTINUITY" not in recording.playlist(segments)
+    pictures = sorted(int(name.split("-")[1]) for name in names if name.endswith(".jpg"))
+    assert pictures[0] == 0
+    assert all(later - before <= 5 for before, later in pairwise([*pictures, 30])), pictures
+    running.cancel()
+    await made.drain(0.1)
+
+
 async def test_a_slow_s3_holds_nobody_up() -> None:
     made, s3, _ = _archive(lambda _: None)
     s3.delay_s = 0.3
