@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import measure
-from tests.browser.conftest import DESK, PHONE, NewPage, end_live, go_live
+from tests.browser.conftest import DESK, PHONE, NewPage, end_live, go_live, launch, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -212,3 +212,71 @@ def test_a_host_sees_what_is_sent_and_shares_the_screen(new_page: NewPage) -> No
     assert host.evaluate(f"({sends})().media.getVideoTracks().length") == 1
     assert host.evaluate(f"({sends})().media.getVideoTracks()[0].getSettings().displaySurface === undefined")
     end_live(host)
+
+
+# Keeps what the page answers the lock screen with, and lets a test hide the page as a left tab is hidden.
+_LOCK_SCREEN = """
+  window.lockScreen = {};
+  const kept = navigator.mediaSession.setActionHandler.bind(navigator.mediaSession);
+  navigator.mediaSession.setActionHandler = (name, act) => {
+    window.lockScreen[name] = act;
+    kept(name, act);
+  };
+  let hidden = false;
+  Object.defineProperty(document, "hidden", { get: () => hidden });
+  window.leave = (away) => {
+    hidden = away;
+    document.dispatchEvent(new Event("visibilitychange"));
+  };
+"""
+
+
+def test_sound_goes_on_in_the_background_and_the_lock_screen_pauses_it(new_page: NewPage, demo_stream: str) -> None:
+    page = new_page(PHONE)
+    page.add_init_script(_LOCK_SCREEN)
+    _watch(page, demo_stream)
+    # given sound, which one tap gives and the next broadcast remembers
+    page.get_by_role("button", name="Tap for sound").click()
+    expect(page.get_by_role("button", name="Tap for sound")).to_have_count(0)
+    expect(page.get_by_role("button", name="Mute", exact=True)).to_be_visible()
+    assert page.evaluate("() => localStorage.getItem('onair.sound')") == "on"
+    # when the page is left, it plays on
+    page.evaluate("() => leave(true)")
+    at = page.evaluate(f"({_PLAYER})().video.currentTime")
+    page.wait_for_function(f"(at) => ({_PLAYER})().video.currentTime > at + 3", arg=at)
+    assert page.evaluate(f"[({_PLAYER})().video.paused, ({_PLAYER})().video.muted]") == [False, False]
+    # when the lock screen pauses it, it stays so and nothing loads it again
+    page.evaluate("() => lockScreen.pause()")
+    assert page.evaluate("() => navigator.mediaSession.playbackState") == "paused"
+    loaded = page.evaluate(f"({_PLAYER})().loadedAt")
+    page.wait_for_function("(since) => performance.now() > since + 4000", arg=page.evaluate("() => performance.now()"))
+    assert page.evaluate(f"[({_PLAYER})().video.paused, ({_PLAYER})().loadedAt]") == [True, loaded]
+    # when it is wanted back, it is live, not where it was left
+    page.evaluate("() => lockScreen.play()")
+    page.wait_for_function(f"!({_PLAYER})().video.paused && ({_PLAYER})().latency_s < 5")
+    page.evaluate("() => leave(false)")
+    page.wait_for_function(f"({_PLAYER})().state === 'playing'")
+    assert measure.picture_change(page) > measure.MOVING_MIN
+
+
+def test_a_host_with_two_cameras_changes_over_in_the_same_session(browser: Browser, origin: str) -> None:
+    with launch(browser.browser_type, "--use-fake-device-for-media-stream=device-count=2") as two:
+        host = open_page(two, origin)
+        sessions: list[str] = []
+        host.on("response", lambda got: sessions.append(got.url) if got.status == 201 and "/whip/" in got.url else None)
+        go_live(host, "Both sides of the table")
+        sends = "document.querySelector('onair-app').renderRoot.querySelector('onair-live').publisher"
+        camera = f"{sends}.media.getVideoTracks()[0].getSettings().deviceId"
+        first = host.evaluate(camera)
+        # when it is changed over, and back
+        switch = host.get_by_role("button", name="Switch camera")
+        switch.click()
+        host.wait_for_function(f"(first) => {camera} !== first", arg=first)
+        _picture(host, "other-camera")
+        # then one camera is on, and the same session goes on
+        assert host.evaluate(f"{sends}.media.getVideoTracks().map((track) => track.readyState)") == ["live"]
+        assert host.evaluate(f"{sends}.state") == "live"
+        switch.click()
+        host.wait_for_function(f"(first) => {camera} === first", arg=first)
+        end_live(host)
+        assert len(sessions) == 1

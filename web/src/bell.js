@@ -17,7 +17,7 @@ export class OnairBell extends LitElement {
     css`
       :host {
         display: block;
-        margin-bottom: 14px;
+        margin-bottom: 10px;
       }
       a {
         display: flex;

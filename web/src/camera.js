@@ -4,7 +4,7 @@ const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ide
 const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
 /** Why a device is not there: a key of "live.device_*". */
-const REASONS = {
+export const REASONS = {
   NotAllowedError: "refused",
   SecurityError: "refused",
   NotFoundError: "missing",
@@ -39,16 +39,38 @@ export async function openDevices(facing = "user") {
   }
 }
 
-/** A track of the camera on the other side. The old one must be stopped first: phones open one at a time. */
-export async function openCamera(facing) {
-  const media = await navigator.mediaDevices.getUserMedia({ video: { ...VIDEO, facingMode: facing } });
+async function openCamera(constraints) {
+  const media = await navigator.mediaDevices.getUserMedia({ video: { ...VIDEO, ...constraints } });
   return media.getVideoTracks()[0];
 }
 
-export async function cameraCount() {
+async function cameras() {
   const devices = await navigator.mediaDevices.enumerateDevices();
-  return devices.filter(({ kind }) => kind === "videoinput").length;
+  return devices.filter(({ kind }) => kind === "videoinput").map(({ deviceId }) => deviceId);
 }
+
+/**
+ * The camera on the other side or, where cameras have none (at a desk), the next one; the same again where that fails.
+ * The old one is stopped first: phones open one at a time.
+ * @returns {Promise<{ track: MediaStreamTrack, facing: string }>}
+ */
+export async function otherCamera(old, facing) {
+  const { deviceId } = old?.getSettings() ?? {};
+  old?.stop();
+  const opposite = facing === "user" ? "environment" : "user";
+  try {
+    const track = await openCamera({ facingMode: opposite });
+    if (track.getSettings().facingMode === opposite) return { track, facing: opposite };
+    track.stop();
+    const all = await cameras();
+    const next = all[(all.indexOf(deviceId) + 1) % all.length];
+    return { track: await openCamera({ deviceId: { exact: next } }), facing };
+  } catch {
+    return { track: await openCamera(deviceId ? { deviceId } : { facingMode: facing }), facing };
+  }
+}
+
+export const cameraCount = async () => (await cameras()).length;
 
 /** How loud the microphone is: `read()` gives 0…1 on a scale of decibels, -60 dB to -6 dB. */
 export class LevelMeter {

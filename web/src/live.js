@@ -1,7 +1,7 @@
 // <onair-live>: from "+" to on air: what it is about → what is missing → how it looks → on air → summary.
 import { LitElement, html } from "lit";
 import { api } from "./api.js";
-import { LevelMeter, cameraCount, openCamera, openDevices } from "./camera.js";
+import { LevelMeter, REASONS, cameraCount, openDevices, otherCamera } from "./camera.js";
 import { icon } from "./icons.js";
 import { liveStyle } from "./live_style.js";
 import { needAccount } from "./need_account.js";
@@ -10,6 +10,7 @@ import { follow, router } from "./router.js";
 import { SessionController, session } from "./session.js";
 import { sheet } from "./style.js";
 import { clock, exact, t } from "./strings.js";
+import { toast } from "./toast.js";
 import "./on_air.js";
 
 const TITLE_MAX = 80;
@@ -128,22 +129,20 @@ export class OnairLive extends LitElement {
   };
 
   #switch = async () => {
+    if (this.switching) return; // a second tap would stop a camera that is being opened
+    this.switching = true;
     const old = this.media.getVideoTracks()[0];
-    const facing = this.facing === "user" ? "environment" : "user";
-    old?.stop();
     try {
-      const track = await openCamera(facing);
-      this.media.removeTrack(old);
+      const { track, facing } = await otherCamera(old, this.facing);
+      if (old) this.media.removeTrack(old);
+      track.enabled = old?.enabled ?? true;
       this.media.addTrack(track);
       this.facing = facing;
       await this.publisher?.replace(track);
-    } catch {
-      const track = await openCamera(this.facing).catch(() => undefined);
-      if (track) {
-        this.media.removeTrack(old);
-        this.media.addTrack(track);
-        await this.publisher?.replace(track);
-      }
+    } catch ({ name }) {
+      toast(t(`live.device_${REASONS[name] ?? "busy"}`)); // no camera opens any more
+    } finally {
+      this.switching = false;
     }
     this.requestUpdate();
   };

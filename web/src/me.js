@@ -71,14 +71,14 @@ export class OnairMe extends LitElement {
         display: grid;
         grid-template-columns: 1fr 1fr;
         gap: 10px;
-        margin: 24px 0 30px;
+        margin: 24px 0 14px;
       }
       .earnings {
         display: flex;
         align-items: center;
         gap: 12px;
         min-height: 58px;
-        margin: -16px 0 30px;
+        margin: 10px 0;
         padding: 0 18px;
         border-radius: 22px;
         background: var(--surface);
@@ -106,6 +106,9 @@ export class OnairMe extends LitElement {
         font-size: 1.55rem;
         font-weight: 800;
         font-variant-numeric: tabular-nums;
+      }
+      section:not(.wallet) {
+        margin: 28px 0;
       }
       h2 {
         margin-bottom: 8px;
