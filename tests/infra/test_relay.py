@@ -41,7 +41,9 @@ def test_relay_is_told_how_many_processors_it_has_and_which_renditions_to_make(c
     _, task = cloud.one("AWS::ECS::TaskDefinition")
     told = {variable["Name"]: variable["Value"] for variable in _container(cloud)["Environment"]}
     assert int(told["PROCESSORS"]) * 1024 == int(task["Cpu"])
-    assert read(told | dict.fromkeys(("STREAMS_TABLE", "SIGNING_SECRET", "PLAYBACK_SECRET"), "x")).ladder
+    needed = dict.fromkeys(("STREAMS_TABLE", "SIGNING_SECRET", "PLAYBACK_SECRET"), "x")
+    settings = read(needed | {name: told[name] for name in ("LADDER", "LADDER_MAX", "PROCESSORS")})
+    assert settings.ladder == (720, 480, 240) and settings.ladder_max < settings.processors
 
 
 def test_kernel_and_security_group_agree_on_udp_ports(cloud: Cloud) -> None:
