@@ -118,6 +118,19 @@ def carries_captions(data: bytes) -> bool:
     return data[4:5] not in _SLICE_HEADERS and _CAPTIONS in data
 
 
+def captions(data: bytes) -> list[bytes]:
+    """The NAL units with captions of an access unit whose NAL units stand after their lengths (4 bytes)."""
+    found: list[bytes] = []
+    at = 0
+    while _CAPTIONS in data[at:] and at + 4 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        nal = data[at + 4 : at + 4 + size]
+        if nal and nal[0] & 0x1F == NAL_SEI and _CAPTIONS in nal:
+            found.append(nal)
+        at += 4 + size
+    return found
+
+
 def without_emulation_prevention(nal: bytes) -> bytes:
     """The raw byte sequence payload with its NAL header: 00 00 03 becomes 00 00 (7.3.1)."""
     return nal.replace(b"\x00\x00\x03", b"\x00\x00")

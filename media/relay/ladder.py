@@ -64,16 +64,17 @@ class Encoder:
         self._parameters = Parameters()
         self._told: VideoFormat | None = None
 
-    def encode(self, frame: VideoFrame, pts: int, slot: Slot) -> list[Message]:
-        """The messages that a picture makes."""
+    def encode(self, frame: VideoFrame, pts: int, slot: Slot, captions: list[bytes]) -> list[Message]:
+        """The messages that a picture makes; ``captions`` are its NAL units that are no picture."""
         scaled = self._scaler.reformat(
             frame, self.rung.width, self.rung.height, "yuv420p", interpolation=Interpolation.BILINEAR, threads=1
         )
         scaled.pts, scaled.time_base = pts, _BASE
         scaled.pict_type = PictureType.I if slot.begins else PictureType.NONE
-        return [message for packet in self._encoder.encode(scaled) for message in self._told_of(packet, pts, slot)]
+        packets = self._encoder.encode(scaled)
+        return [message for packet in packets for message in self._told_of(packet, pts, slot, captions)]
 
-    def _told_of(self, packet: Any, pts: int, slot: Slot) -> list[Message]:
+    def _told_of(self, packet: Any, pts: int, slot: Slot, captions: list[bytes]) -> list[Message]:
         made: list[Message] = []
         nals = h264.nal_units(bytes(packet))
         key = self._parameters.take(nals)
@@ -82,7 +83,8 @@ class Encoder:
             made.append(Configure(self.rung.track, self._told, None))
         slices = of_sample(nals)
         if slices:
-            unit = AccessUnit(dts=slot.dts, pts=pts, key=key, data=length_prefixed(slices), wall_s=slot.wall_s)
+            data = length_prefixed([*captions, *slices])
+            unit = AccessUnit(dts=slot.dts, pts=pts, key=key, data=data, wall_s=slot.wall_s)
             made.append(Picture(self.rung.track, unit))
         return made
 
@@ -107,6 +109,8 @@ class Ladder:
         # of those pictures in decoding order.
         self._awaited: list[tuple[int, int]] = []
         self._slots: deque[Slot] = deque()
+        # Captions of those pictures, by when they are shown: viewers of every rendition read them.
+        self._captions: dict[int, list[bytes]] = {}
         self._sequence = 0
         self._shown: VideoFrame | None = None
         # Whether pictures are left out; at first until a segment begins, and not for having been late before.
@@ -147,6 +151,8 @@ class Ladder:
         heapq.heappush(self._awaited, (self._sequence, unit.pts))
         self._slots.append(Slot(unit.dts, self._begins, unit.wall_s))
         self._begins = False
+        if captions := h264.captions(unit.data):
+            self._captions[unit.pts] = captions
         packet = av.Packet((self._parameters if unit.key else b"") + annex_b(unit.data))
         packet.pts, packet.dts, packet.time_base = unit.pts, unit.dts, _BASE
         self._decode(packet)
@@ -176,11 +182,13 @@ class Ladder:
                 self._next(None)
         self._decoder = None
         self._slots.clear()
+        self._captions.clear()
 
     def _next(self, frame: VideoFrame | None) -> None:
         """Encode the picture that is shown next; without one of its own, the one before again."""
         _, pts = heapq.heappop(self._awaited)
         slot = self._slots.popleft()
+        captions = self._captions.pop(pts, [])
         self._shown = shown = frame or self._shown
         behind = self.newest_dts - slot.dts
         if slot.begins and behind < (_BEHIND_TICKS if self._is_new else _CAUGHT_UP_TICKS):
@@ -192,7 +200,7 @@ class Ladder:
             return
 
         def encode(encoder: Encoder) -> list[Message]:
-            return encoder.encode(shown, pts, slot)
+            return encoder.encode(shown, pts, slot, captions)
 
         for made in self._pool.map(encode, self._encoders):
             for message in made:
@@ -228,6 +236,8 @@ def _encoder(rung: Rung) -> Any:
         "preset": "superfast",
         "tune": "zerolatency",
         "forced-idr": "1",
+        # The relay's are handed on as they came.
+        "a53cc": "0",
         "level": f"{rung.level // 10}.{rung.level % 10}",
         "crf": str(_CRF),
         "maxrate": str(rung.bit_rate),

@@ -311,6 +311,24 @@ async def test_what_cannot_be_decoded_is_the_picture_before() -> None:
             assert [pts for _, pts, _ in await show.times(other)] == [unit.pts for unit in _of(units, one, source)]
 
 
+async def test_captions_are_in_every_rendition_at_their_times() -> None:
+    message = b"\xb5\x00\x31GA94\x03\x41\xff\xfc\x94\x2c\xff"
+    sei = length_prefixed([b"\x06\x04" + bytes([len(message)]) + message + b"\x80"])
+    async with _show() as show:
+        form, units = _media(240, b_frames=2)
+        captioned = [
+            unit if number % 10 else AccessUnit(unit.dts, unit.pts, unit.key, sei + unit.data, unit.wall_s)
+            for number, unit in enumerate(units)
+        ]
+        await show.play((form, captioned))
+        await show.finish()
+        for uri in ("media.m3u8", "240p.m3u8"):
+            bodies = [await show.body(segment.uri) for segment in show.playlist(uri).closed]
+            assert [body.count(message) for body in bodies] == [6] * 4, uri
+            told = rendition_rules.variants(show.program.multivariant_playlist().decode())
+            assert told[uri]["CLOSED-CAPTIONS"] == "captions"
+
+
 # ---- whether there is one
 
 
