@@ -5,7 +5,7 @@ import { icon, logo } from "./icons.js";
 import { needAccount } from "./need_account.js";
 import { follow } from "./router.js";
 import { SessionController, session } from "./session.js";
-import { avatar, hues, sheet } from "./style.js";
+import { avatar, hues, scrollingPage, sheet } from "./style.js";
 import { short, t } from "./strings.js";
 import "./upcoming.js";
 
@@ -25,11 +25,9 @@ export class OnairFeed extends LitElement {
 
   static styles = [
     sheet,
+    scrollingPage,
     css`
       :host {
-        display: block;
-        overflow-y: auto;
-        overscroll-behavior: contain;
         -webkit-overflow-scrolling: touch;
       }
       header {

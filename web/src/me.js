@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { needAccount } from "./need_account.js";
 import { follow } from "./router.js";
 import { SessionController, session } from "./session.js";
-import { avatar, sheet } from "./style.js";
+import { avatar, scrollingPage, sheet } from "./style.js";
 import { exact, moment, short, t } from "./strings.js";
 import "./spending_limit.js";
 import "./statement_copy.js";
@@ -23,16 +23,10 @@ export class OnairMe extends LitElement {
 
   static styles = [
     sheet,
+    scrollingPage,
     css`
-      :host {
-        display: block;
-        overflow-y: auto;
-        overscroll-behavior: contain;
-      }
       .page {
-        max-width: 620px;
-        margin: 0 auto;
-        padding: calc(26px + var(--safe-top)) 18px 30px;
+        padding-top: calc(26px + var(--safe-top));
       }
       .who {
         display: flex;

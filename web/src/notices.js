@@ -7,7 +7,7 @@ import * as pushes from "./pushes.js";
 import { follow } from "./router.js";
 import { SessionController, session } from "./session.js";
 import { settingsStyle } from "./settings_style.js";
-import { sheet } from "./style.js";
+import { scrollingPage, sheet } from "./style.js";
 import { moment, t } from "./strings.js";
 import { refused } from "./toast.js";
 
@@ -33,6 +33,7 @@ export class OnairNotices extends LitElement {
 
   static styles = [
     sheet,
+    scrollingPage,
     settingsStyle,
     css`
       .inbox {

@@ -6,7 +6,7 @@ import { needAccount } from "./need_account.js";
 import { payoutsStyle } from "./payouts_style.js";
 import { follow, router } from "./router.js";
 import { SessionController, session } from "./session.js";
-import { sheet } from "./style.js";
+import { scrollingPage, sheet } from "./style.js";
 import { day, dollars, exact, moment, month, t } from "./strings.js";
 import { toast } from "./toast.js";
 import "./earnings_plot.js";
@@ -36,7 +36,7 @@ export class OnairPayouts extends LitElement {
     open: { state: true },
   };
 
-  static styles = [sheet, payoutsStyle];
+  static styles = [sheet, scrollingPage, payoutsStyle];
 
   constructor() {
     super();

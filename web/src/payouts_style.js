@@ -2,16 +2,6 @@
 import { css } from "lit";
 
 export const payoutsStyle = css`
-  :host {
-    display: block;
-    overflow-y: auto;
-    overscroll-behavior: contain;
-  }
-  .page {
-    max-width: 620px;
-    margin: 0 auto;
-    padding: calc(14px + var(--safe-top)) 18px 30px;
-  }
   header {
     display: flex;
     align-items: center;

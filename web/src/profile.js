@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { needAccount } from "./need_account.js";
 import { follow } from "./router.js";
 import { SessionController, session } from "./session.js";
-import { avatar, hues, sheet } from "./style.js";
+import { avatar, hues, scrollingPage, sheet } from "./style.js";
 import { moment, short, t } from "./strings.js";
 import { refused, toast } from "./toast.js";
 import { pictureState, upload } from "./upload.js";
@@ -33,16 +33,11 @@ export class OnairProfile extends LitElement {
 
   static styles = [
     sheet,
+    scrollingPage,
     css`
-      :host {
-        display: block;
-        overflow-y: auto;
-        overscroll-behavior: contain;
-      }
       .page {
         max-width: 680px;
-        margin: 0 auto;
-        padding-bottom: 40px;
+        padding: 0 0 40px;
       }
       .cover {
         position: relative;

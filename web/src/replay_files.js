@@ -4,14 +4,12 @@ import { api } from "./api.js";
 import { icon } from "./icons.js";
 import { router } from "./router.js";
 import { sheet } from "./style.js";
-import { clock, t } from "./strings.js";
+import { clock, size, t } from "./strings.js";
 import { toast } from "./toast.js";
 
 /** Files that are being made are asked for again after this long; twelve hours of recording take some minutes. */
 const ASK_MS = 2_000;
 const ASKS_MAX = 600;
-
-const size = (bytes) => (bytes < 1e9 ? `${Math.max(1, Math.round(bytes / 1e6))} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 
 /** @fires deleted - it is gone for everyone; whoever prevents the default stays on their screen */
 export class OnairReplayFiles extends LitElement {

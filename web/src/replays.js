@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { icon } from "./icons.js";
 import { follow } from "./router.js";
 import { sheet } from "./style.js";
-import { clock, day, moment, short, t } from "./strings.js";
+import { clock, day, moment, short, size, t } from "./strings.js";
 import { refused, toast } from "./toast.js";
 import "./replay_files.js";
 import "./sheet.js";
@@ -17,8 +17,6 @@ const LOOKS_MAX = 30;
 const SOON_MS = 7 * 86_400_000;
 const AUDIENCES = ["public", "followers", "off"];
 const AUDIENCE_ICONS = { public: "eye", followers: "following", off: "lock" };
-
-const size = (bytes) => (bytes < 1e9 ? `${Math.max(1, Math.round(bytes / 1e6))} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 
 export class OnairReplays extends LitElement {
   static properties = {

@@ -6,7 +6,7 @@ import { needAccount } from "./need_account.js";
 import { router } from "./router.js";
 import { SessionController, session } from "./session.js";
 import { settingsStyle } from "./settings_style.js";
-import { avatar, sheet } from "./style.js";
+import { avatar, scrollingPage, sheet } from "./style.js";
 import { moment, t } from "./strings.js";
 import { refused, toast } from "./toast.js";
 import { pictureState, upload } from "./upload.js";
@@ -24,7 +24,7 @@ export class OnairSettings extends LitElement {
     leaving: { state: true },
   };
 
-  static styles = [sheet, settingsStyle];
+  static styles = [sheet, scrollingPage, settingsStyle];
 
   constructor() {
     super();

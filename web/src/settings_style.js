@@ -2,16 +2,9 @@
 import { css } from "lit";
 
 export const settingsStyle = css`
-  :host {
-    display: block;
-    overflow-y: auto;
-    overscroll-behavior: contain;
-  }
   .page {
     display: grid;
     gap: 14px;
-    max-width: 620px;
-    margin: 0 auto;
     padding: calc(26px + var(--safe-top)) 18px 40px;
   }
   h1 {

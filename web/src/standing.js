@@ -6,7 +6,7 @@ import { needAccount } from "./need_account.js";
 import { recordStyle, badge, entry as shown, meter } from "./record.js";
 import { follow } from "./router.js";
 import { SessionController, session } from "./session.js";
-import { sheet } from "./style.js";
+import { scrollingPage, sheet } from "./style.js";
 import { moment, t } from "./strings.js";
 import { toast } from "./toast.js";
 
@@ -24,18 +24,9 @@ export class OnairStanding extends LitElement {
 
   static styles = [
     sheet,
+    scrollingPage,
     recordStyle,
     css`
-      :host {
-        display: block;
-        overflow-y: auto;
-        overscroll-behavior: contain;
-      }
-      .page {
-        max-width: 620px;
-        margin: 0 auto;
-        padding: calc(14px + var(--safe-top)) 18px 30px;
-      }
       header {
         display: flex;
         align-items: center;

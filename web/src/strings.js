@@ -719,6 +719,9 @@ export function clock(seconds) {
   return s >= 3600 ? `${Math.floor(s / 3600)}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
 }
 
+/** Bytes → "12 MB" or "1.3 GB", never less than one. */
+export const size = (bytes) => (bytes < 1e9 ? `${Math.max(1, Math.round(bytes / 1e6))} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
+
 /** US cents → "$4.99". */
 export const dollars = (cents) =>
   new Intl.NumberFormat(locale, { style: "currency", currency: "USD" }).format(cents / 100);

@@ -1,6 +1,20 @@
 // Styles that every component shares: buttons, fields, badges, avatars. Colours come from main.css.
 import { css, html } from "lit";
 
+/** A screen that is one page, as high as it needs and scrolling by itself. What differs stands in the screen's own style. */
+export const scrollingPage = css`
+  :host {
+    display: block;
+    overflow-y: auto;
+    overscroll-behavior: contain;
+  }
+  .page {
+    max-width: 620px;
+    margin: 0 auto;
+    padding: calc(14px + var(--safe-top)) 18px 30px;
+  }
+`;
+
 export const sheet = css`
   *,
   *::before,
