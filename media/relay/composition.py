@@ -292,7 +292,7 @@ class Composition:
         def made(message: Message) -> None:
             self._made(worker, message)
 
-        worker = self._worker = Worker(_MODULE, words, made, lambda: self._died(worker))
+        worker = self._worker = Worker(_MODULE, words, made, lambda: self._died(worker), self._ask)
         for track in (self.host, *self.tracks.values()):
             if track.formats is not None:
                 worker.send(Configure(track.name, *track.formats))
@@ -300,6 +300,12 @@ class Composition:
         for track in (self.host, *self.tracks.values()):
             track.request_key_frame()
         self._later(self._start(worker))
+
+    def _ask(self, name: str) -> None:
+        """A browser sends no key frame by itself: what was dropped would stay a still."""
+        track = self.host if name == HOST else self.tracks.get(name)
+        if track is not None:
+            track.request_key_frame()
 
     async def _start(self, worker: Worker) -> None:
         try:

@@ -38,6 +38,8 @@ class Worker:
         Called with what it says, in order.
     on_end : Callable[[], None]
         Called once when it ended by itself.
+    on_key_frame_wanted : Callable[[str], None]
+        Called with a track that waits for a key frame and has room for one; called often.
     """
 
     def __init__(
@@ -46,14 +48,18 @@ class Worker:
         options: tuple[str, ...],
         on_message: Callable[[Message], None],
         on_end: Callable[[], None],
+        on_key_frame_wanted: Callable[[str], None] | None = None,
     ) -> None:
         self._arguments = ("-m", module, *options)
         self._on_message = on_message
         self._on_end = on_end
+        self._on_key_frame_wanted = on_key_frame_wanted
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._before: list[bytes] = []
         self._shut: set[str] = set()
+        # Tracks without a camera have no key frame to wait for.
+        self._sound_alone: set[str] = set()
         self.closed = False
         self.dropped = 0
 
@@ -87,12 +93,17 @@ class Worker:
             if self._unsent() > _UNSENT_BYTES_MAX:
                 self._shut.add(message.track)
             if message.track in self._shut:
-                if not (isinstance(message, Picture) and message.unit.key) or self._unsent() > _UNSENT_BYTES_MAX // 2:
+                room = self._unsent() <= _UNSENT_BYTES_MAX // 2
+                whole = message.track in self._sound_alone or (isinstance(message, Picture) and message.unit.key)
+                if not room or not whole:
                     self.dropped += 1
+                    if room and self._on_key_frame_wanted is not None:
+                        self._on_key_frame_wanted(message.track)
                     return
                 self._shut.discard(message.track)
         elif isinstance(message, Configure):
             self._shut.discard(message.track)
+            (self._sound_alone.add if message.video is None else self._sound_alone.discard)(message.track)
         self._write(wire.encoded(message))
 
     async def close(self) -> None:

@@ -27,7 +27,7 @@ from media.relay.layout import LAYOUTS, cells
 from media.relay.mixer import Mixer, Voice
 from media.relay.parameters import Parameters, of_sample
 from media.relay.settings import Settings
-from media.relay.wire import Configure, Gone, Message, Picture
+from media.relay.wire import Configure, Gone, Message, Picture, Sound
 from media.relay.worker import Worker
 
 SMALL = Settings(compose_px=180, compose_bit_rate=300_000, lost_after_s=2.0)
@@ -391,6 +391,36 @@ async def test_a_worker_that_takes_nothing_makes_nobody_wait_and_media_is_droppe
     worker.send(Configure("b", None, None))
     await worker.close()
     assert not ended.is_set(), "who ends it is not told of its end"
+
+
+def test_what_was_dropped_asks_for_a_key_frame_once_there_is_room() -> None:
+    asked: list[str] = []
+    # given a process that does not run yet, so that all waits
+    worker = Worker("tests.relay.deaf_worker", (), lambda _message: None, lambda: None, asked.append)
+    for _ in range(50):
+        worker.send(Picture("a", AccessUnit(0, 0, False, bytes(100_000), 0.0)))
+    assert worker.dropped and not asked, "it would find no room"
+    # when all was taken
+    worker._before.clear()
+    worker.send(Picture("a", AccessUnit(0, 0, False, b"", 0.0)))
+    worker.send(Picture("b", AccessUnit(0, 0, False, b"", 0.0)))
+    assert asked == ["a"]
+    worker.send(Picture("a", AccessUnit(0, 0, True, b"", 0.0)))
+    worker.send(Picture("a", AccessUnit(0, 0, False, b"", 0.0)))
+    assert asked == ["a"] and len(worker._before) == 3
+
+
+def test_a_track_of_sound_alone_goes_on_once_there_is_room() -> None:
+    worker = Worker("tests.relay.deaf_worker", (), lambda _message: None, lambda: None)
+    sound = Sound("a", AudioSample(0, 1024, bytes(100_000)), 0.0)
+    worker.send(Configure("a", None, None))
+    for _ in range(50):
+        worker.send(sound)
+    dropped = worker.dropped
+    assert dropped
+    worker._before.clear()
+    worker.send(sound)
+    assert worker.dropped == dropped and len(worker._before) == 1
 
 
 async def test_a_worker_that_speaks_nonsense_is_ended() -> None:
