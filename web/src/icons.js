@@ -41,6 +41,7 @@ const strokes = {
   trash: svg`<path d="M4.5 7h15M9.5 7V4.5h5V7M6.5 7l.9 12.5h9.2L17.5 7M10.3 10.8v5M13.7 10.8v5"/>`,
   ban: svg`<circle cx="12" cy="12" r="8.3"/><path d="m6.2 6.2 11.6 11.6"/>`,
   guests: svg`<circle cx="8.5" cy="8.5" r="3.2" /><path d="M2.8 19c.4-3.4 2.6-5.2 5.7-5.2s5.3 1.8 5.7 5.2M17.5 6v7M14 9.5h7" />`,
+  match: svg`<rect x="3" y="5.5" width="7.5" height="13" rx="2"/><rect x="13.5" y="5.5" width="7.5" height="13" rx="2"/><path d="M12 3.5v17"/>`,
   question: svg`<path d="M4 5.5h16v11h-8.5L7 20v-3.5H4Z"/><path d="M10 9.2a2.1 2.1 0 1 1 2.9 1.9c-.6.3-.9.6-.9 1.2M12 14v.1"/>`,
   poll: svg`<path d="M5.5 19.5v-7M12 19.5v-15M18.5 19.5v-10"/>`,
   trophy: svg`<path d="M7.5 4.5h9v5.2a4.5 4.5 0 0 1-9 0ZM7.5 6H4.2c0 3 1.2 4.6 3.6 5M16.5 6h3.3c0 3-1.2 4.6-3.6 5M12 14.2V17M8.5 19.8h7M9.8 17h4.4v2.8"/>`,

@@ -3,6 +3,7 @@ import { LitElement, html } from "lit";
 import { api } from "./api.js";
 import { giftsById } from "./catalogue.js";
 import { icon } from "./icons.js";
+import { matchButton } from "./match.js";
 import { onAirStyle } from "./on_air_style.js";
 import { pinnedBar, replyChip } from "./room_bars.js";
 import { Room } from "./room.js";
@@ -115,6 +116,10 @@ export class OnairOnAir extends LitElement {
 
   get seats() {
     return this.renderRoot.querySelector("onair-seats");
+  }
+
+  get match() {
+    return this.renderRoot.querySelector("onair-match");
   }
 
   get reactions() {
@@ -282,7 +287,7 @@ export class OnairOnAir extends LitElement {
         ? html`<button class="round glass" aria-pressed=${String(Boolean(this.screen?.on))} @click=${this.#shareScreen}
             aria-label=${t(this.screen?.on ? "live.screen_stop" : "live.screen_share")}>${icon("screen")}</button>`
         : ""}
-      ${seatsButton(this.seats?.stage, () => this.seats)} ${roomButtons(this.room, () => this.#roomSheets)}
+      ${seatsButton(this.seats?.stage, () => this.seats)} ${matchButton(() => this.match)} ${roomButtons(this.room, () => this.#roomSheets)}
     </div>`;
   }
 
@@ -300,7 +305,7 @@ export class OnairOnAir extends LitElement {
 
   render() {
     return html`
-      <div class="stage">
+      <div class="stage ${this.match?.on ? "matched" : ""}">
         <video class="own ${this.screen?.on ? "screen" : this.facing === "user" ? "mirror" : ""}" autoplay playsinline .muted=${true} .srcObject=${this.media}
           aria-label=${t("live.preview")}></video>
         ${this.cameraOn ? "" : html`<div class="off">${icon("camera_off")}${t("live.camera_is_off")}</div>`}
@@ -311,6 +316,7 @@ export class OnairOnAir extends LitElement {
         <onair-room-cards .room=${this.room} .standing=${this.room?.room} moderates></onair-room-cards>
         <onair-seats .room=${this.room} .host=${this.hostKey} @change=${this.#redraw}></onair-seats>
         ${this.#head()} ${this.#controls()}
+        <onair-match .room=${this.room} .own=${this.stream} @change=${this.#redraw}></onair-match>
       </div>
       <aside aria-label=${t("watch.comments")}>
         ${pinnedBar(this.room)}

@@ -119,6 +119,9 @@ export const onAirStyle = css`
     inset: 0 0 26%;
   }
   onair-room-cards {
-    top: calc(150px + var(--safe-top));
+    top: calc(150px + var(--match, 0px) + var(--safe-top));
+  }
+  onair-match {
+    --match-top: 122px;
   }
 `;

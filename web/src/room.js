@@ -293,6 +293,7 @@ export class Room extends EventTarget {
     this.reactionKinds = message.reaction_kinds ?? this.reactionKinds;
     this.me = message.me;
     this.room = message.room;
+    this.serverTime = message.server_time;
     const { reset, behind, frames } = this.#order.joined(message);
     this.viewers = message.room?.viewers ?? this.viewers;
     this.media = message.room?.media ?? this.media;

@@ -27,7 +27,7 @@ export class OnairRoomCards extends LitElement {
     css`
       :host {
         position: absolute;
-        top: calc(72px + var(--safe-top));
+        top: calc(72px + var(--match, 0px) + var(--safe-top));
         left: max(12px, var(--safe-left));
         right: calc(64px + var(--safe-right));
         display: grid;

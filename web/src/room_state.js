@@ -1,4 +1,4 @@
-// What stands in a room until the next event changes it: settings, pin, poll, the question that is shown. Pure.
+// What stands in a room until the next event changes it: settings, pin, poll, match, the question that is shown. Pure.
 
 /** The room after an event; the same object where the event changes nothing that stands. */
 export function roomAfter(room, event) {
@@ -9,6 +9,8 @@ export function roomAfter(room, event) {
       return { ...room, settings: event.settings };
     case "poll":
       return { ...room, poll: event };
+    case "match":
+      return { ...room, match: matchAfter(room?.match, event) };
     case "question":
       return afterQuestion(room, event);
     case "removed":
@@ -16,6 +18,13 @@ export function roomAfter(room, event) {
     default:
       return room;
   }
+}
+
+/** The match after an event: asked for or on; whatever else is told of it, it is over. */
+export function matchAfter(match, event) {
+  const { match: id, state, rival, asked_by, until } = event;
+  if (state === "asked" || state === "accepted") return { match: id, state, rival, asked_by, until };
+  return match?.match === id ? undefined : match;
 }
 
 /** Only one question is shown at a time: the newest that was put there, until its own state says otherwise. */

@@ -1,6 +1,7 @@
 // Every sentence of the page, by key. A language is one more table; a missing key falls back to English.
 
 import { broadcastWords } from "./broadcast_words.js";
+import { matchWords } from "./match_words.js";
 
 /** @type {Record<string, Record<string, string>>} */
 const tables = {
@@ -73,6 +74,7 @@ const tables = {
     "act.following": "see who you follow",
 
     ...broadcastWords,
+    ...matchWords,
 
     "line.join": "joined",
     "line.follow": "followed the host",

@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { giftsById } from "./catalogue.js";
 import { readFollowing, toggleFollow } from "./host_card.js";
 import { icon } from "./icons.js";
+import "./match.js";
 import { needAccount } from "./need_account.js";
 import { Room } from "./room.js";
 import { moderates } from "./room_sheets.js";
@@ -99,6 +100,10 @@ export class OnairWatch extends LitElement {
 
   get comments() {
     return this.renderRoot.querySelector("onair-comments");
+  }
+
+  get match() {
+    return this.renderRoot.querySelector("onair-match");
   }
 
   get seats() {
@@ -222,7 +227,7 @@ export class OnairWatch extends LitElement {
   // --- acting ---------------------------------------------------------------------------------------------------
 
   #tapped = (event) => {
-    if (event.target.closest("button, a, input, form, ol, onair-comments, onair-room-cards")) return;
+    if (event.target.closest("button, a, input, form, ol, onair-comments, onair-room-cards, onair-match")) return;
     const { left, top } = this.reactions.getBoundingClientRect();
     const [x, y, at] = [event.clientX - left, event.clientY - top, performance.now()];
     const last = this.lastTap;
@@ -394,7 +399,7 @@ export class OnairWatch extends LitElement {
     }
     const muted = this.player?.muted && !this.ended && ["playing", "buffering"].includes(this.playerState);
     return html`
-      <div class="stage" @click=${this.#tapped} ?inert=${Boolean(this.ended)}>
+      <div class="stage ${this.match?.on ? "matched" : ""}" @click=${this.#tapped} ?inert=${Boolean(this.ended)}>
         <onair-player
           .src=${this.playback}
           .fit=${this.fit}
@@ -418,6 +423,7 @@ export class OnairWatch extends LitElement {
         <onair-gift-stage .gifts=${this.gifts}></onair-gift-stage>
         <onair-room-cards .room=${this.room} .standing=${this.room?.room} .moderates=${moderates(this.room)}></onair-room-cards>
         <onair-seats .room=${this.room} @change=${this.#redraw} @on-screen=${this.#onScreen}></onair-seats>
+        <onair-match .room=${this.room} @change=${this.#redraw}></onair-match>
         ${this.#head()} ${watchSide(this, () => this.#roomSheets)} ${behindChip(this)}
         ${this.roomAway && this.playerState === "playing"
           ? html`<p class="room-away" role="status"><span class="spinner"></span>${t("watch.room_reconnecting")}</p>`

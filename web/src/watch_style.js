@@ -20,6 +20,10 @@ export const watchStyle = css`
     -webkit-user-select: none;
     --stage-bottom: calc(46% + var(--safe-bottom));
   }
+  /* What lies below the header makes room for the banner of a match. */
+  .stage.matched {
+    --match: 54px;
+  }
   .veil {
     position: absolute;
     inset: 0;
@@ -209,7 +213,7 @@ export const watchStyle = css`
   .behind {
     position: absolute;
     left: 50%;
-    top: calc(74px + var(--safe-top));
+    top: calc(74px + var(--match, 0px) + var(--safe-top));
     translate: -50% 0;
     display: inline-flex;
     align-items: center;
@@ -228,7 +232,7 @@ export const watchStyle = css`
   }
   .room-away {
     position: absolute;
-    top: calc(68px + var(--safe-top));
+    top: calc(68px + var(--match, 0px) + var(--safe-top));
     left: 12px;
     display: flex;
     align-items: center;

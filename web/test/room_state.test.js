@@ -44,3 +44,15 @@ test("shares of votes, none before the first", () => {
   assert.deepEqual(shares([0, 0]), [0, 0]);
   assert.deepEqual(shares([1, 3]), [25, 75]);
 });
+
+test("a match is asked for, is on, and is over; what is told of another changes nothing", () => {
+  const event = (match, state, until) => ({
+    type: "match", id: `${match}${state}`, match, state, asked_by: "a", until, rival: { stream_id: "s2", host: { id: "b", handle: "b", name: "B" } },
+  });
+  let room = roomAfter({}, event("m1", "asked", "2026-01-01T00:01:00Z"));
+  assert.deepEqual([room.match.state, room.match.until, room.match.rival.stream_id], ["asked", "2026-01-01T00:01:00Z", "s2"]);
+  room = roomAfter(room, event("m1", "accepted"));
+  assert.deepEqual([room.match.state, room.match.until], ["accepted", undefined]);
+  assert.equal(roomAfter(room, event("m0", "expired")).match.match, "m1");
+  for (const state of ["ended", "declined", "expired"]) assert.equal(roomAfter(room, event("m1", state)).match, undefined);
+});
