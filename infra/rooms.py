@@ -374,11 +374,15 @@ class Rooms(Construct):
             timeout_s=55,  # it starts each minute
             environment={
                 "STREAMS_TABLE": streams.table.table_name,
-                "RING_QUEUE_URL": self.ring.queue.queue_url,
-                **self._house.settings.limits.environment(),
+                **self.writer_environment(),
             },
         )
         self.ring_live.may(["dynamodb:Query"], on=[index_arn(streams.table, FEED_INDEX)])
+        # A guest who is gone: found by their sockets, and taken off the stage and off what the relay reads of it.
+        self.ring_live.may(
+            [*READ, "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"], on=[self.table.table_arn]
+        )
+        self.ring_live.may(["dynamodb:UpdateItem"], on=[streams.table.table_arn])
         self.let_ring(self.ring_live)
         events.Rule(
             self,

@@ -17,7 +17,7 @@ from functions.accounts import blocks, device_push, devices, follows, pictures, 
 from functions.accounts.blocks import BlockItem
 from functions.accounts.follows import FollowItem
 from functions.accounts.table import HANDLE, PROFILE, AccountsItem, HandleItem, ProfileItem, account_key
-from functions.rooms import shutting_out
+from functions.rooms import seating, shutting_out
 from functions.rooms.stored import StoredRooms
 from functions.streams import forgetting, life
 from functions.streams import table as streams
@@ -99,6 +99,8 @@ def erase(account_id: str, left_ms: Callable[[], int]) -> bool:
 
 
 def _leave_rooms(account_id: str) -> None:
+    for stream_id in seating.rooms_of(account_id):
+        seating.vacate(stream_id, account_id)
     for stream_id in {stream for stream, _ in StoredRooms().account_connections(account_id)}:
         shutting_out.shut_out(stream_id, account_id)
 

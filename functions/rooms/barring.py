@@ -32,6 +32,10 @@ def bar(account: str, code: str, until_ms: int | None, but: str | None = None) -
     # First the mark, then the sockets: one that joins in between finds the mark.
     BarItem(account_key(account), BARRED, code=code, until_ms=until_ms).save()
     found = [(stream, one) for stream, one in StoredRooms().account_connections(account) if stream != but]
+    # Before the sockets are forgotten here: what a crash leaves undone, the next round finds. A seat may be held by who
+    # has no socket open.
+    for stream in {*seating.rooms_of(account), *(stream for stream, _ in found)} - {but}:
+        seating.vacate(stream, account)
     if not found:
         return
 
@@ -41,12 +45,8 @@ def bar(account: str, code: str, until_ms: int | None, but: str | None = None) -
                 batch.delete(ConnectionItem(account_key(account), f"{CONNECTION_PREFIX}{one.id}"))
                 leave(batch, stream, msgspec.structs.replace(one, closing=code))
 
-    streams = {stream for stream, _ in found}
-    # Before the sockets are forgotten here: what a crash leaves undone, the next round finds by them.
-    for stream in streams:
-        seating.vacate(stream, account)
     transaction.commit(write)
-    for stream in streams:
+    for stream in {stream for stream, _ in found}:
         ring(stream)
 
 

@@ -16,6 +16,7 @@
 | room#{stream}#shard#{n}| connection#{id}        | an open socket, found by its room |
 | room#{stream}#shard#-1 | connection#{id}        | a relay; the sockets that a stadium posts to as well |
 | account#{account}      | connection#{id}        | the same, found by its account |
+| seats#{account}        | room#{stream}          | that the account is on the stage there, or waits |
 | nonce#{nonce}          | nonce                  | a ticket that was used |
 
 `reactions#`, `room`, `stage`, `tally#` and `viewers` stand side by side in the key's order: one query reads a room with
@@ -63,6 +64,10 @@ def shard_key(stream_id: str, shard: int) -> str:
 
 def account_key(account: str) -> str:
     return f"account#{account}"
+
+
+def seats_key(account: str) -> str:
+    return f"seats#{account}"
 
 
 def frame_key(seq: int) -> str:
@@ -370,6 +375,13 @@ class BarItem(RoomsItem):
 
     code = UnicodeAttribute()
     until_ms = NumberAttribute(null=True)
+
+
+class SeatItem(RoomsItem):
+    """That an account is on a room's stage: how its seats are found when it has no socket open. Broadcasts end without
+    emptying their stages, so it goes by itself as well."""
+
+    expires_at = NumberAttribute()
 
 
 class NonceItem(RoomsItem):

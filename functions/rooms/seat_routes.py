@@ -17,6 +17,7 @@ from functions.parse import Identity
 from functions.rooms import moderation, seating, seats
 from functions.rooms.messages import Role, SeatEventState, Sender
 from functions.rooms.model import Room
+from functions.rooms.seating import Decision
 from functions.rooms.seats import Seat, Stage
 from functions.rooms.stored import StoredRooms
 from functions.rooms.table import read_room
@@ -113,7 +114,7 @@ def delete_seat(stream_id: str, seat_id: str) -> None:
     me = parse.identity(routes.current_request)
     stream, _room, role = _present(stream_id, me)
 
-    def decide(before: Stage) -> tuple[Stage, SeatEventState, Seat | None]:
+    def decide(before: Stage) -> Decision:
         if not any(one.id == seat_id for one in before.seats):
             return before, "left", None
         own = before.seat(seat_id).guest.id == me.account
@@ -185,26 +186,24 @@ def _sender(account: Account) -> Sender:
     return Sender(account.id, account.handle, account.display_name, account.badges)
 
 
-def _about(after: Stage, what: SeatEventState, guest: Sender) -> tuple[Stage, SeatEventState, Seat | None]:
+def _about(after: Stage, what: SeatEventState, guest: Sender) -> Decision:
     seat = after.of(guest.id)
     # Who asked and is invited is let in.
     called: SeatEventState = "accepted" if seat is not None and seat.state == "accepted" else what
     return after, called, seat
 
 
-def _accepted(before: Stage, seat_id: str, account: str, role: Role) -> tuple[Stage, SeatEventState, Seat | None]:
+def _accepted(before: Stage, seat_id: str, account: str, role: Role) -> Decision:
     seat = before.seat(seat_id)
     return seats.accept(before, seat, account, role), "accepted", seat
 
 
-def _gone(
-    before: Stage, seat_id: str, account: str, role: Role, what: SeatEventState
-) -> tuple[Stage, SeatEventState, Seat | None]:
+def _gone(before: Stage, seat_id: str, account: str, role: Role, what: SeatEventState) -> Decision:
     seat = before.seat(seat_id)
     return seats.give_up(before, seat, account, role, clock.now_ms()), what, seat
 
 
-def _muted(before: Stage, seat_id: str, muted: bool, role: Role) -> tuple[Stage, SeatEventState, Seat | None]:
+def _muted(before: Stage, seat_id: str, muted: bool, role: Role) -> Decision:
     seat = before.seat(seat_id)
     return seats.mute(before, seat, muted, role), "muted" if muted else "unmuted", seat
 

@@ -20,15 +20,20 @@ ASKS_MAX: Final = 20
 # Who was declined or removed may ask again after this long.
 REFUSED_MS: Final = 60_000
 REFUSALS_MAX: Final = 20
+# Who reconnects is back within 30 s; a schedule of once a minute that looks a little early still counts.
+AWAY_MS: Final = 55_000
 
 
 class Seat(Struct, frozen=True, omit_defaults=True):
-    """One seat; ``id`` is of this turn alone, so that a key to it is worth nothing when it is over."""
+    """One seat; ``id`` is of this turn alone, so that a key to it is worth nothing when it is over.
+
+    ``away_ms`` is since when its guest was found to have no socket in the room (0: is here)."""
 
     id: str
     guest: Sender
     state: SeatState
     muted: bool = False
+    away_ms: int = 0
 
     def view(self) -> SeatView:
         """The seat as everyone sees it."""
@@ -139,6 +144,16 @@ def give_up(stage: Stage, seat: Seat, account: str, role: Role, now_ms: int) -> 
     kept = tuple(one for one in stage.refused if one.account != seat.guest.id and one.until_ms > now_ms)
     refused = (*kept, Refused(seat.guest.id, now_ms + REFUSED_MS))[-REFUSALS_MAX:]
     return replace(_without(stage, seat), refused=refused)
+
+
+def notice(stage: Stage, seat_id: str, here: bool, now_ms: int) -> Stage:
+    """Whether the guest of a seat is in the room: one who was found away twice, so long apart, has left it."""
+    seat = next((one for one in stage.on_screen if one.id == seat_id), None)
+    if seat is None or (here and seat.away_ms == 0):
+        return stage
+    if here or seat.away_ms == 0:
+        return _with(stage, replace(seat, away_ms=0 if here else now_ms))
+    return _without(stage, seat) if now_ms - seat.away_ms >= AWAY_MS else stage
 
 
 def mute(stage: Stage, seat: Seat, muted: bool, role: Role) -> Stage:

@@ -223,7 +223,7 @@ def _exercise(onair: Onair) -> None:
     earn(onair, viewer, host, stream["id"])
     exercise_audit(onair, viewer)
     _ballots(onair, host, viewer, stream["id"])
-    _seats(host, viewer, stream["id"])
+    _seats(onair, host, viewer, stream["id"])
     _match(onair, host, stream["id"])
     _moderation(onair, host, stream["id"])
     _big_room(onair, stream["id"])
@@ -233,6 +233,7 @@ def _exercise(onair: Onair) -> None:
     wait_until(lambda: viewer.call("GET", f"/streams/{left}").get("end_reason") == "standing", "`Keep` to end it", 20)
     _reminded(host, viewer)
     _schedules(onair, viewer, stream["id"], onair.broadcast(silent)["id"])
+    wait_until(lambda: not host.call("GET", f"/streams/{stream['id']}/seats")["items"], "the guest to be missed", 20)
     _operators(onair)
     host.call("POST", f"/streams/{stream['id']}/publish")
     host.call("POST", f"/streams/{stream['id']}/end")
@@ -460,11 +461,14 @@ def _moderation(onair: Onair, host: Any, stream_id: str) -> None:
     opened.wait_closed()
 
 
-def _seats(host: Any, guest: Any, stream_id: str) -> None:
+def _seats(onair: Onair, host: Any, guest: Any, stream_id: str) -> None:
+    """A guest who leaves, and one who holds a seat though nobody has seen them in the room."""
     seat = guest.call("POST", f"/streams/{stream_id}/seats", {})["seat"]
     host.call("PATCH", f"/streams/{stream_id}/seats/{seat}", {"state": "accepted"})
     assert "publish" in guest.call("GET", f"/streams/{stream_id}/seats")["mine"]
     host.call("DELETE", f"/streams/{stream_id}/seats/{seat}")
+    seat = onair.account("right_guest").call("POST", f"/streams/{stream_id}/seats", {})["seat"]
+    host.call("PATCH", f"/streams/{stream_id}/seats/{seat}", {"state": "accepted"})
 
 
 def _match(onair: Onair, host: Any, stream_id: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from functions.accounts.table import PROFILE, ProfileItem, account_key
 from functions.errors import OnairError
-from functions.rooms import seating, seats
+from functions.rooms import absence, ring_live, seating, seats
 from functions.rooms.messages import SeatEventState, Sender
 from functions.rooms.seats import Seat, Stage
 from functions.streams.table import STREAM, StreamItem, stream_key
@@ -261,3 +261,80 @@ def test_a_change_that_someone_else_was_faster_than_is_decided_anew(room: Modera
     assert [one.guest.id for one in seating.read(room.stream).seats] == ["cyd", "bob"]
     assert seen == [0, 0, 1]
     assert _told(room, watching) == [("asked", "cyd"), ("asked", "bob")]
+
+
+def test_whom_an_operator_suspends_loses_a_seat_though_no_socket_of_theirs_is_open(room: ModeratedRoom) -> None:
+    _on_screen(room, "bob")
+    watching = room.enter(room.person("cyd"))
+    standing = {"standing": "suspended", "reason": "Sold what is not theirs."}
+    operator = room.client.operator()
+    assert room.client.call("PUT", "/operator/accounts/bob/standing", standing, who=operator).status == 200
+    assert _relay_reads(room)["seats"] == []
+    assert ("removed", "bob") in _told(room, watching)
+
+
+def test_where_someone_is_on_a_stage_is_known_for_as_long_as_they_are(room: ModeratedRoom) -> None:
+    bob = room.person("bob")
+    seat = _ask(room, bob).body["seat"]
+    assert seating.rooms_of(bob.id) == [room.stream]
+    room.call("PATCH", f"/seats/{seat}", {"state": "accepted"})
+    assert seating.rooms_of(bob.id) == [room.stream]
+    room.call("DELETE", f"/seats/{seat}", who=bob)
+    assert seating.rooms_of(bob.id) == []
+    # A broadcast that ends leaves its stage as it was; it is forgotten by whoever is shut out afterwards.
+    _ask(room, bob)
+    assert room.call("POST", "/end").status == 200
+    seating.vacate(room.stream, bob.id)
+    assert seating.rooms_of(bob.id) == []
+
+
+def _each_minute(room: ModeratedRoom) -> None:
+    room.client.clock.offset_ms += 60_000
+    ring_live.handle({}, None)
+
+
+def test_a_guest_who_vanished_without_a_word_loses_the_seat_after_a_minute(room: ModeratedRoom) -> None:
+    bob, seat = _on_screen(room, "bob")
+    socket, watching = room.enter(bob), room.enter(room.person("cyd"))
+    for _ in range(3):
+        _each_minute(room)
+        socket.send("ping")
+        watching.send("ping")
+    assert [one["seat"] for one in _relay_reads(room)["seats"]] == [seat]
+
+    socket.send_raw("$disconnect", "")
+    _each_minute(room)
+    assert [one["seat"] for one in _relay_reads(room)["seats"]] == [seat]
+    _each_minute(room)
+    assert _relay_reads(room)["seats"] == []
+    assert _told(room, watching)[-1] == ("left", "bob")
+    # Nobody removed them: they may ask again at once.
+    assert _ask(room, bob).status == 201
+
+
+def test_a_guest_who_comes_back_in_time_keeps_the_seat(room: ModeratedRoom) -> None:
+    bob, seat = _on_screen(room, "bob")
+    for _ in range(3):
+        _each_minute(room)
+        socket = room.enter(bob)
+        _each_minute(room)
+        assert [one["seat"] for one in _relay_reads(room)["seats"]] == [seat]
+        socket.send_raw("$disconnect", "")
+    # Each absence is counted by itself.
+    _each_minute(room)
+    assert seating.read(room.stream).seat(seat).away_ms > 0
+
+
+def test_a_guest_whose_socket_ran_out_without_being_closed_counts_as_gone(room: ModeratedRoom) -> None:
+    bob, _seat = _on_screen(room, "bob")
+    room.enter(bob)
+    room.client.clock.offset_ms += 3_600_000
+    _each_minute(room)
+    _each_minute(room)
+    assert _relay_reads(room)["seats"] == []
+
+
+def test_the_minute_looks_at_as_many_guests_as_it_has_time_for(room: ModeratedRoom) -> None:
+    _on_screen(room, "bob")
+    assert absence.vacate([room.stream], lambda: False) == 0
+    assert seating.read(room.stream).on_screen[0].away_ms == 0
