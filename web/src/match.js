@@ -80,8 +80,7 @@ export class OnairMatch extends LitElement {
         font-weight: 700;
       }
       .side span:not(.avatar),
-      .rival span:not(.avatar),
-      .waiting span {
+      .rival span:not(.avatar) {
         min-width: 0;
         overflow: hidden;
         text-overflow: ellipsis;
@@ -108,12 +107,40 @@ export class OnairMatch extends LitElement {
         font: inherit;
         font-weight: 750;
       }
+      .pill .icon {
+        display: none;
+      }
+      /* A phone has room for both names, or for the words. */
+      @media (max-width: 700px) {
+        .banner .pill {
+          width: var(--touch);
+          padding: 0;
+        }
+        .banner .pill span {
+          display: none;
+        }
+        .banner .pill .icon {
+          display: block;
+          width: 20px;
+          height: 20px;
+          margin: auto;
+        }
+        .banner {
+          gap: 0;
+          font-size: 0.82rem;
+        }
+      }
       .pill:disabled {
         opacity: 0.6;
       }
       .waiting {
         gap: 10px;
         padding-left: 14px;
+        line-height: 1.25;
+      }
+      .waiting span {
+        min-width: 0;
+        overflow-wrap: anywhere;
       }
       .waiting b {
         flex: none;
@@ -249,12 +276,13 @@ export class OnairMatch extends LitElement {
       <span class="side">${avatar(shown(mine), 28)}<span>@${mine.handle}</span></span><span class="times" aria-hidden="true">×</span>
       ${this.own
         ? html`<span class="side">${avatar(theirs, 28)}<span>@${theirs.handle}</span></span>
-            <button class="pill" @click=${() => (this.ending = true)}>${t("match.end")}</button>`
+            <button class="pill" aria-label=${t("match.end")} @click=${() => (this.ending = true)}>${icon("close")}<span>${t("match.end")}</span></button>`
         : html`<button class="rival" aria-label=${t("match.open", { handle: theirs.handle })} @click=${() => router.go(`/watch/${rival.stream_id}`)}
               >${avatar(theirs, 28)}<span>@${theirs.handle}</span></button>
             ${this.followed
-              ? html`<button class="pill" disabled aria-label="${t("following")}: @${theirs.handle}">${icon("check")}</button>`
-              : html`<button class="pill" aria-label="${t("follow")}: @${theirs.handle}" @click=${() => this.#follow(theirs)}>${t("follow")}</button>`}`}
+              ? html`<button class="pill" disabled aria-label="${t("following")}: @${theirs.handle}">${icon("check")}<span>${t("following")}</span></button>`
+              : html`<button class="pill" aria-label="${t("follow")}: @${theirs.handle}" @click=${() => this.#follow(theirs)}
+                  >${icon("plus")}<span>${t("follow")}</span></button>`}`}
     </section>`;
   }
 

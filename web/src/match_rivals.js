@@ -63,6 +63,7 @@ export class OnairRivals extends LitElement {
         color: var(--muted);
       }
       small .icon {
+        display: inline;
         width: 14px;
         height: 14px;
         vertical-align: -2px;
@@ -86,6 +87,9 @@ export class OnairRivals extends LitElement {
         flex: none;
         min-height: var(--touch);
         padding: 0 16px;
+      }
+      form .small {
+        min-height: 52px;
       }
       .skeleton {
         height: 52px;

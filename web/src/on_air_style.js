@@ -124,4 +124,13 @@ export const onAirStyle = css`
   onair-match {
     --match-top: 122px;
   }
+  /* What the pulse tells may take a line of its own. */
+  @media (max-width: 700px) {
+    onair-match {
+      --match-top: 156px;
+    }
+    .stage.matched {
+      --match: 60px;
+    }
+  }
 `;
