@@ -20,7 +20,8 @@ class HeldSegment:
     """A segment in memory: its parts while it grows, one body with views into it afterwards."""
 
     __slots__ = (
-        "body",
+        "_body",
+        "closed",
         "discontinuity",
         "events",
         "init_number",
@@ -43,13 +44,10 @@ class HeldSegment:
         self.events: list[bytes] = []
         # What the sound of each part is made of, for renditions that are made of it later (sound.py).
         self.sounds: list[Sound] = []
-        self.body: bytes | None = None
+        self._body: bytes | None = None
+        # Whether no part will be added.
+        self.closed = False
         self.pictures = 0
-
-    @property
-    def closed(self) -> bool:
-        """Whether no part will be added."""
-        return self.body is not None
 
     @property
     def duration_s(self) -> float:
@@ -93,9 +91,20 @@ class HeldSegment:
         return b"".join(events + view for events, view, part in told if not part.gap)
 
     def close(self) -> None:
-        """Join the parts: segment and parts then share one copy of the bytes."""
-        self.body = b"".join(self.views)
-        whole, at = memoryview(self.body), 0
-        for index, view in enumerate(self.views):
-            self.views[index] = whole[at : at + len(view)]
-            at += len(view)
+        """No part will be added."""
+        self.closed = True
+
+    @property
+    def body(self) -> bytes | None:
+        """The media of the closed segment, None while it grows.
+
+        Joined when it is first asked for, which for most segments is never: who plays live asks for parts. Segment and
+        parts share one copy of the bytes from then on.
+        """
+        if self._body is None and self.closed:
+            self._body = b"".join(self.views)
+            whole, at = memoryview(self._body), 0
+            for index, view in enumerate(self.views):
+                self.views[index] = whole[at : at + len(view)]
+                at += len(view)
+        return self._body
