@@ -18,6 +18,8 @@ from media.relay.listen import listening
 
 _SHUTDOWN_S = 1.0
 _END_S = 4.0
+# Threads that talk to AWS keep the interpreter for 5 ms by default, and each read of a socket lets them have it.
+_SWITCH_S = 0.001
 _GC_THRESHOLDS = (10_000, 20, 20)
 
 
@@ -43,6 +45,7 @@ async def serve(told: settings.Settings) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
+    sys.setswitchinterval(_SWITCH_S)
     logging.getLogger(__name__).info("relay listens on %s:%d", told.host, told.port)
     await stopped.wait()
     if told.drain_s:

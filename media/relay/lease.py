@@ -164,12 +164,13 @@ class Leases:
         self._looked.pop(stream_id, None)
 
     async def run(self) -> None:
-        """Renew each lease every second, for ever."""
+        """Renew each lease every second, for ever; all over the second, so that they never hold up media together."""
         while True:
             started_s = time.monotonic()
             held = list(self.held.values())
             groups = [held[at : at + _TOGETHER] for at in range(0, len(held), _TOGETHER)]
-            await asyncio.gather(*(self._keep(*group) for group in groups))
+            pause_s = RENEW_S / max(1, len(groups))
+            await asyncio.gather(*(self._keep_later(number * pause_s, group) for number, group in enumerate(groups)))
             await asyncio.sleep(max(0.0, RENEW_S - (time.monotonic() - started_s)))
 
     # ---- others' streams ----
@@ -219,6 +220,10 @@ class Leases:
             return False
         alive = found.is_alive(time.time_ns() // 1_000_000, self._settings.lost_after_s)
         return alive and generation <= found.generation
+
+    async def _keep_later(self, pause_s: float, leases: list[Lease]) -> None:
+        await asyncio.sleep(pause_s)
+        await self._keep(*[lease for lease in leases if self.held.get(lease.stream_id) is lease])
 
     async def _keep(self, *leases: Lease) -> None:
         told = [(lease, self.beat_of(lease.stream_id)) for lease in leases]
