@@ -3,6 +3,7 @@ killed, one that stands still, and a viewer who came to another task."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.relay import checker, rendition_rules
@@ -19,7 +21,7 @@ from tests.relay.cluster import Cluster, Task
 from tests.relay.rendition_rules import Loads, variants
 from tests.relay.stack import ROOT, Stack, fetch, stream_key, until
 
-_LADDER = {"LADDER": "480,240", "LADDER_MAX": "2", "PROCESSORS": "4"}
+_LADDER = {"LADDER": "480,240", "LADDER_MAX": "2", "PROCESSORS": "4", "COMPOSE_PX": "360"}
 _RENDITIONS = ["media.m3u8", "480p.m3u8", "240p.m3u8", "audio.m3u8"]
 
 
@@ -176,6 +178,47 @@ def test_a_worker_that_is_killed_or_stands_still_leaves_gaps_and_the_source_as_p
     assert all(segment.gap for segment in checker.read(_get(stack, "show", "480p.m3u8")).closed[-2:])
     # A part target is what players wait between two parts; the machine may be late by as much again.
     assert disturbed < max(2 * undisturbed, 0.334), (undisturbed, disturbed)
+
+
+def test_what_is_composed_has_lower_renditions_too_and_so_has_the_host_alone_afterwards(stack: Stack) -> None:
+    _on_air(stack, "show")
+    stack.put_stream("show", seats=["a"])
+    stack.start_guest("show", "a")
+    until(lambda: _source_size(stack) == "640x360", 40, "host and guest are composed")
+    breaks = _agree(stack)
+    # The rung that would be bigger than the source now is of the source's size, and told to nobody who comes anew.
+    until(lambda: _size(stack, "480p.m3u8") == (640, 360) and _size(stack, "240p.m3u8") == (426, 240), 40, "followed")
+    assert [*variants(_get(stack, "show", "index.m3u8"))] == ["media.m3u8", "240p.m3u8", "audio.m3u8"]
+    stack.put_stream("show")
+    until(lambda: _source_size(stack) == "1280x720", 40, "the host alone again")
+    until(lambda: _size(stack, "480p.m3u8") == (854, 480) and _size(stack, "240p.m3u8") == (426, 240), 40, "followed")
+    assert _agree(stack) > breaks
+    gauges = fetch(f"{stack.relay_url}/metrics").text
+    assert "onair_relay_ladders 1.0" in gauges and 'onair_relay_ladders_refused{reason="too_slow"} 0.0' in gauges
+
+
+def _source_size(stack: Stack) -> str:
+    return variants(_get(stack, "show", "index.m3u8"))["media.m3u8"]["RESOLUTION"]
+
+
+def _agree(stack: Stack) -> int:
+    """All renditions agree; returns the discontinuities so far."""
+    loads = _loads(stack, "show")
+    for rule in rendition_rules.ACROSS:
+        rule(loads)
+    newest = loads[-1][1]
+    return newest.discontinuity_sequence + sum(segment.discontinuity for segment in newest.segments)
+
+
+def _size(stack: Stack, uri: str) -> tuple[int, int]:
+    """Of the newest whole segment; zeros for a gap."""
+    last = checker.read(_get(stack, "show", uri)).closed[-1]
+    if last.gap or any(last.gaps):
+        return 0, 0
+    body = b"".join(fetch(stack.live_url("show", name)).body for name in (last.init, last.uri))
+    with av.open(io.BytesIO(body)) as container:
+        picture = next(container.decode(video=0))
+        return picture.width, picture.height
 
 
 def _broken(stack: Stack) -> bool:

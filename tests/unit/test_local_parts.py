@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from functions import clock, observe
-from local import ports, queues, tables
+from local import ports, queues, relay, tables
 from local.addresses import Addresses, localize
 from local.declared import Schedule
 from local.faults import (
@@ -353,3 +353,13 @@ def test_a_clock_that_is_moved_back_starts_schedules_anew() -> None:
     assert called == ["keep"]
     schedules.call_due(now_ms + 60_000)
     assert called == ["keep", "keep"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "processors", "made"),
+    [(None, 2, ""), (None, 4, "720,480,240"), ("480", 2, "480"), ("off", 16, ""), ("", 16, "")],
+)
+def test_lower_renditions_are_made_where_there_are_processors_or_where_they_are_asked_for(
+    asked: str | None, processors: int, made: str
+) -> None:
+    assert relay.ladder(asked, "720,480,240", processors) == made
