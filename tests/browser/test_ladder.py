@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from playwright.sync_api import CDPSession, Page, expect
 
 from local import ports
 from local.stack import Options, Stack
-from tests.browser.conftest import DESK, PHONE, NewPage, end_live, go_live
+from tests.browser.conftest import DESK, PHONE, NewPage, end_live, go_live, relay_pid
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -121,6 +122,26 @@ def test_auto_goes_down_on_a_poor_network_and_comes_back(new_page: NewPage, demo
     expect(page.locator("onair-player[state=playing]")).to_be_visible(timeout=20_000)
     _throttle(network, -1)
     page.wait_for_function(f"() => {_HEIGHT} === 720", timeout=60_000)
+
+
+def test_a_quality_that_is_made_no_longer_is_left_for_another_one(new_page: NewPage, demo_stream: str) -> None:
+    page = new_page(PHONE)
+    _open(page, demo_stream)
+    page.get_by_role("radio", name=re.compile("^240p")).click()
+    page.wait_for_function(f"() => {_HEIGHT} === 240", timeout=20_000)
+    os.kill(_worker(), signal.SIGKILL)
+    expect(page.get_by_role("radio", name="Auto")).to_be_checked(timeout=20_000)
+    page.wait_for_function(f"() => {_HEIGHT} > 240", timeout=20_000)
+    expect(page.locator("onair-player[state=playing]")).to_be_visible(timeout=10_000)
+
+
+def _worker() -> int:
+    """The process that makes the relay's lower renditions."""
+    for children in Path(f"/proc/{relay_pid()}/task").glob("*/children"):
+        for pid in children.read_text().split():
+            if b"media.relay.ladder" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                return int(pid)
+    raise LookupError("no ladder among the relay's children")
 
 
 def _throttle(network: CDPSession, bytes_a_second: int) -> None:

@@ -291,6 +291,8 @@ export class OnairPlayer extends LitElement {
     hls.on(Hls.Events.ERROR, (_, { fatal, type, response, details }) => {
       if (hls !== this.hls) return;
       if (response?.code === 401 || response?.code === 403) return this.#refused();
+      // What was chosen is not made any longer: any other is better than a picture that stands.
+      if (details === Hls.ErrorDetails.FRAG_GAP && this.chosen !== undefined) this.choose(undefined);
       if (!fatal) return;
       if (details === Hls.ErrorDetails.LEVEL_PARSING_ERROR && this.pictured) return this.#anew();
       if (type === Hls.ErrorTypes.MEDIA_ERROR && !this.recovered) {
