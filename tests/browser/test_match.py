@@ -117,6 +117,7 @@ def test_two_hosts_meet_in_a_match_that_their_viewers_see_and_one_of_them_ends(
         expect(page.locator("onair-match .banner")).to_be_visible()
         expect(page.get_by_role("button", name="End match")).to_be_visible()
     banner = viewer.locator("onair-match .banner")
+    watched = viewer.url.rpartition("/")[2]
     expect(banner).to_contain_text("@demo_host")
     expect(banner).to_contain_text(f"@{RIVAL}")
     _shot(host, "on-wide")
@@ -150,6 +151,12 @@ def test_two_hosts_meet_in_a_match_that_their_viewers_see_and_one_of_them_ends(
     end_live(other)
     end_live(host)
 
+    # Whoever watches again is told of it at the moment at which it was on.
+    viewer.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    viewer.goto(f"/replay/{watched}")
+    expect(viewer.locator("onair-replay a.match")).to_contain_text(f"@{RIVAL}", timeout=SLOW_MS)
+    _shot(viewer, "replay-phone")
+
 
 def test_an_ask_that_is_taken_back_leaves_no_card_and_a_broadcast_that_ends_no_banner(
     new_page: NewPage, rival: Client
@@ -162,7 +169,7 @@ def test_an_ask_that_is_taken_back_leaves_no_card_and_a_broadcast_that_ends_no_b
     host.get_by_role("button", name="Cancel").click()
     expect(other.get_by_role("alertdialog")).to_have_count(0)
 
-    # The rival asks in turn; a page that is loaded anew in between finds who asks.
+    # The rival asks in turn, and ends their broadcast while the match is on.
     other.get_by_role("button", name="Match", exact=True).click()
     other.get_by_role("button", name="Ask @demo_host for a match").click()
     host.get_by_role("button", name="Accept").click()

@@ -127,7 +127,16 @@ export class OnairMatch extends LitElement {
         }
         .banner {
           gap: 0;
-          font-size: 0.82rem;
+          padding: 0 2px 0 6px;
+          font-size: 0.8rem;
+        }
+        .banner .side,
+        .banner .rival {
+          gap: 4px;
+          padding: 0 2px;
+        }
+        .times {
+          padding: 0 2px;
         }
       }
       .pill:disabled {

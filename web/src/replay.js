@@ -5,6 +5,7 @@ import { giftsById } from "./catalogue.js";
 import { icon } from "./icons.js";
 import { needAccount } from "./need_account.js";
 import { ReplayFrames } from "./replay_frames.js";
+import { replayMatch, replayMatchStyle } from "./replay_match.js";
 import { router } from "./router.js";
 import { SessionController, session } from "./session.js";
 import { pictureAt, picturesOf } from "./storyboard.js";
@@ -50,6 +51,7 @@ export class OnairReplay extends LitElement {
     sheet,
     watchStyle,
     overStyle,
+    replayMatchStyle,
     css`
       video {
         position: absolute;
@@ -324,6 +326,7 @@ export class OnairReplay extends LitElement {
       this.newest = newest;
     }
     this.shownUntil = moment;
+    this.match = this.frames.match(moment);
   }
 
   #show(frame) {
@@ -486,7 +489,7 @@ export class OnairReplay extends LitElement {
         <div class="veil" aria-hidden="true"></div>
         ${this.#state()}
         <onair-gift-stage .gifts=${this.gifts}></onair-gift-stage>
-        ${this.#head()} ${this.#counts()}
+        ${this.#head()} ${replayMatch(this.replay, this.match)} ${this.#counts()}
       </div>
       <aside aria-label=${t("watch.comments")}>
         <onair-comments

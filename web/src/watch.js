@@ -320,7 +320,8 @@ export class OnairWatch extends LitElement {
   // --- showing --------------------------------------------------------------------------------------------------
 
   get fit() {
-    const contain = this.wide?.matches ?? false;
+    // Of two hosts side by side a phone held upright would show the edge between them.
+    const contain = this.wide?.matches || Boolean(this.match?.on);
     return this.fill === undefined ? (contain ? "contain" : "cover") : this.fill ? "cover" : "contain";
   }
 

@@ -49,3 +49,14 @@ test("a page that comes again adds nothing", () => {
   frames.add([frame(2, 5, "b"), frame(3, 9, "d"), frame(4, 12, "e")]);
   assert.equal(frames.length, 4);
 });
+
+test("a match stands from when it was on until it was over, wherever one jumps", () => {
+  const frames = new ReplayFrames();
+  const match = (seq, seconds, id, state) => ({
+    ...frame(seq, seconds, ""),
+    events: [{ type: "match", id: `${id}${state}`, match: id, state, asked_by: "a", rival: { stream_id: `s-${id}`, host: { id: "b", handle: "b", name: "B" } } }],
+  });
+  frames.add([match(1, 1, "m1", "asked"), match(2, 2, "m1", "accepted"), match(3, 300, "m1", "ended"), match(4, 301, "m2", "asked"), match(5, 302, "m2", "declined")]);
+  const at = (seconds) => frames.match(START + seconds * 1_000)?.rival.stream_id;
+  assert.deepEqual([0, 1.5, 2, 299, 300, 301, 303].map(at), [undefined, undefined, "s-m1", "s-m1", undefined, undefined, undefined]);
+});
