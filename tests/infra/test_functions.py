@@ -52,7 +52,7 @@ TOLD: dict[str, set[str]] = {
     "rooms.sequence": {*RINGS, "SOCKET_CALLBACK_URL", "DELIVER_FUNCTION", "STREAMS_TABLE"},
     "rooms.deliver": {*ROOM, "SOCKET_CALLBACK_URL"},
     "rooms.insights": {*ROOM, "ACCOUNTS_TABLE", "SOCKET_CALLBACK_URL", "NOTICES_QUEUE_URL"},
-    "rooms.ring_live": {*LIMITS, "STREAMS_TABLE", "RING_QUEUE_URL"},
+    "rooms.ring_live": {*RINGS, "STREAMS_TABLE"},
     "rooms.ring_later": {*LIMITS, "RING_QUEUE_URL"},
     "wallet.settle": SETTLES,
     "wallet.ring_unsettled": {*SETTLES, "PAYOUTS_QUEUE_URL"},
