@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
+import struct
 import sys
 import time
 from pathlib import Path
@@ -30,7 +31,31 @@ PICTURES_A_SECOND: Final = 30
 _SPREAD_S: Final = 2.0
 _BEGIN_S: Final = 20.0
 _ANSWER_S: Final = 20.0
+# Chunk stream, time in three bytes, length in three with the kind behind it, message stream.
+_HEADER: Final = struct.Struct(">BHBII")
+_CHUNKS: Final = {chunks.AUDIO: 4, chunks.VIDEO: 6}
 _PART: Final = re.compile(rb'#EXT-X-PART:DURATION=([\d.]+),URI="[0-9a-f]{8}_(\d+)_(\d+)\.m4s"')
+
+
+class Timed(msgspec.Struct, frozen=True):
+    """A message in chunks, to be sent again and again with another time in its header."""
+
+    at_ms: int
+    picture: bool
+    kind: int
+    length: int
+    # All that follows the header.
+    chunks: bytes
+
+    @classmethod
+    def of(cls, message: Message) -> Timed:
+        picture = message.kind == chunks.VIDEO
+        return cls(message.timestamp, picture, message.kind, len(message.body), _wired(message)[_HEADER.size :])
+
+    def header(self, at_ms: int) -> bytes:
+        """The header of the first chunk (5.3.1.2.1) for a time below 2^24 ms."""
+        length_kind_stream = self.length << 8 | self.kind
+        return _HEADER.pack(_CHUNKS[self.kind], at_ms >> 8, at_ms & 0xFF, length_kind_stream, 0x01000000)
 
 
 class Source:
@@ -38,7 +63,7 @@ class Source:
 
     def __init__(self, path: Path) -> None:
         data, at = path.read_bytes(), 13
-        self.messages: list[tuple[int, bool, Message]] = []
+        self.messages: list[Timed] = []
         self.head: list[Message] = []
         while at + 11 <= len(data):
             kind, size = data[at], int.from_bytes(data[at + 1 : at + 4], "big")
@@ -50,10 +75,8 @@ class Source:
             if body[1] == 0:
                 self.head.append(Message(kind, 0, 1, body))
             elif kind == chunks.AUDIO or body[1] == 1:
-                self.messages.append((at_ms, kind == chunks.VIDEO, Message(kind, at_ms, 1, body)))
-        first_ms = self.messages[0][0]
-        assert all(each[0] >= first_ms for each in self.messages), "messages are in order"
-        pictures = sum(picture for _, picture, _ in self.messages)
+                self.messages.append(Timed.of(Message(kind, at_ms, 1, body)))
+        pictures = sum(each.picture for each in self.messages)
         self.length_ms = round(pictures * 1000 / PICTURES_A_SECOND)
 
 
@@ -95,12 +118,12 @@ class Encoder(asyncio.Protocol):
         pieces: list[bytes] = []
         while True:
             rounds, index = divmod(self._next, len(source.messages))
-            at_ms, picture, message = source.messages[index]
-            at_ms += rounds * source.length_ms
+            message = source.messages[index]
+            at_ms = message.at_ms + rounds * source.length_ms
             if at_ms > due_ms:
                 break
-            pieces.append(_wired(Message(message.kind, at_ms, 1, message.body)))
-            if picture:
+            pieces += (message.header(at_ms), message.chunks)
+            if message.picture:
                 self.pictures_sent_s.append(now_s)
             self._next += 1
         if pieces:
@@ -109,7 +132,7 @@ class Encoder(asyncio.Protocol):
 
 def _wired(message: Message) -> bytes:
     """A message in chunks of the size that `publish_commands` announces."""
-    return chunks.chunked(4 if message.kind == chunks.AUDIO else 6, message, encoder.CHUNK_BYTES)
+    return chunks.chunked(_CHUNKS[message.kind], message, encoder.CHUNK_BYTES)
 
 
 class Viewer:
