@@ -97,6 +97,8 @@ export class OnairPlayer extends LitElement {
 
   connectedCallback() {
     super.connectedCallback();
+    // While the address to play is still being asked for; one that fails is tried again when there is something to play.
+    if (!ownPlayer()) import("hls.js").catch(() => undefined);
     this.watch = setInterval(() => this.#look(), WATCH_MS);
     this.reading = setInterval(() => this.#tell(this.frames.due(this.video?.currentTime ?? 0)), FRAMES_MS);
     addEventListener("online", this.#reloadSoon);
