@@ -1,4 +1,4 @@
-"""The jitter buffer behind a lossy, reordering path with repairs that may be lost too: how long the picture stands."""
+"""Loss and reordering: the jitter buffer simulated, and a real publisher without RTX behind a lossy path."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import random
 import pytest
 
 from media.relay.jitter import Frame, FrameBuffer, Packet
+from tests.relay.lossy import LossyPath, LossyPublisher, publish_through
+from tests.relay.stack import Stack, stream_key
 
 _FRAMES, _EACH = 1_800, 8  # a minute of 2.5 Mb/s
 _ONE_WAY_S = 0.03
@@ -52,3 +54,20 @@ def test_repair_keeps_the_picture_moving(loss: float, stand_s: float) -> None:
         assert longest_s < stand_s, f"seed {seed}: {longest_s:.3f} s"
         assert broken <= 3, f"seed {seed}: {broken} pictures after a loss that was not repaired"
         assert buffer.packets_repaired > 0.8 * loss * _FRAMES * _EACH, f"seed {seed}"
+
+
+async def test_five_percent_lost_and_two_reordered_stand_for_a_moment_and_break_no_rule(stack: Stack) -> None:
+    # One publisher repeats what it is asked for, without RTX; the other repeats nothing. Each playlist is checked.
+    streams: dict[str, LossyPublisher] = {}
+    for stream_id, repeats in (("again", True), ("never", False)):
+        stack.put_stream(stream_id)
+        path = LossyPath(loss=0.05, reorder=0.02, seed=1)
+        streams[stream_id] = LossyPublisher(stack.whip_url(stream_id), stream_key(stream_id), path, repeats=repeats)
+    stood = await publish_through(stack, streams, 20)
+    assert all(publisher.path.lost > 50 for publisher in streams.values())
+    assert streams["again"].repeated > 50
+    assert max(stood["again"]) < 1.0
+    # A key frame comes whole with one chance in two or three here, and no sender makes more than one in 300 ms.
+    assert max(stood["never"]) < 6.0
+    # Far more pictures are shown where packets are repeated.
+    assert len(stood["again"]) > 1.3 * len(stood["never"])
