@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -76,6 +77,10 @@ class Worker:
             env={name: os.environ[name] for name in kept if name in os.environ},
         )
         self._reading = asyncio.create_task(self._read(self._process))
+        if self.closed:
+            # It was given up while it started, and nobody else knows of its process.
+            await self._end(self._process)
+            return
         waiting, self._before = self._before, []
         for each in waiting:
             self._write(each)
@@ -107,11 +112,13 @@ class Worker:
         self._write(wire.encoded(message))
 
     async def close(self) -> None:
-        """End the process; it is killed when it does not go by itself within a second."""
+        """End the process, also one that is still being started; it is killed when it does not go by itself in 1 s."""
         self.closed = True
-        process = self._process
-        if process is None:
-            return
+        self._before.clear()
+        if self._process is not None:
+            await self._end(self._process)
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin is not None:
             process.stdin.close()
         try:
@@ -146,9 +153,13 @@ class Worker:
             logger.log(logging.INFO if self.closed else logging.ERROR, "a worker ended (%s)", self._arguments[1])
         except (ValueError, msgspec.DecodeError):
             logger.exception("a worker spoke nonsense: ending it")
-            process.kill()
+        except Exception:
+            logger.exception("what a worker said could not be worked on: ending it")
         finally:
             if not self.closed:
                 self.closed = True
+                # It may have closed its output alone, and nobody reads what it says any longer.
+                with suppress(ProcessLookupError):
+                    process.kill()
                 self._on_end()
                 await process.wait()

@@ -431,6 +431,49 @@ async def test_a_worker_that_speaks_nonsense_is_ended() -> None:
     await worker.close()
 
 
+async def test_a_worker_that_is_closed_while_it_starts_leaves_no_process() -> None:
+    # given a worker whose process is on its way
+    ended = asyncio.Event()
+    worker = Worker("tests.relay.deaf_worker", (), lambda _message: None, ended.set)
+    worker.send(Gone("a"))
+    starting = asyncio.create_task(worker.start())
+    await asyncio.sleep(0)
+    # when it is given up before that one is there
+    await worker.close()
+    await asyncio.wait_for(starting, 20)
+    # then the process is gone as well, and nobody is told of its end
+    assert worker.pid is not None and not _runs(worker.pid)
+    assert not ended.is_set()
+
+
+async def test_a_worker_whose_words_cannot_be_worked_on_is_ended() -> None:
+    # given a relay that fails over what a worker says
+    ended = asyncio.Event()
+
+    def fail(_message: Message) -> None:
+        raise KeyError("of no track")
+
+    worker = Worker("tests.relay.echo_worker", (), fail, ended.set)
+    await worker.start()
+    # when it speaks
+    worker.send(Gone("a"))
+    await asyncio.wait_for(ended.wait(), 20)
+    # then its process does not stay behind
+    pid = worker.pid
+    assert pid is not None
+    async with asyncio.timeout(20):
+        while _runs(pid):
+            await asyncio.sleep(0.02)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 async def test_a_compositor_ends_with_its_input() -> None:
     ended = asyncio.Event()
     options = ("--width", "320", "--height", "180", "--bit-rate", "200000", "--audio-bit-rate", "64000")
