@@ -173,7 +173,8 @@ class Ladder:
     def _try(self, now: float) -> bool:
         """Begin, or say why not; True if it began."""
         video = None if self._formats is None else self._formats.video
-        if video is None:
+        if video is None or self._over:
+            # Over: formats may still come of a publisher that is on its way out, and nobody would end the worker.
             return False
         wanted = rungs.below(self._settings, video.parsed.width, video.parsed.height)
         if not wanted and not self._renditions:

@@ -375,6 +375,23 @@ async def test_compositions_come_first_and_a_late_loop_has_nothing_to_give() -> 
     await ladders.close(3.0)
 
 
+async def test_a_ladder_that_was_forgotten_begins_no_worker_for_what_its_publisher_sends_yet() -> None:
+    # given a task with room for a ladder, and a program that went to another task
+    ladders = Ladders(Settings(ladder=(480, 240), ladder_max=2, processors=4), Metrics(), lambda: 0)
+    program = Program("abc", Settings(), lambda _: None)
+    ladders.follow(program)
+    ladder = ladders.find("abc")
+    assert ladder is not None
+    ladders.forget("abc")
+    await asyncio.sleep(0)
+    # when formats come once more before its publisher is disconnected
+    program.begin_source(lambda: None)
+    program.configure(_media(60)[0], None)
+    # then no worker runs of which nobody knows
+    assert not ladder.is_running
+    await ladders.close(3.0)
+
+
 def test_rungs_are_below_the_source_upright_where_it_is_and_of_even_sides() -> None:
     assert rungs.below(_SETTINGS, 1920, 1080) == (720, 480, 240)
     assert rungs.below(_SETTINGS, 1280, 720) == (480, 240)
