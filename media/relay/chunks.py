@@ -29,6 +29,8 @@ _CHUNK_BYTES_MIN: Final = 128
 _CHUNK_BYTES_MAX: Final = 0xFFFFFF
 # OBS uses three chunk streams, ffmpeg five.
 _CHUNK_STREAMS_MAX: Final = 16
+# Messages that are under way at once hold together no more than this many of the longest: one, and sound beside it.
+_UNDER_WAY_MAX: Final = 2
 _EXTENDED: Final = 0xFFFFFF
 _WRAP: Final = 1 << 32
 _HEADER_BYTES: Final = (11, 7, 3, 0)
@@ -71,11 +73,15 @@ class ChunkReader:
     Parameters
     ----------
     message_bytes_max : int
-        Longest message taken; may be raised when the sender has shown its right to send more.
+        Longest message taken; may be raised when the sender has shown its right to send more. Messages that are under
+        way at the same time are together at most twice as long.
     """
 
     def __init__(self, message_bytes_max: int) -> None:
         self.message_bytes_max = message_bytes_max
+        # Whole messages so far, also those that are obeyed here: what they cost does not show in bytes.
+        self.messages = 0
+        self._under_way = 0
         self._data: bytes | memoryview = b""
         self._at = 0
         self._chunk_bytes = _CHUNK_BYTES_DEFAULT
@@ -108,8 +114,9 @@ class ChunkReader:
                 self._chunk_bytes = size
             elif message.kind == ABORT:
                 aborted = self._streams.get(_number(message))
-                if aborted is not None:
+                if aborted is not None and aborted.body is not None:
                     aborted.body = None
+                    self._under_way -= aborted.length
             else:
                 return message
         self._data, self._at = bytes(self._data[self._at :]), 0
@@ -139,6 +146,8 @@ class ChunkReader:
                     continue
                 whole = bytes(body)
             stream.body = None
+            self._under_way -= stream.length
+            self.messages += 1
             return Message(stream.kind, stream.timestamp, stream.stream, whole)
 
     def _header(self) -> _ChunkStream | None:
@@ -170,6 +179,10 @@ class ChunkReader:
         length = int.from_bytes(data[header_at + 3 : header_at + 6], "big") if form < 2 else stream.length
         if length > self.message_bytes_max:
             raise ChunkError(f"a message of {length} bytes")
+        # What is one chunk is not under way for long: nothing comes before its end.
+        begins = stream.body is None and length > self._chunk_bytes
+        if begins and self._under_way + length > _UNDER_WAY_MAX * self.message_bytes_max:
+            raise ChunkError("too many messages at once")
         field = int.from_bytes(data[header_at : header_at + 3], "big") if form < 3 else 0
         extended = stream.extended
         if form < 3:
@@ -190,6 +203,7 @@ class ChunkReader:
         self._at = at
         if stream.body is None:
             stream.body = bytearray()
+            self._under_way += length
             stream.length, stream.extended = length, extended
             if form < 2:
                 stream.kind = data[header_at + 6]

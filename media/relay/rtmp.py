@@ -40,6 +40,9 @@ _MESSAGE_BYTES_MAX: Final = 4 << 20
 # 40 Mb/s over ten seconds: after a stall an encoder sends what it held, but nobody broadcasts at that rate.
 _FLOOD_WINDOW_S: Final = 10.0
 _FLOOD_BYTES: Final = 50_000_000
+# Nine times what sixty pictures a second and their sound are. A message may have a single byte, and costs as much time
+# as any.
+_FLOOD_MESSAGES: Final = 10_000
 # What a peer that does not read may leave in our hands.
 _UNREAD_BYTES_MAX: Final = 256 << 10
 _COMMANDS_MAX: Final = 1_000
@@ -100,6 +103,7 @@ class RtmpConnection(asyncio.Protocol):
         self._window_bytes = _WINDOW_BYTES
         self._flood_since_s = 0.0
         self._flood_from = 0
+        self._flood_from_messages = 0
         self._leaving: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle
 
@@ -130,15 +134,18 @@ class RtmpConnection(asyncio.Protocol):
         """Work on what came; whatever is wrong with it ends this connection and nothing else."""
         if self._closed:
             return
-        self._received += len(data)
         now = time.monotonic()
+        if now - self._flood_since_s > _FLOOD_WINDOW_S:
+            self._flood_since_s = now
+            self._flood_from, self._flood_from_messages = self._received, self._reader.messages
+        self._received += len(data)
         try:
             if not self._greeted:
                 data = self._greet(data)
             self._reader.feed(data)
             self._work(now)
             self._acknowledge()
-            self._check_flood(now)
+            self._check_flood()
         except (chunks.ChunkError, amf.AmfError, BitstreamError) as error:
             logger.info("RTMP connection ended: %s", error)
             self._refuse(RelayError("invalid_request", f"The encoder sent what is not understood: {error}."))
@@ -197,6 +204,7 @@ class RtmpConnection(asyncio.Protocol):
 
     def _work(self, now: float) -> None:
         while not self._closed and not self._admitting and (message := self._reader.next()) is not None:
+            self._check_messages()
             if message.kind not in (chunks.AUDIO, chunks.VIDEO):
                 self._message(message)
             elif not self._publishing:
@@ -307,15 +315,21 @@ class RtmpConnection(asyncio.Protocol):
         if not self._publishing:
             self._refuse(RelayError("invalid_request", "Nothing was published in time."))
 
-    def _check_flood(self, now: float) -> None:
-        if now - self._flood_since_s > _FLOOD_WINDOW_S:
-            self._flood_since_s, self._flood_from = now, self._received
-        elif self._received - self._flood_from > _FLOOD_BYTES:
+    def _check_flood(self) -> None:
+        self._check_messages()
+        if self._received - self._flood_from > _FLOOD_BYTES:
             raise RelayError("rate_limited", "This is over 40 Mb/s. Set the encoder to at most 8 Mb/s.")
+
+    def _check_messages(self) -> None:
+        if self._reader.messages - self._flood_from_messages > _FLOOD_MESSAGES:
+            raise RelayError("rate_limited", "These are too many messages a second. Set the encoder to 60 pictures.")
 
     def _acknowledge(self) -> None:
         """5.4.3: each window of bytes is acknowledged; half of one, so that nobody ever waits."""
         if self._greeted and self._received - self._acknowledged >= self._window_bytes // 2:
+            if self._transport.get_write_buffer_size() > _UNREAD_BYTES_MAX:
+                self._transport.abort()
+                return
             self._acknowledged = self._received
             self._send(_CONTROL_CHUNKS, chunks.ACKNOWLEDGEMENT, 0, struct.pack(">I", self._received & 0xFFFFFFFF))
 

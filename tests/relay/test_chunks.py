@@ -89,6 +89,25 @@ def test_an_aborted_message_is_forgotten() -> None:
     assert [message.body for message in _read(start + abort + whole)] == [b"a"]
 
 
+def test_messages_under_way_at_once_have_one_bound_together() -> None:
+    # given a sender that begins a message of the longest length in each chunk stream, and ends none
+    def begun(number: int, length: int) -> bytes:
+        return bytes([number]) + bytes(3) + length.to_bytes(3, "big") + b"\x08\1\0\0\0" + bytes(128)
+
+    longest = 60_000
+    two = begun(4, longest) + begun(5, longest)
+    # then two are taken, and a third is too much
+    assert _read(two, longest) == []
+    with pytest.raises(ChunkError, match="at once"):
+        _read(two + begun(6, longest), longest)
+    # but one that was aborted, or came to its end, is no longer counted
+    abort = b"\x02\0\0\0\0\0\4\2\0\0\0\0" + struct.pack(">I", 4)
+    assert _read(two + abort + begun(6, longest), longest) == []
+    pieces = bytes(longest - 128)
+    rest = b"".join(b"\xc4" + pieces[at : at + 128] for at in range(0, len(pieces), 128))
+    assert len(_read(begun(4, longest) + rest + begun(5, longest) + begun(6, longest), longest)) == 1
+
+
 @pytest.mark.parametrize(
     "data",
     [

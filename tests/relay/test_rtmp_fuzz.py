@@ -10,13 +10,16 @@ import tracemalloc
 from typing import Any, cast
 
 import jwt
+import pytest
 
+from media.relay.chunks import AUDIO, SET_CHUNK_SIZE, Message, chunked
 from media.relay.metrics import Metrics
 from media.relay.program import Program
 from media.relay.rights import Rights, StreamKey
 from media.relay.rtmp import RtmpConnection
 from media.relay.settings import Settings
 from media.relay.streams import Publisher, Streams
+from media.relay.sweep import READ_BYTES_MAX
 from tests.relay import encoder
 
 _INPUTS = int(os.environ.get("FUZZ_INPUTS", "10000"))
@@ -30,9 +33,12 @@ class _Wire:
 
     def __init__(self) -> None:
         self.closed = False
+        # The last of it.
+        self.said = b""
 
     def write(self, data: bytes) -> None:
         assert len(data) < 10_000
+        self.said = data
 
     def is_closing(self) -> bool:
         return self.closed
@@ -135,3 +141,27 @@ async def test_broken_sessions_end_in_a_refusal_and_leave_nothing_behind() -> No
         tracemalloc.stop()
     assert streams.let_in > _INPUTS // 4, "most inputs come as far as publishing"
     assert held[-1] - held[0] < 200_000, held
+
+
+@pytest.mark.parametrize("piece", [b"", b"\0\1\0\0"], ids=["messages of nothing", "chunk sizes"])
+async def test_a_flood_of_the_shortest_messages_ends_its_own_connection_within_one_read(piece: bytes) -> None:
+    # given an encoder that publishes
+    streams, rights, wire = cast(Streams, _Everyone()), Rights("s" * 64, "p" * 64, ""), _Wire()
+    connection = RtmpConnection(streams, rights, Metrics(), lambda _: None)
+    connection.connection_made(cast(asyncio.Transport, wire))
+    connection.data_received(encoder.HANDSHAKE + encoder.wire(encoder.publish_commands(_KEY)))
+    async with asyncio.timeout(5):
+        while b"On air" not in wire.said:
+            await asyncio.sleep(0)
+    # when it sends as many messages as the socket's buffer holds, of one byte each or hardly more
+    kind = SET_CHUNK_SIZE if piece else AUDIO
+    first = chunked(7, Message(kind, 0, 0, piece or b"a"), 128)
+    if not piece:
+        first += b"\x47" + bytes(6) + bytes([AUDIO])
+    connection.data_received(first)
+    assert not wire.closed
+    repeated = b"\xc7" + piece
+    connection.data_received(repeated * (READ_BYTES_MAX // len(repeated)))
+    # then it is told, and ended
+    assert wire.closed and b"too many messages" in wire.said
+    connection.connection_lost(None)
