@@ -86,8 +86,11 @@ class Sweep:
         self._timer = loop.call_at(self._next_s, self._tick)
 
     def _tick(self) -> None:
-        self.read()
-        if self._sockets:
-            self._again()
-        else:
-            self._timer = None
+        try:
+            self.read()
+        finally:
+            # Whatever goes wrong there, the others are read on.
+            if self._sockets:
+                self._again()
+            else:
+                self._timer = None

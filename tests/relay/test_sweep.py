@@ -7,7 +7,7 @@ import random
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -144,6 +144,28 @@ async def test_one_readers_fault_is_not_the_others(door: Door) -> None:
     encoder.sendall(b" goes on")
     await until(lambda: bytes(reader.read) == b"media goes on")
     encoder.close()
+
+
+async def test_a_fault_in_the_handling_of_a_fault_is_not_the_others_either(door: Door) -> None:
+    # given a connection that fails also over the news that it failed
+    bad, bad_reader = await door.encoder()
+    encoder, reader = await door.encoder()
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    bad_reader.trouble = RuntimeError("a fault")
+    bad_reader.sweep_failed = _fail_again
+    # when both send
+    for each in (bad, encoder):
+        each.sendall(b"media")
+    await until(lambda: bool(told))
+    # then the other is read on
+    await until(lambda: bytes(reader.read) == b"media")
+    for each in (bad, encoder):
+        each.close()
+
+
+def _fail_again(error: Exception) -> None:
+    raise RuntimeError("another fault") from error
 
 
 async def test_reading_stops_with_the_last_and_begins_again_with_the_next(door: Door) -> None:
