@@ -31,9 +31,11 @@ __all__ = ["WIDE_STEP", "Formats", "Program"]
 
 # The timeline of a new publisher starts on a tick that is a whole AAC frame in both clocks (1,024 samples of 48 kHz).
 _BASE_STEP_TICKS: Final = 1_920
-# Program date follows the estimate by at most this much a segment: 500 ppm, more than any crystal drifts.
-_DATE_SLEW_S: Final = 0.001
-_DATE_JUMP_S: Final = 1.0
+# Program date follows the estimate by at most this much a segment: 1,500 ppm, more than any crystal drifts.
+_DATE_SLEW_S: Final = 0.003
+# A publisher with too much to do stamps fewer seconds than pass. Once dates are this far behind they are put right, and
+# the leap is a discontinuity: elsewhere they say what durations say.
+_DATE_BEHIND_MAX_S: Final = 2.0
 # What a run may have counted after it told of itself last.
 _UNTOLD_SEGMENTS: Final = 10
 _UNTOLD_BREAKS: Final = 4
@@ -233,8 +235,10 @@ class Program:
         """A segment starts at ``start`` ticks; ``wall_s`` estimates when its first picture was taken."""
         estimate = wall_s - start / VIDEO_TIMESCALE
         anchor = self._date_anchor_s
-        if anchor is None or self._break_next or abs(estimate - anchor) > _DATE_JUMP_S:
+        if anchor is None or self._break_next:
             anchor = estimate
+        elif estimate - anchor > _DATE_BEHIND_MAX_S:
+            anchor, self._break_next = estimate, True
         else:
             anchor += max(-_DATE_SLEW_S, min(_DATE_SLEW_S, estimate - anchor))
         if self._segments:

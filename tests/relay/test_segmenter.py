@@ -172,6 +172,27 @@ def test_playlists_of_a_long_program_stay_valid_bounded_and_consistent() -> None
     assert max(held[100:]) <= max(held[50:100]) * 1.1
 
 
+@pytest.mark.parametrize(("pace", "leaps"), [(1.001, 0), (0.999, 0), (1.1, 9)])
+def test_dates_follow_the_clock_and_leap_only_at_a_discontinuity(pace: float, leaps: int) -> None:
+    # given a publisher with a second of whose timestamps ``pace`` seconds pass
+    program, _ = _program()
+    loads: list[checker.ReadPlaylist] = []
+    # when it sends for three minutes
+    for number in range(180 * 30):
+        dts = number * 3_000
+        program.video(AccessUnit(dts, dts, number % 60 == 0, b"\0\0\0\1\x65", 1_000 + pace * dts / 90_000))
+        if number % 30 == 29:
+            # then every playlist keeps to the rules, of which one is that dates say what durations do
+            loads.append(checker.read(program.media_playlist(skip=False).decode()))
+            checker.check_succession(loads[-2 if len(loads) > 1 else -1], loads[-1])
+    # and dates are never far from the clock
+    newest = loads[-1].closed[-1]
+    assert newest.date is not None
+    started_s = 2 * (newest.msn - loads[0].segments[0].msn)
+    assert abs(1_000 + pace * started_s - newest.date.timestamp()) < 2.3
+    assert (program.breaks > 0) == (leaps > 0) and program.breaks <= leaps
+
+
 def test_wide_parts_are_three_parts_each_and_their_playlist_as_valid_as_the_other() -> None:
     program, _ = _program()
     before: checker.ReadPlaylist | None = None
