@@ -59,7 +59,8 @@ class IceRestarts:
         Raises
         ------
         RelayError
-            422 when there is no connection to restart or the credentials are none, 429 within a second of another one.
+            422 when there is no connection to restart or the credentials are none, 429 within a second of another one,
+            409 when a newer one, or the end of the session, came before its candidates were gathered.
         ValueError, IndexError, AssertionError
             A candidate that cannot be read.
         """
@@ -78,6 +79,10 @@ class IceRestarts:
         new.remote_is_lite, new.remote_username, new.remote_password = old.remote_is_lite, user, password
         self._checking = new
         await new.gather_candidates()
+        if self._checking is not new:
+            # Whoever gave it up closed the sockets that were there by then.
+            await _end(new)
+            raise RelayError("conflict", "A newer ICE restart, or the end of the session, came first.")
         _share_queue(old, new)
         self._work = self._spawn(self._connect(transport, old, new, remote))
         return self._fragment(new)
@@ -130,16 +135,20 @@ class IceRestarts:
         except (ConnectionError, TimeoutError) as error:
             logger.info("an ICE restart came to nothing: %r", error)
             adding.cancel()
-            self._checking = None
+            self._forget(new)
             await _end(new)
             return
         _replace(transport, old, new)
-        self._checking = None
+        self._forget(new)
         self.done += 1
         try:
             await asyncio.sleep(_LINGER_S)
         finally:
             await _end(old)
+
+    def _forget(self, new: Connection) -> None:
+        if self._checking is new:
+            self._checking = None
 
     async def _abandon(self) -> None:
         """Ends the one that is still being checked, if any."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aioice import Connection
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from media.relay.errors import RelayError
@@ -137,6 +138,32 @@ async def test_the_newest_restart_replaces_the_one_before_and_they_have_a_rate(p
     await restart(pair.client, pair.ask)
     assert first is not None and not first._protocols
     await pair.flows()
+
+
+async def test_a_session_that_ends_while_a_restart_gathers_leaves_no_socket(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a restart that is about to open its sockets
+    gathering, go_on, made = asyncio.Event(), asyncio.Event(), list[Connection]()
+    gather = Connection.gather_candidates
+
+    async def gather_late(connection: Connection) -> None:
+        made.append(connection)
+        gathering.set()
+        await go_on.wait()
+        await gather(connection)
+
+    monkeypatch.setattr(Connection, "gather_candidates", gather_late)
+    beginning = asyncio.create_task(pair.restarts.begin("user", _PASSWORD, []))
+    await asyncio.wait_for(gathering.wait(), _WAIT_S)
+    # when the session ends
+    await pair.restarts.close()
+    go_on.set()
+    # then the restart is refused, and what it opened is closed again
+    with pytest.raises(RelayError) as refused:
+        await asyncio.wait_for(beginning, _WAIT_S)
+    assert refused.value.status == 409
+    assert not made[0]._protocols and not pair.restarts._tasks
 
 
 @pytest.mark.parametrize(("user", "password"), [("abc", _PASSWORD), ("abcd", "short"), ("ab:d", _PASSWORD), ("", "")])
