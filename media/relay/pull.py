@@ -299,7 +299,7 @@ class Pull:
             if self._playlists.get(key) is followed:
                 del self._playlists[key]
                 # Who still waits asks again.
-                followed.refusal = _interrupted()
+                followed.refusal = followed.refusal or _interrupted()
                 followed.wake()
             if not any(other == key[0] for other, _, _ in self._playlists):
                 self._drop_media(key[0])
@@ -318,6 +318,9 @@ class Pull:
             except RelayError as error:
                 followed.refusal = error
                 followed.wake()
+                if error.code == "not_found" and not followed.text:
+                    # Whoever asks again has the owner asked again: a name that nobody knows takes no place meanwhile.
+                    return
                 fresh = True
                 await asyncio.sleep(_TROUBLE_S)
             except (aiohttp.ClientError, TimeoutError) as error:

@@ -14,7 +14,7 @@ from media.relay.errors import RelayError
 from media.relay.lease import Beat, Lease, Leases
 from media.relay.metrics import Metrics
 from media.relay.peers import Peers
-from media.relay.pull import Pull
+from media.relay.pull import _FOLLOWERS_MAX, Pull
 from media.relay.settings import Settings
 
 _SETTINGS = Settings(task="edge", signing_secret="s" * 64)
@@ -62,8 +62,10 @@ class Scene:
         assert isinstance(response.body, bytes)
         return response.body
 
-    async def _answer(self, _request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.Response:
         self.asked += 1
+        if request.match_info["name"] != "media.m3u8":
+            return web.Response(status=404)
         return web.Response(body=self.bodies.pop(0) if len(self.bodies) > 1 else self.bodies[0])
 
 
@@ -95,4 +97,16 @@ async def test_a_follower_that_nothing_can_save_is_followed_by_another_one() -> 
             await asyncio.wait_for(followed.task, 5)
         assert scene.pull.streams == 0 and isinstance(followed.refusal, RelayError)
         scene.leases.broken = False
+        assert await asyncio.wait_for(scene.playlist(), 3) == _PLAYLIST
+
+
+async def test_names_that_nobody_knows_take_no_place_from_those_who_watch() -> None:
+    async with Scene(_PLAYLIST) as scene:
+        # given a viewer who asks for one playlist after the other that there is not
+        for number in range(_FOLLOWERS_MAX + 1):
+            with pytest.raises(RelayError) as refused:
+                await scene.pull.playlist("show", f"{number}p.m3u8", (None, None, False), zipped=False)
+            # then each of them is told that it is not there
+            assert refused.value.code == "not_found", number
+        # and the next viewer is given what there is
         assert await asyncio.wait_for(scene.playlist(), 3) == _PLAYLIST
