@@ -144,9 +144,8 @@ def test_other_codecs_are_refused_by_name(stack: Stack, options: list[str], word
 
 def _publishers(stack: Stack, stream_id: str) -> bool:
     """Whether a connection with this key is let in (and leaves again)."""
-    said = _talk(
-        stack, encoder.HANDSHAKE + encoder.wire(encoder.publish_commands(stream_key(stream_id))), b"description"
-    )
+    # Who is refused is told so and disconnected, which ends the wait as well.
+    said = _talk(stack, encoder.HANDSHAKE + encoder.wire(encoder.publish_commands(stream_key(stream_id))), b"On air")
     said.socket.close()
     return b"On air" in said.read
 
