@@ -29,6 +29,8 @@ _COMPOSITION_MS_MAX: Final = 5_000
 _AAC_LOW_COMPLEXITY: Final = 2
 _RATES: Final = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350)
 _CONFIG_BYTES_MAX: Final = 64
+# Slices for packets of 1,200 bytes make 700 of a picture of 800 kB; each costs as much time as it is short.
+_NAL_UNITS_MAX: Final = 2_000
 # A length in four bytes, and the NAL unit's header.
 _NAL: Final = struct.Struct(">IB")
 # Told to players (esds); a passed-through track does not say its own.
@@ -120,10 +122,19 @@ def decoder_configuration(record: bytes) -> DecoderConfiguration:
 
 
 def nal_units(data: bytes, length_bytes: int) -> list[bytes]:
-    """NAL units of an access unit whose lengths stand before them; what is cut off at the end is left out."""
+    """NAL units of an access unit whose lengths stand before them; what is cut off at the end is left out.
+
+    Raises
+    ------
+    BitstreamError
+        For more of them, empty ones included, than any encoder makes of a picture.
+    """
     found: list[bytes] = []
-    at, size = 0, len(data)
+    at, size, left = 0, len(data), _NAL_UNITS_MAX
     while at + length_bytes <= size:
+        left -= 1
+        if left < 0:
+            raise BitstreamError("a picture of too many NAL units")
         length = int.from_bytes(data[at : at + length_bytes], "big")
         at += length_bytes
         if length > size - at:
@@ -139,8 +150,11 @@ def is_sample(data: bytes) -> bool:
 
     Pictures between key frames nearly always are. Of the others the NAL units are looked at one by one (`nal_units`).
     """
-    at, size, slices = 0, len(data), False
+    at, size, left, slices = 0, len(data), _NAL_UNITS_MAX, False
     while at + 4 < size:
+        left -= 1
+        if left < 0:
+            return False
         length, header = _NAL.unpack_from(data, at)
         kind = header & 0x1F
         if kind == NAL_SLICE:

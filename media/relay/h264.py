@@ -121,8 +121,8 @@ def carries_captions(data: bytes) -> bool:
 def captions(data: bytes) -> list[bytes]:
     """The NAL units with captions of an access unit whose NAL units stand after their lengths (4 bytes)."""
     found: list[bytes] = []
-    at = 0
-    while _CAPTIONS in data[at:] and at + 4 <= len(data):
+    at, last = 0, data.rfind(_CAPTIONS)
+    while at <= last and at + 4 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
         nal = data[at + 4 : at + 4 + size]
         if nal and nal[0] & 0x1F == NAL_SEI and _CAPTIONS in nal:

@@ -65,6 +65,21 @@ def test_a_unit_cut_off_at_its_end_keeps_what_is_whole() -> None:
     assert seen.units[1].data == last.body[5:]
 
 
+@pytest.mark.parametrize("nal", [b"\x06", b"\x09", b""])
+def test_a_picture_of_more_nal_units_than_any_encoder_makes_is_refused(nal: bytes) -> None:
+    # given an encoder on air
+    source, seen = _source()
+    _play(source, encoder.video(1))
+    # when one of its pictures is made of hardly anything but lengths
+    unit = (len(nal).to_bytes(4, "big") + nal) * 2_000 + length_prefixed([b"\x41picture"])
+    with pytest.raises(BitstreamError, match="too many NAL units"):
+        source.video(encoder.video_tag(unit, False), 40, 0.04)
+    # but one of many slices is passed on
+    before = len(seen.units)
+    source.video(encoder.video_tag(length_prefixed([b"\x41slice"] * 1_000), False), 40, 0.04)
+    assert len(seen.units) == before + 1
+
+
 def test_sound_at_44100_is_counted_in_its_own_samples() -> None:
     source, seen = _source()
     _play(source, [*encoder.video(60), *encoder.sound(86, rate=44_100)])

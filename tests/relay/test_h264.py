@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 
 from media.relay import h264
+from media.relay.cmaf import length_prefixed
 from tests.relay.encoded import pictures, video_format
 
 
@@ -23,6 +25,18 @@ def test_nal_units_are_found_behind_both_start_codes() -> None:
     stream = b"\0\0\0\1\x67abc\0\0\1\x68d\0\0\0\1\x65efg"
     assert h264.nal_units(stream) == [b"\x67abc", b"\x68d", b"\x65efg"]
     assert h264.nal_units(b"") == [] and h264.nal_units(b"no start code") == []
+
+
+def test_captions_are_found_in_time_that_grows_with_the_picture_and_not_with_its_square() -> None:
+    # given captions behind as many NAL units as fit into an access unit
+    captions = b"\x06\x04\x0a\xb5\x00\x31GA94\x03\x80"
+    unit = length_prefixed([b"\x0c"]) * 200_000 + length_prefixed([captions, b"\x41picture"])
+    # when they are looked for
+    began_s = time.process_time()
+    assert h264.captions(unit) == [captions]
+    # then it takes a moment: copying what is left for each NAL unit, ten seconds
+    assert time.process_time() - began_s < 2
+    assert h264.captions(length_prefixed([b"\x41picture", captions[:5]])) == []
 
 
 def test_hostile_parameter_sets_are_refused_and_never_crash() -> None:
