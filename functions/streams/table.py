@@ -420,8 +420,10 @@ def list_feed(
 
     ``since_ms`` leaves out what starts earlier.
     """
+    since = clock.rfc3339(since_ms) if since_ms is not None else None
     last: dict[str, Any] | None = None
-    if after is not None:
+    if after is not None and (since is None or after[1] >= since):
+        # A place before `since`, where time went on between two pages, would be refused: what follows it begins there.
         stream_id, started_at = after
         last = {
             "feed_key": {"S": key},
@@ -429,7 +431,7 @@ def list_feed(
             "pk": {"S": _pk(stream_id)},
             "sk": {"S": STREAM},
         }
-    condition = StreamItem.started_at >= clock.rfc3339(since_ms) if since_ms is not None else None
+    condition = StreamItem.started_at >= since if since is not None else None
     found = StreamItem.feed_index.query(
         key, condition, scan_index_forward=forward, limit=limit, page_size=limit, last_evaluated_key=cast(Any, last)
     )
@@ -485,6 +487,9 @@ def list_replays(host_id: str, since: str, after: tuple[str, str] | None, limit:
     last: dict[str, Any] | None = None
     if after is not None:
         stream_id, started_at = after
+        if started_at < since:
+            # Nothing is left of what followed; and DynamoDB refuses to begin outside of what is asked for.
+            return []
         last = {
             "replay_of": {"S": host_id},
             "started_at": {"S": started_at},
