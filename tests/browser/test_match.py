@@ -99,6 +99,7 @@ def test_two_hosts_meet_in_a_match_that_their_viewers_see_and_one_of_them_ends(
     _shot(other, "asked-phone")
     other.get_by_role("button", name="Decline").click()
     expect(host.get_by_text(f"@{RIVAL} declined the match.").first).to_be_visible()
+    expect(other.get_by_text("declined the match")).to_have_count(0)
     expect(host.locator("onair-match section")).to_have_count(0)
 
     # The other way round: asked, and accepted by keyboard.
@@ -168,6 +169,7 @@ def test_an_ask_that_is_taken_back_leaves_no_card_and_a_broadcast_that_ends_no_b
     expect(other.get_by_role("alertdialog")).to_be_visible()
     host.get_by_role("button", name="Cancel").click()
     expect(other.get_by_role("alertdialog")).to_have_count(0)
+    expect(other.get_by_text("@demo_host does not ask for a match any more.").first).to_be_visible()
 
     # The rival asks in turn, and ends their broadcast while the match is on.
     other.get_by_role("button", name="Match", exact=True).click()

@@ -3,8 +3,10 @@ import { LitElement, css, html } from "lit";
 import { api } from "./api.js";
 import { icon } from "./icons.js";
 import { MatchState } from "./match_state.js";
+import { toldOf } from "./match_told.js";
 import { needAccount } from "./need_account.js";
 import { router } from "./router.js";
+import { session } from "./session.js";
 import { avatar, sheet } from "./style.js";
 import { t } from "./strings.js";
 import { refused, toast } from "./toast.js";
@@ -15,6 +17,9 @@ import "./sheet.js";
 export function matchButton(match) {
   return html`<button class="round glass" data-sheet="match" aria-label=${t("match.title")} @click=${() => match().show()}>${icon("match")}</button>`;
 }
+
+/** What a card or the banner says as well. */
+const SHOWN = ["asked", "accepted"];
 
 const shown = (host) => ({ ...host, display_name: host.display_name ?? host.name });
 
@@ -251,10 +256,11 @@ export class OnairMatch extends LitElement {
   }
 
   /** The hosts are told by word how it came out; everyone else sees the banner come and go. */
-  #told({ state, rival }) {
-    const handle = rival.host.handle;
-    this.said = state === "asked" || this.room.ticket?.hidden?.includes(rival.host.id) ? undefined : t(`match.told.${state}`, { handle });
-    if (this.own && ["declined", "expired", "ended"].includes(state)) toast(this.said);
+  #told({ event, was }) {
+    const { id, handle } = event.rival.host;
+    const told = this.room.ticket?.hidden?.includes(id) ? undefined : toldOf(event, was, this.own ? session.me?.id : undefined);
+    this.said = told && t(`match.told.${told}`, { handle });
+    if (this.own && told && !SHOWN.includes(told)) toast(this.said);
     this.requestUpdate();
   }
 

@@ -12,12 +12,14 @@ export function openMs({ until }, at) {
   return Number.isFinite(left) ? Math.min(Math.max(0, left), ASK_MS) : ASK_MS;
 }
 
-/** Events: `change`; `told` — detail: the event by which the match changed. */
+/** Events: `change`; `told` — detail: the event by which the match changed, and the state that it `was` in as known here. */
 export class MatchState extends EventTarget {
   /** @type {{ match: string, state: string, asked_by: string, until?: string, rival: { stream_id: string, host: { id: string, handle: string, name: string, avatar_url?: string } } } | undefined} */
   match = undefined;
   busy = false;
   #endsAt = 0;
+  /** The newest that there was: what becomes of it is told after it is gone. */
+  #known = undefined;
 
   /**
    * @param {import("./room.js").Room} room
@@ -64,13 +66,21 @@ export class MatchState extends EventTarget {
 
   #line = ({ detail: { event } }) => {
     if (event.type !== "match") return;
+    const was = this.#known?.match === event.match ? this.#known.state : undefined;
     this.#take(this.room.room?.match, Date.parse(event.at));
-    this.dispatchEvent(new CustomEvent("told", { detail: event }));
+    this.#tell(event, was);
   };
+
+  #tell(event, was) {
+    // Once is enough: the page may find out by itself before the room tells.
+    if (event.state !== "asked" && event.state !== "accepted") this.#known = undefined;
+    this.dispatchEvent(new CustomEvent("told", { detail: { event, was } }));
+  }
 
   #take(match, at) {
     const before = this.match;
     this.match = match;
+    if (match) this.#known = match;
     if (match?.state !== "asked") clearTimeout(this.timer);
     else if (before?.match !== match.match || before.state !== "asked") {
       const left = openMs(match, Number.isFinite(at) ? at : Date.now());
@@ -85,8 +95,8 @@ export class MatchState extends EventTarget {
     const own = this.waiting;
     this.match = undefined;
     this.#changed();
+    this.#tell({ ...match, state: "expired" }, "asked");
     if (!own) return;
-    this.dispatchEvent(new CustomEvent("told", { detail: { ...match, state: "expired" } }));
     // Only while it is asked for still: it may just have been accepted, and the news of that is on its way.
     api.delete(`${this.#path}?match=${encodeURIComponent(match.match)}&state=asked`).catch(() => undefined);
   }

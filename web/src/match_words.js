@@ -29,6 +29,8 @@ export const matchWords = {
   "match.told.accepted": "The match with @{handle} is on.",
   "match.told.declined": "@{handle} declined the match.",
   "match.told.expired": "@{handle} did not answer.",
+  "match.told.missed": "The time to answer @{handle} is over.",
+  "match.told.taken_back": "@{handle} does not ask for a match any more.",
   "match.told.ended": "The match with @{handle} is over.",
   "match.reconnecting": "Reconnecting…",
 };
