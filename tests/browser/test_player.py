@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import measure
-from tests.browser.conftest import DESK, PHONE, NewPage, end_live, go_live, launch, open_page
+from tests.browser.conftest import DESK, PHONE, NewPage, end_live, go_live, launch, open_page, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -280,3 +280,59 @@ def test_a_host_with_two_cameras_changes_over_in_the_same_session(browser: Brows
         host.wait_for_function(f"(first) => {camera} === first", arg=first)
         end_live(host)
         assert len(sessions) == 1
+
+
+# Cameras open as slowly as the test wants, and each track that was ever open is remembered.
+_SLOW_CAMERAS = """() => {
+  const devices = navigator.mediaDevices;
+  const real = devices.getUserMedia.bind(devices);
+  window.opened = [];
+  window.waiting = [];
+  devices.getUserMedia = async (wanted) => {
+    if (window.slow) await new Promise((go) => waiting.push(go));
+    const media = await real(wanted);
+    opened.push(...media.getTracks());
+    return media;
+  };
+}"""
+
+
+def test_a_camera_that_opens_after_one_has_left_is_closed(browser: Browser, origin: str) -> None:
+    with launch(browser.browser_type, "--use-fake-device-for-media-stream=device-count=2") as two:
+        host = open_page(two, origin)
+        host.add_init_script(f"({_SLOW_CAMERAS})()")
+        host.goto("/")
+        host.locator("a.create").click()
+        sign_in(host, "demo_host")
+        host.get_by_label("Title").fill("Not today")
+        host.get_by_role("button", name="Next").click()
+        host.get_by_role("button", name="Continue").click()
+        # given a camera that is being opened
+        switch = host.get_by_role("button", name="Switch camera")
+        switch.wait_for()
+        host.evaluate("() => (window.slow = true)")
+        switch.click()
+        host.wait_for_function("waiting.length === 1")
+        # when one goes back before it is open
+        host.get_by_role("button", name="Back").click()
+        host.get_by_label("Title").wait_for()
+        before = host.evaluate("opened.length")
+        host.evaluate("() => { window.slow = false; waiting.forEach((go) => go()); }")
+        # then nothing stays on
+        host.wait_for_function("(before) => opened.length > before", arg=before)
+        host.wait_for_function("opened.every((track) => track.readyState === 'ended')")
+        expect(host.locator("onair-toast p")).to_have_count(0)
+
+
+def test_a_broadcast_that_is_continued_here_may_change_cameras(browser: Browser, origin: str) -> None:
+    with launch(browser.browser_type, "--use-fake-device-for-media-stream=device-count=2") as two:
+        host = open_page(two, origin)
+        go_live(host, "On the move")
+        # when it is continued on another page
+        other = host.context.new_page()
+        other.goto(f"{origin}/")
+        other.locator("a.create").click()
+        other.get_by_role("button", name="Continue it here").click()
+        # then both cameras are to be had there
+        expect(other.get_by_role("button", name="Switch camera")).to_be_visible(timeout=30_000)
+        end_live(other)

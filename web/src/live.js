@@ -131,20 +131,23 @@ export class OnairLive extends LitElement {
   #switch = async () => {
     if (this.switching) return; // a second tap would stop a camera that is being opened
     this.switching = true;
-    const old = this.media.getVideoTracks()[0];
+    const { media } = this;
+    const old = media.getVideoTracks()[0];
     try {
       const { track, facing } = await otherCamera(old, this.facing);
-      if (old) this.media.removeTrack(old);
+      if (media !== this.media) return track.stop(); // one left, or it ended, while it was being opened
+      if (old) media.removeTrack(old);
       track.enabled = old?.enabled ?? true;
-      this.media.addTrack(track);
+      media.addTrack(track);
       this.facing = facing;
       await this.publisher?.replace(track);
     } catch ({ name }) {
-      toast(t(`live.device_${REASONS[name] ?? "busy"}`)); // no camera opens any more
+      if (media === this.media) toast(t(`live.device_${REASONS[name] ?? "busy"}`)); // no camera opens any more
     } finally {
       this.switching = false;
+      this.requestUpdate();
     }
-    this.requestUpdate();
+    return undefined;
   };
 
   #go = async () => {
@@ -203,6 +206,7 @@ export class OnairLive extends LitElement {
           throw new Error(t(`live.device_${refusals.camera ?? refusals.microphone}`));
         }
       }
+      this.cameras = await cameraCount().catch(() => 1);
       const answer = await api.post(`/streams/${this.stream.id}/publish`);
       this.#publish(this.stream, answer.publish ?? answer);
     } catch (error) {

@@ -6,6 +6,7 @@ const SCREEN = { video: { width: { max: 1920 }, height: { max: 1080 }, frameRate
 export class ScreenShare extends EventTarget {
   #camera = undefined;
   #screen = undefined;
+  #closed = false;
 
   /**
    * @param {MediaStream} media - whose picture is swapped
@@ -28,11 +29,12 @@ export class ScreenShare extends EventTarget {
   /** Asks what to show; the person may say no, which is a NotAllowedError. */
   async start() {
     const [screen] = (await navigator.mediaDevices.getDisplayMedia(SCREEN)).getVideoTracks();
+    if (this.#closed) return screen.stop(); // the broadcast ended while the person chose
     screen.contentHint = "detail"; // text is read: sharp before smooth
     screen.addEventListener("ended", () => this.stop()); // the browser's own "stop sharing"
     [this.#camera] = this.media.getVideoTracks();
     this.#screen = screen;
-    await this.#show(screen);
+    return this.#show(screen);
   }
 
   async stop() {
@@ -49,6 +51,7 @@ export class ScreenShare extends EventTarget {
 
   /** No longer live: neither screen nor the camera behind it stays on. */
   close() {
+    this.#closed = true;
     this.#screen?.stop();
     if (this.#screen) this.#camera?.stop();
     this.#screen = undefined;
