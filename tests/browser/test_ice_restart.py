@@ -133,3 +133,47 @@ def test_a_relay_that_will_not_restart_is_published_to_anew(origin: str) -> None
         # then the page publishes in a new session
         page.wait_for_function("peers.length === 2 && publisher.state === 'live'", timeout=20_000)
         browser.close()
+
+
+# The first restart's request is never answered; the later ones go through.
+_HOLD_FIRST = """() => {
+  const real = fetch;
+  window.restarts = [];
+  window.fetch = (url, options = {}) => {
+    if (options.method !== "PATCH" || !options.body) return real(url, options);
+    restarts.push("asked");
+    if (restarts.length > 1) return real(url, options).finally(() => restarts.push("answered"));
+    return new Promise((_, refuse) => options.signal.addEventListener("abort", () => {
+      restarts.push("given up");
+      refuse(options.signal.reason);
+    }));
+  };
+}"""
+
+
+def test_a_restart_that_is_given_up_late_leaves_the_one_after_it_alone(origin: str) -> None:
+    with Stack() as stack, sync_playwright() as playwright:
+        stack.put_stream("late")
+        browser = launch(playwright.chromium)
+        context = browser.new_context(permissions=["camera", "microphone"])
+        page = context.new_page()
+        page.goto(f"{origin}/stage")
+        page.evaluate(_PUBLISH, [stack.whip_url("late"), stream_key("late")])
+        page.wait_for_function("publisher.state === 'live'", timeout=20_000)
+        first = page.evaluate(_SENDS)
+        # given a request that is lost with its network
+        page.evaluate(_HOLD_FIRST)
+        page.evaluate("dispatchEvent(new Event('online'))")
+        page.wait_for_function("restarts.length === 1", timeout=10_000)
+        # when the next network is there before it is given up
+        page.wait_for_function("dispatchEvent(new Event('online')) && restarts.includes('answered')", timeout=10_000)
+        page.wait_for_function("restarts.includes('given up')", timeout=10_000)
+        # then the session goes on over that network
+        until(lambda: page.evaluate(_SENDS)["port"] not in (None, first["port"]), 10, "another pair is used")
+        sent = page.evaluate(_SENDS)["bytes"]
+        until(lambda: page.evaluate(_SENDS)["bytes"] > sent + 20_000, 10, "media flows over it")
+        told = page.evaluate("restarts")
+        assert told[:2] == ["asked", "asked"]
+        assert told.index("answered") < told.index("given up")
+        assert page.evaluate("[peers.length, states]") == [1, ["live"]]
+        browser.close()

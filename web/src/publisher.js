@@ -154,15 +154,19 @@ export class Publisher extends EventTarget {
   async #restart(peer) {
     const lost = this.#lost;
     if (peer !== this.#peer || !this.#location || performance.now() - this.#restartedAt < RESTART_APART_MS) return;
-    this.#restartedAt = performance.now();
+    const began = performance.now();
+    this.#restartedAt = began;
     try {
       await restartIce(peer, async (fragment) => {
         const response = await this.#patch(fragment, "*");
+        if (began !== this.#restartedAt) throw new Error("another restart began");
         if (response.status !== 200) throw Object.assign(new Error("no restart"), { status: response.status });
         if (peer === this.#peer) this.#etag = response.headers.get("ETag") ?? "";
         return response.text();
       });
     } catch ({ status }) {
+      // A request over the network that is gone fails late: the restart that came after it may be through.
+      if (began !== this.#restartedAt) return;
       // Without a network there is nobody to ask: the next one is told by an event.
       if (status === undefined && !navigator.onLine) return;
       return lost(status === 404);
