@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from local.client import Client
 from local.stack import Stack
-from local.testing import PASSWORD
+from local.testing import PASSWORD, wait_until
 from tests.browser.conftest import DESK, PHONE, NewPage
 from tests.browser.test_profile import reach
 from tests.browser.test_replay import _recorded
@@ -97,6 +98,7 @@ def test_a_host_finds_shows_and_deletes_a_recording_and_others_see_what_they_may
     _picture(host, "delete")
     host.get_by_role("button", name="Delete for everyone").click()
     expect(host.get_by_text("Your broadcasts stay here for a while once they end.")).to_be_visible()
+    expect(section.get_by_role("heading", name="Replays")).to_be_focused()
     assert host.url.endswith("/@demo_host")
     assert api.call("GET", "/me/replays")["items"] == []
 
@@ -116,3 +118,73 @@ def test_a_list_that_does_not_load_says_so_and_loads_when_asked_again(stack: Sta
     again.focus()
     page.keyboard.press("Enter")
     expect(section.get_by_text("Your broadcasts stay here for a while once they end.")).to_be_visible()
+
+
+def _hold(page: Page, held: list[Route], count: int) -> None:
+    """Wait until so many requests are held; asking the page something lets Playwright hand them on."""
+    wait_until(lambda: page.evaluate("0") == 0 and len(held) == count, f"{count} requests are held")
+
+
+def _stored(at: int) -> dict[str, Any]:
+    """A recording as the list tells of it; its picture is not to be had."""
+    day = "2026-01-02T03:04:05.000Z"
+    stream = {"id": f"stored{at}", "title": f"Evening {at}", "replay": "public", "started_at": day}
+    picture = f"/nothing/{at}.jpg" if at == 0 else None
+    return {
+        "stream": stream,
+        "state": "ready",
+        "viewers": at,
+        "expires_at": "2099-01-02T03:04:05.000Z",
+        "picture_url": picture,
+        "duration_s": 60.0,
+        "bytes": 1_000_000,
+    }
+
+
+def test_choices_made_in_a_row_are_sent_in_order_and_a_refused_one_is_taken_back(
+    stack: Stack, new_page: NewPage
+) -> None:
+    person(stack, "quick")
+    page = new_page(PHONE)
+    page.route("**/me/replays?*", lambda route: route.fulfill(json={"items": [_stored(0), _stored(1)]}))
+    held: list[Route] = []
+    page.route("**/streams/stored0", held.append)
+    signed_in(page, "quick", "/@quick")
+    page.get_by_role("button", name="Your recording “Evening 0”").click()
+    page.get_by_role("radio", name="Everyone").focus()
+    # when one is chosen while the answer to the one before is awaited
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    only_you = page.get_by_role("radio", name="Only you")
+    expect(only_you).to_be_checked()
+    # then it is sent after that answer
+    _hold(page, held, 1)
+    held[0].fulfill(json=_stored(0)["stream"] | {"replay": "followers"})
+    _hold(page, held, 2)
+    assert [one.request.post_data_json for one in held] == [{"replay": "followers"}, {"replay": "off"}]
+    expect(only_you).to_be_checked()
+    # and where it is refused, what is stored is shown
+    held[1].fulfill(status=503, json={"error": {"code": "unavailable", "message": "Not now."}})
+    expect(page.get_by_role("radio", name="Followers")).to_be_checked()
+
+
+def test_a_recording_whose_sheet_was_closed_while_it_was_deleted_leaves_the_list(
+    stack: Stack, new_page: NewPage
+) -> None:
+    person(stack, "hasty")
+    page = new_page(PHONE)
+    page.route("**/me/replays?*", lambda route: route.fulfill(json={"items": [_stored(0), _stored(1)]}))
+    held: list[Route] = []
+    page.route("**/streams/stored0", held.append)
+    signed_in(page, "hasty", "/@hasty")
+    page.get_by_role("button", name="Your recording “Evening 0”").click()
+    page.get_by_role("button", name="Delete the recording").click()
+    page.get_by_role("button", name="Delete for everyone").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    # when the answer comes
+    _hold(page, held, 1)
+    held[0].fulfill(status=204)
+    # then the other one is what is left
+    expect(page.get_by_role("button", name="Your recording “Evening 0”")).to_have_count(0)
+    expect(page.get_by_role("button", name="Your recording “Evening 1”")).to_be_visible()

@@ -85,7 +85,7 @@ export class OnairReplayFiles extends LitElement {
       await api.delete(`/streams/${this.streamId}`);
       toast(t("replay.deleted"));
       const left = this.dispatchEvent(new Event("deleted", { cancelable: true }));
-      if (left) router.go("/me", { replace: true });
+      if (left && this.isConnected) router.go("/me", { replace: true });
     } catch ({ message }) {
       this.problem = message;
     } finally {

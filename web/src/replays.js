@@ -1,5 +1,6 @@
 // <onair-replays>: recordings as a list, newest first; of one's own also what becomes of each (files, visibility, end).
 import { LitElement, css, html } from "lit";
+import { repeat } from "lit/directives/repeat.js";
 import { api } from "./api.js";
 import { icon } from "./icons.js";
 import { follow } from "./router.js";
@@ -191,6 +192,10 @@ export class OnairReplays extends LitElement {
     `,
   ];
 
+  /** To whom each recording is shown by what the server answered, and the change that it is still to answer. */
+  #stored = new Map();
+  #turn = Promise.resolve();
+
   willUpdate(changed) {
     if (!changed.has("path") && !changed.has("own")) return;
     this.items = this.cursor = this.failure = this.shown = undefined;
@@ -238,29 +243,45 @@ export class OnairReplays extends LitElement {
     this.#lookAgain();
   };
 
-  #show = async (one, replay) => {
-    const before = one.stream.replay;
-    this.#put(one, { ...one, stream: { ...one.stream, replay } });
+  /** One change is sent after the other, so that the choice made last is the one that stays. */
+  #show = async ({ stream: { id, replay: before } }, replay) => {
+    if (!this.#stored.has(id)) this.#stored.set(id, before);
+    this.#put(id, replay);
+    const change = () => api.request("PATCH", `/streams/${id}`, { body: { replay } });
+    const turn = this.#turn.then(change, change);
+    this.#turn = turn;
     try {
-      const stream = await api.request("PATCH", `/streams/${one.stream.id}`, { body: { replay } });
-      this.#put(one, { ...one, stream });
+      await turn;
+      this.#stored.set(id, replay);
       toast(t("replays.shown", { whom: t(`replays.to.${replay}`) }));
     } catch (error) {
-      this.#put(one, { ...one, stream: { ...one.stream, replay: before } });
+      const now = this.items.find(({ stream }) => stream.id === id);
+      if (now?.stream.replay === replay) this.#put(id, this.#stored.get(id));
       refused(error);
     }
   };
 
-  #put(old, now) {
-    const here = ({ stream }) => stream.id === old.stream.id;
-    this.items = this.items.map((one) => (here(one) ? now : one));
-    if (this.shown && here(this.shown)) this.shown = now;
+  #put(id, replay) {
+    const after = (one) => (one.stream.id === id ? { ...one, stream: { ...one.stream, replay } } : one);
+    this.items = this.items.map(after);
+    this.shown &&= after(this.shown);
   }
 
-  #deleted = (event) => {
+  /** The sheet may be closed by then, or show another one. */
+  #deleted(event, id) {
     event.preventDefault(); // it stays here: the screen of the recording would leave
-    this.items = this.items.filter(({ stream }) => stream.id !== this.shown.stream.id);
+    this.items = this.items.filter(({ stream }) => stream.id !== id);
+    if (this.shown?.stream.id !== id) return;
     this.shown = undefined;
+    this.leftBehind = true;
+  }
+
+  /** What opened the sheet is gone with the recording: the list's heading has the focus instead. */
+  #closed = (event) => {
+    if (event.target !== event.currentTarget) return;
+    this.shown = undefined;
+    if (this.leftBehind) this.renderRoot.querySelector("h2").focus();
+    this.leftBehind = false;
   };
 
   #kept({ expires_at: at }) {
@@ -317,7 +338,7 @@ export class OnairReplays extends LitElement {
   #sheet(one) {
     if (one.state !== "ready") return html`${this.#facts(one)}<p>${t("replays.processing_what")}</p>`;
     return html`${this.#facts(one)} ${this.#audience(one)}
-      <onair-replay-files .streamId=${one.stream.id} @deleted=${this.#deleted}></onair-replay-files>`;
+      <onair-replay-files .streamId=${one.stream.id} @deleted=${(event) => this.#deleted(event, one.stream.id)}></onair-replay-files>`;
   }
 
   #list() {
@@ -337,18 +358,18 @@ export class OnairReplays extends LitElement {
       : "";
     if (this.items.length === 0 && !more) return html`<p>${t(this.own ? "replays.own_empty" : "replays.empty")}</p>`;
     return html`<ul>
-        ${this.items.map(this.#item)}
+        ${repeat(this.items, ({ stream }) => stream.id, this.#item)}
       </ul>
       ${this.failure ? html`<p role="alert">${this.failure.message}</p>` : ""} ${more}`;
   }
 
   render() {
-    return html`<h2 id="heading">${t("replays.title")}</h2>
+    return html`<h2 tabindex="-1">${t("replays.title")}</h2>
       ${this.#list()}
       <onair-sheet
         .open=${this.shown !== undefined}
         .heading=${this.shown?.stream.title ?? ""}
-        @close=${(event) => event.target === event.currentTarget && (this.shown = undefined)}
+        @close=${this.#closed}
         >${this.shown ? this.#sheet(this.shown) : ""}</onair-sheet
       >`;
   }
