@@ -48,7 +48,7 @@ export const broadcastWords = {
   "replay.download_late": "The file takes longer than usual. Try again in a few minutes.",
   "replay.save": "Save the MP4",
   "replay.part": "Part {number}",
-  "replay.parts": "The sound's format changed during the broadcast, so each part is a file.",
+  "replay.parts": "Picture or sound was away for a while, or the sound's format changed, so each part is a file.",
   "replay.delete": "Delete the recording",
   "replay.delete_what": "The recording and its comments are deleted for everyone. This cannot be undone.",
   "replay.delete_sure": "Delete for everyone",
