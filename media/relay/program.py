@@ -105,6 +105,8 @@ class Program:
         self._captions = False
         self._date_anchor_s: float | None = None
         self._multivariant: tuple[bool, bytes] | None = None
+        # By rendition and step: the state of all renditions, and what is reported of them then.
+        self._told_reports: dict[tuple[str, int], tuple[tuple[int, int], list[playlist.Report]]] = {}
         # Whether who comes now is given wide parts.
         self.stadium = False
         self._room = TimedMetadata()
@@ -277,6 +279,12 @@ class Program:
             return
         closed = self._segments[-1]
         closed.close()
+        if len(closed.parts) % WIDE_STEP:
+            # The last of its wide parts is complete only now.
+            self._notify()
+        else:
+            self._source.outdate()
+            self._sound.outdate()
         self.keep(self._run, closed, self._inits[closed.init_number][1])
         self._source.forget_old()
         kept = {segment.init_number for segment in self._segments} | {self._init_number}
@@ -418,9 +426,15 @@ class Program:
         return self._sound if name == self._sound.name else self.lower.get(name)
 
     def _reports(self, told: Rendition, step: int) -> list[playlist.Report]:
-        """Where the others stand (4.4.5.4), for who changes to one of them."""
-        others = [(each.uri(step), each.last_of(step)) for each in self.renditions() if each is not told]
-        return [playlist.Report(uri, msn, part) for uri, (msn, part) in others if msn >= 0]
+        """Where the others stand (4.4.5.4), for who changes to one of them; found out once a change for all who ask."""
+        version = self._source.version + self._sound.version + sum(each.version for each in self.lower.values())
+        state, key = (version, len(self.lower)), (told.name, step)
+        known = self._told_reports.get(key)
+        if known is None or known[0] != state:
+            others = [(each.uri(step), each.last_of(step)) for each in self.renditions() if each is not told]
+            reports = [playlist.Report(uri, msn, part) for uri, (msn, part) in others if msn >= 0]
+            known = self._told_reports[key] = (state, reports)
+        return known[1]
 
     def _sound_format(self, number: int) -> AudioFormat | None:
         held = self._inits.get(number)

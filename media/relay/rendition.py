@@ -89,6 +89,8 @@ class Rendition:
         self.breaks_gone = 0
         self.ended = False
         self.waiting = 0
+        # Another one with each change of what its playlists say.
+        self.version = 0
         self._prefix = f"{run}_{name}_" if name else f"{run}_"
         self._settings = settings
         self._changed: asyncio.Future[None] | None = None
@@ -183,9 +185,14 @@ class Rendition:
             known = self._rendered[skip, step] = (reports, text)
         return known[1]
 
-    def notify(self) -> None:
-        """Wake all who wait for this rendition; they look again."""
+    def outdate(self) -> None:
+        """What its playlists say has changed; nobody who waits for a part gets it by this."""
+        self.version += 1
         self._rendered.clear()
+
+    def notify(self) -> None:
+        """What its playlists say has changed: wake all who wait for this rendition; they look again."""
+        self.outdate()
         changed, self._changed = self._changed, None
         if changed is not None and not changed.done():
             changed.set_result(None)

@@ -216,6 +216,24 @@ def test_wide_parts_are_three_parts_each_and_their_playlist_as_valid_as_the_othe
     assert (2, 6) in counts, "two requests for parts in two seconds instead of six"
 
 
+def test_a_segment_that_is_held_to_be_complete_is_told_as_complete() -> None:
+    program, _ = _program()
+    for number in range(400):
+        # given viewers who ask after each picture, so that texts are made at every moment
+        for step in (1, WIDE_STEP):
+            program.media_playlist(False, step)
+        _feed(program, number, 1)
+        for step in (1, WIDE_STEP):
+            msn, part = program.last_of(step)
+            if msn < 0:
+                continue
+            told = checker.read(program.media_playlist(False, step).decode())
+            # then no playlist lacks what a blocking reload by segment or by part would be let go for (6.2.5.2)
+            assert not program.holds(msn, None, step) or told.closed[-1].msn >= msn, number
+            newest = told.segments[-1]
+            assert (newest.msn, len(newest.parts) - 1) == (msn, part), number
+
+
 async def test_a_wide_part_is_its_parts_one_after_the_other_and_waited_for_when_hinted() -> None:
     program, _ = _program()
     _feed(program, 0, 45)
