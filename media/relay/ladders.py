@@ -351,8 +351,13 @@ class Ladders:
         newest = sorted((each for each in self._ladders.values() if each.is_running), key=lambda each: -each.began_s)
         for ladder in newest[: max(0, over)]:
             ladder.give_way("task_full", now + _ROOM_AGAIN_S)
-        for ladder in self._ladders.values():
-            ladder.watch(now)
+        for ladder in list(self._ladders.values()):
+            try:
+                ladder.watch(now)
+            except Exception:
+                # The task's loop, which looks after every stream, must not end with one stream's ladder.
+                logger.exception("the ladder of %s cannot be looked after: it ends", ladder.program.stream_id)
+                self._give_up(ladder)
         self._metrics.ladders.set(self._running())
         self._metrics.ladder_behind_s.set(max((each.behind_s(now) for each in self._ladders.values()), default=0.0))
         refused = [each.refused for each in self._ladders.values()]
@@ -366,6 +371,12 @@ class Ladders:
             task = asyncio.create_task(ladder.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+    def _give_up(self, ladder: Ladder) -> None:
+        program = ladder.program
+        program.follower = None
+        program.tell_ladder(LadderState((), "worker_died"))
+        self.forget(program.stream_id)
 
     async def close(self, deadline_s: float) -> None:
         """End every worker; returns within ``deadline_s``."""

@@ -392,6 +392,33 @@ async def test_a_ladder_that_was_forgotten_begins_no_worker_for_what_its_publish
     await ladders.close(3.0)
 
 
+async def test_a_ladder_that_cannot_be_looked_after_ends_and_the_others_are_looked_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given two streams with room for a ladder each, of which one fails
+    ladders = Ladders(Settings(ladder=(240,), ladder_max=2, processors=4), Metrics(), lambda: 0)
+    programs = [Program(stream_id, Settings(), lambda _: None) for stream_id in ("bad", "good")]
+    for program in programs:
+        ladders.follow(program)
+        program.begin_source(lambda: None)
+        program.configure(_media(60)[0], None)
+    bad, good = (ladders.find(stream_id) for stream_id in ("bad", "good"))
+    assert bad is not None and good is not None and bad.is_running and good.is_running
+    looked_at: list[float] = []
+
+    def fail(now: float) -> None:
+        raise ZeroDivisionError(now)
+
+    monkeypatch.setattr(bad, "watch", fail)
+    monkeypatch.setattr(good, "watch", looked_at.append)
+    # when the task looks after them
+    ladders.watch(7.0, 0.0)
+    # then the one is over, its program goes on by itself, and the other one was looked at
+    assert looked_at == [7.0] and ladders.find("bad") is None and ladders.find("good") is good
+    assert programs[0].follower is None and programs[0].ladder == LadderState((), "worker_died")
+    await ladders.close(3.0)
+
+
 def test_rungs_are_below_the_source_upright_where_it_is_and_of_even_sides() -> None:
     assert rungs.below(_SETTINGS, 1920, 1080) == (720, 480, 240)
     assert rungs.below(_SETTINGS, 1280, 720) == (480, 240)
