@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from string import Formatter
 
 import msgspec
@@ -84,11 +86,27 @@ def fields(sentence: str) -> set[str]:
 
 
 def test_translated_sentences_are_those_that_the_code_says() -> None:
-    from pathlib import Path
-
     code = "".join(path.read_text() for path in Path(messages.__file__).parents[1].rglob("*.py"))
     for sentence in messages.catalogue("es").sentences:
         assert f'"{sentence}"' in code, sentence
+
+
+def test_what_refuses_a_match_or_a_replay_has_every_language() -> None:
+    folder = Path(messages.__file__).parents[1]
+    told: set[str] = set()
+    for name in ("rooms/matches.py", "rooms/match_routes.py", "streams/tickets.py"):
+        tree = ast.parse((folder / name).read_text())
+        refusals = [each for each in ast.walk(tree) if isinstance(each, ast.Call) and _called(each) == "OnairError"]
+        constants = [each for each in ast.walk(tree) if isinstance(each, ast.AnnAssign)]
+        parts = [part for each in (*refusals, *constants) for part in ast.walk(each) if isinstance(part, ast.Constant)]
+        # Codes and names of fields are one word.
+        told |= {part.value for part in parts if isinstance(part.value, str) and " " in part.value}
+    assert "Nobody asks you for a match any more." in told and "There is no replay of this broadcast." in told
+    assert told - set(messages.catalogue("es").sentences) == set()
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def test_a_special_sentence_without_translation_gives_way_to_the_general_one() -> None:
