@@ -73,6 +73,18 @@ export class OnairReplay extends LitElement {
         font-weight: 750;
         line-height: 24px;
       }
+      .side {
+        justify-items: end;
+      }
+      .side .badge {
+        display: inline-flex;
+        align-items: center;
+        gap: 5px;
+      }
+      .side .icon {
+        width: 16px;
+        height: 16px;
+      }
       .bar {
         /* Below the comments, so that the thumb reaches it and its pictures have room above. */
         grid-row: 4;
