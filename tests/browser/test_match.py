@@ -100,6 +100,7 @@ def test_two_hosts_meet_in_a_match_that_their_viewers_see_and_one_of_them_ends(
     other.get_by_role("button", name="Decline").click()
     expect(host.get_by_text(f"@{RIVAL} declined the match.").first).to_be_visible()
     expect(other.get_by_text("declined the match")).to_have_count(0)
+    expect(other.get_by_role("button", name="Match", exact=True)).to_be_focused()
     expect(host.locator("onair-match section")).to_have_count(0)
 
     # The other way round: asked, and accepted by keyboard.
@@ -135,6 +136,7 @@ def test_two_hosts_meet_in_a_match_that_their_viewers_see_and_one_of_them_ends(
     expect(banner).to_be_visible()
     viewer.get_by_role("button", name=f"Follow: @{RIVAL}").click()
     expect(viewer.get_by_role("button", name=f"Following: @{RIVAL}")).to_be_disabled()
+    expect(viewer.get_by_role("button", name=f"Watch @{RIVAL}’s broadcast")).to_be_focused()
     assert RIVAL in [one["handle"] for one in _followed(viewer, rival)]
     viewer.get_by_role("button", name=f"Watch @{RIVAL}’s broadcast").click()
     expect(viewer.get_by_role("button", name="Watch @demo_host’s broadcast")).to_be_visible(timeout=SLOW_MS)
@@ -149,6 +151,7 @@ def test_two_hosts_meet_in_a_match_that_their_viewers_see_and_one_of_them_ends(
     for page in (host, other, viewer):
         expect(page.locator("onair-match section")).to_have_count(0)
     expect(host.get_by_text(f"The match with @{RIVAL} is over.").first).to_be_visible()
+    expect(other.get_by_role("button", name="Match", exact=True)).to_be_focused()
     end_live(other)
     end_live(host)
 

@@ -282,6 +282,26 @@ def test_a_host_with_two_cameras_changes_over_in_the_same_session(browser: Brows
         assert len(sessions) == 1
 
 
+def test_the_quality_on_screen_is_named_by_the_picture_that_is_there(new_page: NewPage, demo_stream: str) -> None:
+    page = new_page(PHONE)
+    told: list[str] = []
+
+    def small(route: Route) -> None:
+        answer = route.fetch()
+        told.append(answer.text().replace("RESOLUTION=1280x720", "RESOLUTION=640x360"))
+        route.fulfill(response=answer, body=told[-1])
+
+    # given a picture that was small when the page loaded the playlist, and grew
+    page.route("**/index.m3u8*", small)
+    _watch(page, demo_stream)
+    assert "RESOLUTION=640x360" in told[-1]
+    # when somebody looks which quality it is
+    page.get_by_role("button", name="Playback", exact=True).click()
+    # then it is that of the picture
+    expect(page.get_by_role("radio", name=re.compile("^720p"))).to_contain_text("as sent")
+    expect(page.get_by_role("radio", name="Auto")).to_contain_text("now 720p")
+
+
 # Cameras open as slowly as the test wants, and each track that was ever open is remembered.
 _SLOW_CAMERAS = """() => {
   const devices = navigator.mediaDevices;

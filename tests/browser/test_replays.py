@@ -148,7 +148,7 @@ def test_choices_made_in_a_row_are_sent_in_order_and_a_refused_one_is_taken_back
     page = new_page(PHONE)
     page.route("**/me/replays?*", lambda route: route.fulfill(json={"items": [_stored(0), _stored(1)]}))
     held: list[Route] = []
-    page.route("**/streams/stored0", held.append)
+    page.route("**/streams/stored0", lambda route: held.append(route))
     signed_in(page, "quick", "/@quick")
     page.get_by_role("button", name="Your recording “Evening 0”").click()
     page.get_by_role("radio", name="Everyone").focus()
@@ -175,7 +175,7 @@ def test_a_recording_whose_sheet_was_closed_while_it_was_deleted_leaves_the_list
     page = new_page(PHONE)
     page.route("**/me/replays?*", lambda route: route.fulfill(json={"items": [_stored(0), _stored(1)]}))
     held: list[Route] = []
-    page.route("**/streams/stored0", held.append)
+    page.route("**/streams/stored0", lambda route: held.append(route))
     signed_in(page, "hasty", "/@hasty")
     page.get_by_role("button", name="Your recording “Evening 0”").click()
     page.get_by_role("button", name="Delete the recording").click()
