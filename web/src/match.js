@@ -264,6 +264,28 @@ export class OnairMatch extends LitElement {
     this.requestUpdate();
   }
 
+  updated() {
+    const { state } = this;
+    if (!this.acted || !state || state.busy || state.incoming || state.waiting) return;
+    this.acted = false;
+    this.#goOn();
+  }
+
+  /** What had the focus went away with its card or banner: it goes to the button beside the picture. */
+  #goOn() {
+    this.getRootNode().querySelector("[data-sheet=match]")?.focus();
+  }
+
+  #press = (act) => () => {
+    this.acted = true;
+    return act();
+  };
+
+  #endClosed = () => {
+    this.ending = false;
+    if (!this.on) this.#goOn();
+  };
+
   #ask = ({ detail: handle }) => this.state.ask(handle);
 
   #end = async () => {
@@ -277,6 +299,8 @@ export class OnairMatch extends LitElement {
       try {
         await api.put(`/accounts/${host.handle}/follow`);
         this.followed = true;
+        await this.updateComplete;
+        this.renderRoot.querySelector(".rival")?.focus(); // the button is another one now, and does nothing
         toast(t("followed", { name: host.display_name }));
       } catch (error) {
         refused(error);
@@ -308,8 +332,8 @@ export class OnairMatch extends LitElement {
         ${avatar(shown(host), 48)}<span>${t("match.asks", { handle: host.handle })}<small>${host.name} · ${this.#left()}</small></span>
       </p>
       <div class="acts">
-        <button class="button act" ?disabled=${state.busy} @click=${state.accept}>${t("match.accept")}</button>
-        <button class="button" ?disabled=${state.busy} @click=${state.decline}>${t("match.decline")}</button>
+        <button class="button act" ?disabled=${state.busy} @click=${this.#press(state.accept)}>${t("match.accept")}</button>
+        <button class="button" ?disabled=${state.busy} @click=${this.#press(state.decline)}>${t("match.decline")}</button>
       </div>
     </section>`;
   }
@@ -317,7 +341,7 @@ export class OnairMatch extends LitElement {
   #waiting({ rival: { host } }) {
     return html`<section class="waiting" aria-label=${t("match.waiting", { handle: host.handle })}>
       <span>${t("match.waiting", { handle: host.handle })}</span><b>${this.#left()}</b>
-      <button class="pill" ?disabled=${this.state.busy} @click=${this.state.end}>${t("cancel")}</button>
+      <button class="pill" ?disabled=${this.state.busy} @click=${this.#press(this.state.end)}>${t("cancel")}</button>
     </section>`;
   }
 
@@ -337,7 +361,7 @@ export class OnairMatch extends LitElement {
         ? html`<onair-sheet clear heading=${t("match.title")} .open=${Boolean(this.open)} @close=${() => (this.open = false)}>
               ${this.open ? html`<onair-rivals .own=${this.own} ?busy=${state.busy} @ask=${this.#ask}></onair-rivals>` : ""}
             </onair-sheet>
-            <onair-sheet heading=${t("match.end_title")} .open=${Boolean(this.ending)} @close=${() => (this.ending = false)}>
+            <onair-sheet heading=${t("match.end_title")} .open=${Boolean(this.ending)} @close=${this.#endClosed}>
               ${on
                 ? html`<div class="confirm">
                     <p>${t("match.end_hint", { handle: on.rival.host.handle })}</p>

@@ -152,8 +152,10 @@ export class OnairPlayback extends LitElement {
   }
 
   #quality() {
-    const { renditions, chosen, shown } = this.player;
-    const name = ({ lines }) => (lines ? t("playback.lines", { lines }) : t("playback.original"));
+    const { renditions, chosen, shown, video } = this.player;
+    // A sender begins small and grows: what is on screen is as large as it is, whatever the playlist said at the start.
+    const size = (each) => (each === shown && Math.min(video.videoWidth, video.videoHeight)) || each.lines;
+    const name = (each) => (size(each) ? t("playback.lines", { lines: size(each) }) : t("playback.original"));
     // The best is the broadcast itself, as the host sends it.
     const as_sent = (each) => (each === renditions[0] ? `${t("playback.source")} · ` : "");
     const rate = (each) => as_sent(each) + t("playback.rate", { mbps: (each.bitrate / 1e6).toFixed(1) });
