@@ -22,6 +22,11 @@ _TICKS_A_MS: Final = VIDEO_TIMESCALE // 1000
 _FORWARD_MS_MAX: Final = 10_000
 _BACKWARD_MS_MAX: Final = 2_000
 _STEP_MS: Final = 33
+# All steps together may run this far ahead of the time that passes, which no clock that is up to 1 % fast ever does.
+# What a connection held back while it stood still, up to a minute of it, comes at once and is not ahead.
+_AHEAD_MAX_S: Final = 30.0
+_HELD_BACK_MAX_S: Final = 60.0
+_FASTEST: Final = 1.01
 # AAC frames are counted, not timed (times are rounded to 1 ms). Off by more than this, a frame of silence is put in or
 # a frame is left out.
 _AUDIO_OFF_S: Final = 0.04
@@ -54,6 +59,8 @@ class EncoderSource:
         self._clock = TrackClock(1000)
         self._shift_ms = 0
         self._last_ms: int | None = None
+        self._last_arrival_s = 0.0
+        self._ahead_s = 0.0
         self._origin_ms: int | None = None
         self._wall_minus_monotonic_s = time.time() - time.monotonic()
         self._first_sound_s: float | None = None
@@ -141,7 +148,13 @@ class EncoderSource:
             self._configured = self._gate_open = False
 
     def _ms(self, timestamp: int, arrival_s: float) -> int:
-        """Time on our timeline, continued across jumps of the encoder's clock."""
+        """Time on our timeline, continued across jumps of the encoder's clock.
+
+        Raises
+        ------
+        flv.UnsupportedError
+            When times run ahead of time: a message of a few bytes would ask for seconds of silence and thirty parts.
+        """
         ms = self._clock.ticks(timestamp) + self._shift_ms
         last = self._last_ms
         if last is not None and not last - _BACKWARD_MS_MAX <= ms <= last + _FORWARD_MS_MAX:
@@ -151,6 +164,12 @@ class EncoderSource:
             self._configured = self._gate_open = False
         self._clock.arrived(ms, arrival_s)
         self._last_ms = ms if last is None else max(last, ms)
+        if last is not None:
+            step_s, passed_s = (self._last_ms - last) / 1000, max(0.0, arrival_s - self._last_arrival_s)
+            self._ahead_s = max(-_HELD_BACK_MAX_S, self._ahead_s + step_s - _FASTEST * passed_s)
+            if self._ahead_s > _AHEAD_MAX_S:
+                raise flv.UnsupportedError("The encoder sends faster than time passes. Have it send in real time.")
+        self._last_arrival_s = arrival_s
         return ms
 
     def _accept(self, ms: int) -> bool:

@@ -130,6 +130,33 @@ def test_a_jump_of_the_clock_goes_on_at_the_next_key_frame_without_a_hole(jump_m
     assert len(seen.samples) < 200
 
 
+def test_times_that_run_ahead_of_time_step_by_step_are_refused() -> None:
+    # given an encoder on air
+    source, seen = _source()
+    _play(source, [*encoder.video(10), *encoder.sound(15)])
+    body = encoder.sound(3)[-1].body
+    # when each of its messages says that ten seconds have passed, and none have
+    with pytest.raises(flv.UnsupportedError, match="real time"):
+        for number in range(1, 20):
+            source.audio(body, number * 9_900, 0.5)
+    # then half a minute of silence was made of it, and no more
+    assert seen.samples[-1].pts < 45 * 48_000
+
+
+def test_what_a_standing_connection_held_back_and_a_fast_clock_are_not_ahead() -> None:
+    # given an encoder whose clock is 0.5 % fast, for an hour in which it sends each second
+    source, seen = _source()
+    _play(source, [*encoder.video(2), *encoder.sound(3)])
+    body = encoder.sound(3)[-1].body
+    for second in range(1, 3_600):
+        source.audio(body, second * 1_005, float(second))
+    # when its connection stands for a minute, and all of that comes at once
+    for second in range(3_600, 3_660):
+        source.audio(body, second * 1_005, 3_660.0)
+    # then it is taken
+    assert seen.samples[-1].pts > 3_600 * 48_000
+
+
 def test_times_that_wrap_go_on() -> None:
     source, seen = _source()
     _play(source, [*encoder.video(60), *encoder.sound(90)], (1 << 32) - 1_000)
