@@ -19,6 +19,10 @@ _REPORT_TRUST_S: Final = 2.0
 # pictures reordered for B-frames step back by 0.2 s, and bursts after a stall are never ahead of it.
 _AHEAD_MAX_S: Final = 2.0
 _BACK_MAX_S: Final = 2.0
+# All steps together may be this far ahead. What was held back for up to a minute is not, nor is a clock up to 1 % fast.
+_TOGETHER_AHEAD_MAX_S: Final = 10.0
+_HELD_BACK_MAX_S: Final = 60.0
+_FASTEST: Final = 1.01
 
 
 class TrackClock:
@@ -28,6 +32,7 @@ class TrackClock:
         self._rate = rate
         self._last: int | None = None
         self._last_arrival_s = 0.0
+        self._ahead_s = 0.0
         self._floor_now = float("inf")
         self._floor_before = float("inf")
         self._floor_since = 0.0
@@ -45,13 +50,17 @@ class TrackClock:
     def continued(self, timestamp: int, arrival_s: float) -> int:
         """As `ticks`, but a jump that no passing of time explains is taken out.
 
-        Without this bound one forged timestamp would ask for hours of silence and thousands of parts. What was known of
-        the sender's wall clock goes with the old timestamps.
+        Without this bound one forged timestamp would ask for hours of silence and thousands of parts, and so would many
+        that are each a little ahead. What was known of the sender's wall clock goes with the old timestamps.
         """
         if self._last is not None:
             ahead = self._unwrapped(timestamp) - self._last
             passed_s = max(0.0, arrival_s - self._last_arrival_s)
-            if not -_BACK_MAX_S <= ahead / self._rate <= passed_s + _AHEAD_MAX_S:
+            together_s = self._ahead_s + max(0.0, ahead / self._rate) - _FASTEST * passed_s
+            is_near = -_BACK_MAX_S <= ahead / self._rate <= passed_s + _AHEAD_MAX_S
+            if is_near and together_s <= _TOGETHER_AHEAD_MAX_S:
+                self._ahead_s = max(-_HELD_BACK_MAX_S, together_s)
+            else:
                 self._last += ahead
                 self._first += ahead - max(1, round(passed_s * self._rate))
                 self._report = None

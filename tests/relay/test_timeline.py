@@ -73,6 +73,25 @@ def test_a_jump_of_the_senders_timestamps_is_taken_out(jump_s: float) -> None:
     assert told == pytest.approx([n * 3_000 for n in range(60)], abs=1)
 
 
+def test_steps_that_are_each_a_little_ahead_do_not_add_up() -> None:
+    # given a sender of which each packet says that nearly two seconds have passed
+    clock = TrackClock(90_000)
+    told = [clock.continued(number * 170_000, 10 + number / 1_000) for number in range(1_000)]
+    # then a second of them is a few seconds of media, and not half an hour
+    assert told == sorted(told) and told[-1] < 15 * 90_000
+
+
+def test_what_was_held_back_and_a_fast_clock_are_no_jump() -> None:
+    # given an hour of a clock that is 0.5 % fast
+    clock = TrackClock(90_000)
+    for second in range(3_600):
+        clock.continued(round(second * 90_450) % 2**32, 10.0 + second)
+    # when the way stands still for half a minute, of which the packets then come all at once
+    told = [clock.continued(round(second * 90_450) % 2**32, 3_640.0) for second in range(3_600, 3_630)]
+    # then they are taken as they are
+    assert clock.jumps == 0 and told[-1] == 3_629 * 90_450
+
+
 def test_time_that_passed_without_a_picture_is_no_jump() -> None:
     clock = TrackClock(90_000)
     assert clock.continued(0, 10.0) == 0
