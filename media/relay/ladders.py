@@ -193,13 +193,17 @@ class Ladder:
         def made(message: Message) -> None:
             self._made(worker, message)
 
-        worker = self._worker = Worker(_MODULE, (), made, lambda: self._died(worker))
+        # A browser sends no key frame by itself: what was dropped would be gaps for as long.
+        worker = self._worker = Worker(_MODULE, (), made, lambda: self._died(worker), self._ask)
         self.began_s = now
         self._late = 0.0
         self._make()
         self._later(self._start(worker))
         self.refused = None
         self._changed()
+
+    def _ask(self, _track: str) -> None:
+        self.program.request_key_frame()
 
     async def _start(self, worker: Worker) -> None:
         try:

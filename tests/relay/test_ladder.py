@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any
 
 import av
+import msgspec
 import pytest
 
 from media.relay import aac, rungs
@@ -295,6 +296,34 @@ async def test_a_worker_that_stands_still_costs_gaps_and_then_the_ladder_and_nev
         assert not show.ladder.is_running
         show.ladders.watch(time.monotonic() + 61, 0.0)
         assert show.ladder.is_running, "a minute later it is tried again"
+
+
+async def test_a_worker_that_dropped_pictures_has_a_key_frame_asked_for_as_soon_as_it_has_room() -> None:
+    async with _show() as show:
+        asked: list[int] = []
+        show.program.begin_source(lambda: asked.append(1))
+        form, units = _media(120)
+        # given more in a moment than waits for a worker, which has not begun yet: filler (NAL unit type 12) of 1 MB
+        filler = length_prefixed([b"\x0c" + b"\xff" * 1_000_000])
+        big = [msgspec.structs.replace(unit, data=unit.data + filler) for unit in units[:10]]
+        await show.play((form, big), pace=False)
+        assert not asked, "it would find no room"
+        # when it has taken what waited, and pictures go on
+        fed = units[10:50]
+        end = time.monotonic() + 20
+        while not asked:
+            assert len(fed) > 10 and time.monotonic() < end, "it is asked for before the segment ends"
+            await show.play((form, [fed.pop(0)]), is_new=False, pace=False)
+            # Ten pictures of a megabyte go down the pipe meanwhile.
+            await asyncio.sleep(0.1)
+        # then the key frame that was asked for begins a segment that is made whole
+        await show.play((form, fed), is_new=False, pace=False)
+        msn = show.program.last[0]
+        later = [unit.moved(units[49].dts - units[59].dts) for unit in units[60:]]
+        await show.play((form, later), is_new=False)
+        await show.finish()
+        gaps = {segment.msn: segment.gap for segment in show.playlist("240p.m3u8").closed}
+        assert gaps == {msn: True, msn + 1: False}
 
 
 async def test_what_cannot_be_decoded_is_the_picture_before() -> None:
