@@ -47,6 +47,11 @@ def current(stage: Stage, now_ms: int) -> Match | None:
     return None if match is None or (match.state == "asked" and now_ms >= match.until_ms) else match
 
 
+def is_lapsed(stage: Stage, now_ms: int) -> bool:
+    """Whether there is an ask that nobody answered in time, and that nobody has put away yet."""
+    return stage.match is not None and current(stage, now_ms) is None
+
+
 def view(match: Match, now_ms: int) -> MatchView:
     """A match as it is shown."""
     asked = match.state == "asked"
@@ -176,7 +181,8 @@ def _over(stage: Stage, state: MatchState, now_ms: int) -> Stage:
     rests = tuple(one for one in stage.rests if one.until_ms > now_ms)
     if match.state == "asked" and match.asked_by == match.rival.host.id:
         kept = tuple(one for one in rests if one.account != match.asked_by)
-        rests = (*kept, Refused(match.asked_by, now_ms + REST_MS))[-REFUSALS_MAX:]
+        # Who waited in vain rests from then on, whenever that is put away.
+        rests = (*kept, Refused(match.asked_by, min(now_ms, match.until_ms) + REST_MS))[-REFUSALS_MAX:]
     return _changed(stage, match=None, past=replace(match, state=state), rests=rests)
 
 

@@ -1,7 +1,7 @@
 """A match in storage: both rooms' stages, what the relay reads of both, and the events are one transaction.
 
 So no match is ever on one side alone while both broadcasts are live. Where one ends, `part` takes the other's side away
-too, and what a crash leaves of that `mend` finds (streams/sweep.py).
+too, and what a crash leaves of that `mend` finds (streams/sweep.py). So does `expire` with asks that nobody answers.
 """
 
 from __future__ import annotations
@@ -139,6 +139,20 @@ def mend(stream_id: str, apart: Callable[[str, str], bool]) -> bool:
     return mended
 
 
+def expire(stream_id: str) -> bool:
+    """Put an ask away that nobody answered in time, and tell both rooms; False where there is none (any more)."""
+    expired = False
+
+    def decide(both: Both) -> Turn:
+        nonlocal expired
+        now_ms = clock.now_ms()
+        expired = matches.is_lapsed(both.mine, now_ms)
+        return matches.close(both.mine, both.theirs, "expired", now_ms) if expired else Turn(both.mine, both.theirs)
+
+    change(stream_id, None, decide)
+    return expired
+
+
 def _one_sided(both: Both) -> bool:
     match, other = both.mine.match, both.theirs.match
     if match is None or match.state != "accepted":
@@ -196,7 +210,7 @@ def _commit(sides: list[_Side], told: MatchState | None) -> bool:
                 # A room that is over is told nothing more, and one that was deleted is not made again.
                 write.update(
                     StreamItem(stream_key(side.stream.id), STREAM),
-                    actions=[_for_relay(side.after.match)],
+                    actions=[_for_relay(side.after.match), _until(side.after.match)],
                     condition=StreamItem.state == side.stream.state,
                 )
 
@@ -217,3 +231,9 @@ def _for_relay(match: Match | None) -> Action:
     if match is None or match.state != "accepted":
         return StreamItem.match.remove()
     return StreamItem.match.set(msgspec.json.encode(_RelayMatch(match.rival.stream_id)).decode())
+
+
+def _until(match: Match | None) -> Action:
+    if match is None or match.state != "asked":
+        return StreamItem.match_until.remove()
+    return StreamItem.match_until.set(match.until_ms)

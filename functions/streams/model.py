@@ -146,6 +146,8 @@ class Stream(msgspec.Struct, frozen=True):
     feed_key: FeedKey | None = None
     # The broadcast that is shown beside this one.
     match: str | None = None
+    # Until when an ask for a match is open that nobody answered yet.
+    match_until_ms: int | None = None
     ladder: Ladder | None = None
 
 

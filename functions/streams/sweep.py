@@ -1,6 +1,7 @@
 """Lambda `Sweep`, each minute: ends broadcasts without media, finishes half-made ends, and notices relays that died.
 
-It also has people told of what is about to start, and ends matches that one side is left alone in.
+It also has people told of what is about to start, ends matches that one side is left alone in, and puts asks for one
+away that nobody answers.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def sweep() -> list[str]:
     failed += _each(_due(now_ms), end, "a broadcast could not be ended")
     failed += _order_recordings(now_ms)
     failed += _remind(now_ms)
-    failed += _mend_matches()
+    failed += _look_after_matches(now_ms)
     if failed:
         raise SweepError(", ".join(failed))
     return done
@@ -109,16 +110,23 @@ def _remind(now_ms: int) -> list[str]:
     )
 
 
-def _mend_matches() -> list[str]:
-    """End matches whose other side is not live, has another one, or is behind a block by now."""
+def _look_after_matches(now_ms: int) -> list[str]:
+    """End matches whose other side is not live, has another one, or is behind a block by now, and asks that lapsed."""
 
-    def mend(stream: Stream) -> None:
-        if matching.mend(stream.id, blocks.between):
+    def look(stream: Stream) -> None:
+        if stream.match is not None and matching.mend(stream.id, blocks.between):
             observe.logger.warning("match mended", stream=stream.id, rival=stream.match)
+        # Pages put it away themselves; other clients need not know how long an ask lasts.
+        if stream.match_until_ms is not None and stream.match_until_ms <= now_ms:
+            matching.expire(stream.id)
 
     live = (stream_id for key in model.LIVE_FEED_KEYS for stream_id in table.iterate_feed(key))
-    matched = (stream for stream in _read(list(dict.fromkeys(live))) if stream.match is not None)
-    return _each(matched, mend, "a match could not be mended")
+    matched = (
+        stream
+        for stream in _read(list(dict.fromkeys(live)))
+        if stream.match is not None or stream.match_until_ms is not None
+    )
+    return _each(matched, look, "a match could not be looked after")
 
 
 def _due(now_ms: int) -> Iterator[Stream]:

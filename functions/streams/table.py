@@ -140,6 +140,8 @@ class StreamItem(storage.StoredItem):
     stage = UnicodeAttribute(null=True)
     # Whose broadcast is shown beside this one, as the relay reads it; written by rooms/matching.py.
     match = UnicodeAttribute(null=True)
+    # Until when one is asked for: by it the sweep finds asks that nobody answered; written by rooms/matching.py.
+    match_until = NumberAttribute(null=True)
 
 
 def stream_key(stream_id: str) -> str:
@@ -600,6 +602,7 @@ def stream_of(item: StreamItem) -> Stream:
         download=msgspec.json.decode(item.download, type=Download) if item.download else None,
         feed_key=cast("FeedKey | None", item.feed_key),
         match=msgspec.json.decode(item.match, type=_Match).stream if item.match else None,
+        match_until_ms=_integer(item.match_until),
         ladder=msgspec.json.decode(item.ladder, type=Ladder) if item.ladder else None,
     )
 

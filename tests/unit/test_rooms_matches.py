@@ -314,6 +314,44 @@ def test_what_is_left_of_a_match_whose_other_side_is_gone_is_mended(room: Modera
     assert _told(room, watching)[-1] == ("ended", "rival")
 
 
+def test_an_ask_that_nobody_answers_or_clears_is_told_to_both_rooms_by_the_sweep(
+    room: ModeratedRoom, other: ModeratedRoom
+) -> None:
+    mine, theirs = room.enter(room.person("bob")), other.enter(other.person("eve"))
+    _ask(room, other)
+    clock, began_ms = room.client.clock, room.client.clock.offset_ms
+    clock.offset_ms = began_ms + matches.ASK_MS - 1_000
+    sweep.sweep()
+    assert _told(room, mine) == [("asked", "rival")], "it can be answered still"
+    clock.offset_ms = began_ms + matches.ASK_MS
+    for _ in range(2):
+        sweep.sweep()
+    assert _told(room, mine) == [("asked", "rival"), ("expired", "rival")]
+    assert _told(other, theirs) == [("asked", "host_one"), ("expired", "host_one")]
+    # Who waited in vain may ask again a minute later, whenever the sweep came by.
+    assert _ask(room, other).code == "rate_limited"
+    clock.offset_ms = began_ms + matches.ASK_MS + matches.REST_MS
+    assert _ask(room, other).status == 201
+
+
+def test_an_ask_that_made_way_for_another_expires_for_who_was_asked_alone(
+    room: ModeratedRoom, other: ModeratedRoom
+) -> None:
+    mine, theirs = room.enter(room.person("bob")), other.enter(other.person("eve"))
+    third = _another(room, "third")
+    _ask(room, other)
+    room.client.clock.offset_ms += matches.ASK_MS
+    assert _ask(room, third).status == 201
+    sweep.sweep()
+    assert _told(other, theirs) == [("asked", "host_one"), ("expired", "host_one")]
+    assert _told(room, mine) == [("asked", "rival"), ("asked", "third")]
+    assert third.call("PATCH", "/match", {"state": "accepted"}).status == 200
+    # What is on lasts, however long ago it was asked for.
+    room.client.clock.offset_ms += matches.ASK_MS
+    sweep.sweep()
+    assert _relay_reads(room) == {"stream": third.stream}
+
+
 def test_what_the_relay_reads_is_made_true_where_it_is_not(room: ModeratedRoom, other: ModeratedRoom) -> None:
     _on(room, other)
     third = _another(room, "third")
