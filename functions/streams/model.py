@@ -149,6 +149,8 @@ class Stream(msgspec.Struct, frozen=True):
     # Until when an ask for a match is open that nobody answered yet.
     match_until_ms: int | None = None
     ladder: Ladder | None = None
+    # Why viewers see the host alone, though guests or a rival are to be on screen (a stable word of the relay's).
+    stage_refused: str | None = None
 
 
 class Ladder(msgspec.Struct, frozen=True):
@@ -171,6 +173,7 @@ class MediaReport(msgspec.Struct, frozen=True):
     preview: bool = False
     seen_ms: int = 0
     ladder: Ladder | None = None
+    stage_refused: Annotated[str, msgspec.Meta(max_length=40)] | None = None
 
     @property
     def moment_ms(self) -> int:

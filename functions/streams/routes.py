@@ -117,7 +117,7 @@ def read_stream(stream_id: str) -> views.StreamView:
     viewers = rooms.read_viewers([stream.id]).get(stream.id, 0) if stream.state == "live" else 0
     shown = views.view(stream, viewers)
     if stream.host.id == me.account:
-        shown = msgspec.structs.replace(shown, ladder=views.ladder(stream))
+        shown = views.for_host(shown, stream)
     if stream.state != "scheduled":
         return shown
     return msgspec.structs.replace(shown, reminder=bool(reminders.has_among(me.account, [stream.id])))

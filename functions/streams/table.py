@@ -136,6 +136,7 @@ class StreamItem(storage.StoredItem):
     feed_key = UnicodeAttribute(null=True)
     # What the relay told of lower renditions, as JSON: read whole, written whole.
     ladder = UnicodeAttribute(null=True)
+    stage_refused = UnicodeAttribute(null=True)
     # Who is on screen, as the relay reads it; written by rooms/seating.py.
     stage = UnicodeAttribute(null=True)
     # Whose broadcast is shown beside this one, as the relay reads it; written by rooms/matching.py.
@@ -378,6 +379,7 @@ def set_media(stream: Stream, report: MediaReport) -> bool:
         StreamItem.preview.set(stream.preview or report.preview),
         _set(StreamItem.feed_key, feed_key("live", media, flowed, stream.audience)),
         _set(StreamItem.ladder, None if report.ladder is None else msgspec.json.encode(report.ladder).decode()),
+        _set(StreamItem.stage_refused, report.stage_refused),
     ]
     unchanged = (
         (StreamItem.state == "live")
@@ -604,6 +606,7 @@ def stream_of(item: StreamItem) -> Stream:
         match=msgspec.json.decode(item.match, type=_Match).stream if item.match else None,
         match_until_ms=_integer(item.match_until),
         ladder=msgspec.json.decode(item.ladder, type=Ladder) if item.ladder else None,
+        stage_refused=item.stage_refused,
     )
 
 

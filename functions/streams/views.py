@@ -90,7 +90,9 @@ class LadderView(msgspec.Struct, frozen=True):
 
 class StreamView(msgspec.Struct, frozen=True, kw_only=True):
     """A stream as clients see it. ``why`` stands in the feed only, ``publish`` in the host's answer to start,
-    ``ladder`` only for the host of what is live.
+    ``ladder`` and ``stage_refused`` only for the host of what is live. The latter stands while guests or a rival are to
+    be on screen and viewers see the host alone: ``no_processor`` (the relay has none to spare) or ``worker_died`` (it
+    tries again soon).
 
     ``reminder``, of one that is announced: whether whoever asks wants to be reminded of it.
     """
@@ -116,6 +118,7 @@ class StreamView(msgspec.Struct, frozen=True, kw_only=True):
     why: Literal["popular", "just_started", "live", "following", "upcoming"] | UnsetType = UNSET
     publish: Publish | UnsetType = UNSET
     ladder: LadderView | UnsetType = UNSET
+    stage_refused: str | UnsetType = UNSET
 
 
 class Streams(msgspec.Struct, frozen=True):
@@ -222,11 +225,16 @@ def view(stream: Stream, viewers: int = 0) -> StreamView:
     )
 
 
-def ladder(stream: Stream) -> LadderView | UnsetType:
-    """What its host is told of lower renditions, as far as the relay has told."""
-    if stream.state != "live" or stream.ladder is None:
-        return UNSET
-    return LadderView(stream.ladder.renditions, stream.ladder.refused or UNSET)
+def for_host(shown: StreamView, stream: Stream) -> StreamView:
+    """The same for its host, with what the relay told of a live one."""
+    if stream.state != "live":
+        return shown
+    told = stream.ladder
+    return msgspec.structs.replace(
+        shown,
+        ladder=UNSET if told is None else LadderView(told.renditions, told.refused or UNSET),
+        stage_refused=stream.stage_refused or UNSET,
+    )
 
 
 def publish(stream: Stream) -> Publish:

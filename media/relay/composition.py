@@ -207,6 +207,10 @@ class Composition:
         """Whether a worker runs."""
         return self._worker is not None
 
+    def rests(self, now: float) -> bool:
+        """Whether the worker died, and the next one is not tried yet."""
+        return self._worker is None and now < self._not_before_s
+
     @property
     def shown(self) -> tuple[str, ...]:
         """The tracks that are composed."""

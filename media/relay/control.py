@@ -89,6 +89,8 @@ class MediaState(msgspec.Struct, frozen=True):
     preview: bool
     seen_ms: int
     ladder: LadderState = LadderState()
+    # Why guests or a rival are not shown, though they are to be (stages.py).
+    stage_refused: str | None = None
 
     @property
     def deduplication_id(self) -> str:

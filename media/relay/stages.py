@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Literal, Protocol
 
 from media.relay.composition import HOST, MATCH, Composition, Track
 from media.relay.control import StageItem, StreamItem
@@ -23,6 +23,9 @@ from media.relay.rights import StreamKey
 from media.relay.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+# Why those who are to be on screen are not shown.
+Refusal = Literal["no_processor", "worker_died"]
 
 
 class Guest(Protocol):
@@ -65,6 +68,8 @@ class Stage:
         # Whom the stream's item names for a match, and the same once that one's item names this stream.
         self.named = ""
         self.rival = ""
+        # Why viewers see the host alone, though others are to be on screen.
+        self.refused: Refusal | None = None
         self.feed: Feed | None = None
         self._outlets: dict[str, Outlet] = {}
 
@@ -96,6 +101,8 @@ class Stages:
         self._settings = settings
         self._metrics = metrics
         self._stages: dict[str, Stage] = {}
+        # Called with a stream whose `Stage.refused` changed.
+        self.on_refused: Callable[[str], None] = _nobody
         self._closing: set[asyncio.Task[None]] = set()
 
     def of(self, stream_id: str) -> Stage:
@@ -131,6 +138,13 @@ class Stages:
 
     def _may_compose(self) -> bool:
         return self.composing() < self._settings.compose_max
+
+    def _refusal(self, stage: Stage, now: float) -> Refusal | None:
+        composition = stage.composition
+        if composition is None or composition.composing or not (stage.told.seats or stage.rival):
+            return None
+        # Asked before anybody's media comes: a guest who would not be shown is not let in to send it.
+        return "no_processor" if not self._may_compose() else "worker_died" if composition.rests(now) else None
 
     def composing(self) -> int:
         """Workers that compose now."""
@@ -307,6 +321,11 @@ class Stages:
                 if now - guest.media_at_s > self._settings.silent_publisher_s:
                     logger.info("guest %s of %s is silent: disconnecting", guest.key.seat, stage.stream_id)
                     self._later(self.left(stage, guest))
+        for stage in list(self._stages.values()):
+            refused = self._refusal(stage, now)
+            if refused != stage.refused:
+                stage.refused = refused
+                self.on_refused(stage.stream_id)
         self._metrics.guests.set(sum(len(stage.guests) for stage in self._stages.values()))
         self._metrics.compositions.set(self.composing())
         composed = [stage.composition for stage in self._stages.values() if stage.composition is not None]
@@ -337,3 +356,7 @@ class Stages:
         task = asyncio.create_task(work)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _nobody(_stream_id: str) -> None:
+    """Tells nobody."""

@@ -70,6 +70,7 @@ class Streams:
         self.programs: dict[str, Program] = {}
         self.publishers: dict[str, Publisher] = {}
         self.stages = Stages(settings, metrics)
+        self.stages.on_refused = self._retell
         self.ladders = Ladders(settings, metrics, self.stages.composing)
         self.draining = False
         self._settings = settings
@@ -316,6 +317,7 @@ class Streams:
 
     def _announce(self, program: Program) -> None:
         self._announced_s[program.stream_id] = time.monotonic()
+        stage = self.stages.find(program.stream_id)
         self._control.announce(
             MediaState(
                 stream=program.stream_id,
@@ -325,8 +327,15 @@ class Streams:
                 preview=program.preview is not None,
                 seen_ms=time.time_ns() // 1_000_000,
                 ladder=program.ladder,
+                stage_refused=None if stage is None else stage.refused,
             )
         )
+
+    def _retell(self, stream_id: str) -> None:
+        """Something besides the media changed: it is told now, or with the first media."""
+        program = self.programs.get(stream_id)
+        if program is not None and program.state == "flowing":
+            self._announce(program)
 
     def _measure(self) -> None:
         programs = self.programs.values()

@@ -7,14 +7,15 @@ import io
 import logging
 import statistics
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
 
 import av
 import pytest
 from aiortc import RTCPeerConnection
 
-from media.relay.composition import HOST
-from media.relay.control import Seat, StageItem
+from media.relay.composition import HOST, Composition
+from media.relay.control import MatchItem, Seat, StageItem, StreamItem
 from media.relay.errors import RelayError
 from media.relay.metrics import Metrics
 from media.relay.rights import StreamKey
@@ -223,6 +224,52 @@ def test_a_task_without_a_processor_to_spare_refuses_guests_and_says_so() -> Non
     assert (refusal.value.code, refusal.value.status) == ("unavailable", 503)
 
 
+class _Composed:
+    """A composition whose worker runs, or does not, or died."""
+
+    refused = False
+    shown = ()
+
+    def __init__(self, composing: bool = False, until_s: float = 0.0) -> None:
+        self.composing = composing
+        self._until_s = until_s
+
+    def watch(self, layout: str, seats: Sequence[str], now: float) -> None:
+        """Nothing begins or ends by itself."""
+
+    def rests(self, now: float) -> bool:
+        return now < self._until_s
+
+
+def test_a_host_is_told_why_nobody_is_shown_beside_them_for_as_long_as_somebody_should_be() -> None:
+    stages = Stages(Settings(compose_max=1), Metrics())
+    told: list[tuple[str, str | None]] = []
+    stages.on_refused = lambda stream_id: told.append((stream_id, stages.of(stream_id).refused))
+    busy, mine = _Composed(composing=True), _Composed(until_s=7.0)
+    stages.of("busy").composition = cast(Composition, busy)
+    stages.of("mine").composition = cast(Composition, mine)
+    stages.obey("busy", StageItem(seats=(Seat("one"),)))
+    stages.watch(1.0)
+    assert told == [], "whoever wants nobody lacks nobody, and whoever has a worker neither"
+    # A seat that was given is enough: its guest is not let in to send media that would not be shown.
+    stages.obey("mine", StageItem(seats=(Seat("two"),)))
+    for now in (2.0, 3.0):
+        stages.watch(now)
+    assert told == [("mine", "no_processor")]
+    # A match counts once both agree to it.
+    stages.obey("mine", StageItem(), "other")
+    stages.watch(4.0)
+    assert told[1:] == [("mine", None)]
+    stages.meet({"other": StreamItem("live", 1, match=MatchItem("mine"))})
+    stages.watch(5.0)
+    assert told[2:] == [("mine", "no_processor")]
+    # There is a processor, and the worker on it died.
+    busy.composing = False
+    for now in (6.0, 8.0):
+        stages.watch(now)
+    assert told[3:] == [("mine", "worker_died"), ("mine", None)]
+
+
 class _Session:
     """A guest or watcher that says when it was disconnected."""
 
@@ -265,3 +312,29 @@ async def test_the_end_of_the_broadcast_disconnects_guests(stack: Stack) -> None
     stack.put_stream("last", state="ended", seats=("one",))
     until(lambda: _metric(stack, "onair_relay_guests") == before, 5, "the guest is gone")
     _stop(host, source)
+
+
+def test_the_queue_is_told_that_a_guest_is_not_shown_and_when_one_can_be() -> None:
+    with Stack(COMPOSE_MAX="1", COMPOSE_PX="180", COMPOSE_KBPS="300") as small:
+        states: list[dict[str, Any]] = []
+
+        def refused(stream_id: str) -> list[str | None]:
+            states.extend(small.media_states())
+            return [state["stage_refused"] for state in states if state["stream"] == stream_id]
+
+        # given a task that composes one broadcast, which has its one worker
+        small.put_stream("first", seats=("one",))
+        small.put_stream("second")
+        sources = [small.start_source(stream_id, 1, "--bit-rate", "500000") for stream_id in ("first", "second")]
+        for stream_id in ("first", "second"):
+            until(lambda each=stream_id: fetch(small.live_url(each)).status == 200, 20, "the hosts are on air")
+        sources.append(small.start_guest("first", "one", "--bit-rate", "500000"))
+        until(lambda: _metric(small, "onair_relay_compositions") == 1, 20, "host and guest are composed")
+        # when the other host lets somebody on screen
+        small.put_stream("second", seats=("two",))
+        until(lambda: "no_processor" in refused("second"), 10, "it is told")
+        # and the first one goes on alone
+        small.put_stream("first")
+        until(lambda: refused("second")[-1] is None, 10, "it is told no longer")
+        assert set(refused("first")) == {None}
+        _stop(*sources)

@@ -79,6 +79,26 @@ def test_only_the_host_is_told_of_lower_renditions_and_why_there_are_none(client
     assert "ladder" not in client.call("GET", f"/streams/{stream_id}", who=host).body
 
 
+def test_only_the_host_is_told_why_nobody_is_shown_beside_them(client: Client) -> None:
+    host = client.host()
+    stream_id = client.live(host)
+    now_ms = clock.now_ms()
+
+    def shown(who: Any, seen_ms: int, **told: Any) -> Any:
+        body = report(stream_id, "flowing", now_ms, seen_ms=seen_ms, **told)
+        media.handle({"Records": [record(str(seen_ms), body, stream_id)]}, None)
+        return client.call("GET", f"/streams/{stream_id}", who=who).body.get("stage_refused")
+
+    viewer = client.host("other_host")
+    assert shown(host, now_ms + 1, stage_refused="no_processor") == "no_processor"
+    assert shown(viewer, now_ms + 2, stage_refused="no_processor") is None
+    assert shown(host, now_ms + 3, stage_refused=None) is None
+    assert shown(host, now_ms + 4, stage_refused="worker_died") == "worker_died"
+    # Nobody is shown in a broadcast that is over.
+    client.call("POST", f"/streams/{stream_id}/end", who=host)
+    assert "stage_refused" not in client.call("GET", f"/streams/{stream_id}", who=host).body
+
+
 def test_an_older_report_and_one_of_a_revoked_key_change_nothing(client: Client) -> None:
     host = client.host()
     stream_id = client.live(host)
