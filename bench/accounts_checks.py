@@ -1,4 +1,4 @@
-"""What do the eligibility check and a ticket cost: AWS calls each, and time in process?
+"""What do the eligibility check, a ticket and the right to play a recording cost: AWS calls each, time in process?
 
 The Chalice app is called as API Gateway calls it, on tables in moto in this process: the time holds our code, botocore
 and moto's answer, and no network. Target: at most 2 reads each.
@@ -19,6 +19,8 @@ os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "ERROR")
 import pytest
 
 from functions import observe
+from functions.streams import table
+from functions.streams.model import Recorded
 from tests.unit import https
 
 RUNS, READS_MAX = 300, 2
@@ -29,12 +31,16 @@ def main() -> int:
     worst = 0
     with pytest.MonkeyPatch.context() as patch, https.made(patch) as client:
         host, fan = client.host(), client.sign_up("fan")
-        stream_id = client.live(host)
+        over, stream_id = client.live(host), client.live(client.host("host_two"))
+        client.call("POST", f"/streams/{over}/end", who=host)
+        assert table.set_replay(over, Recorded(60.0, 1_000_000)), "a minute was recorded"
         ticket = f"/streams/{stream_id}/ticket"
         asked = (
             ("eligibility", "GET", "/me/eligibility?devices=encoder", fan),
             ("ticket of a signed-in viewer", "POST", ticket, fan),
             ("ticket of a visitor", "POST", ticket, None),
+            ("replay for a signed-in viewer", "GET", f"/streams/{over}/replay", fan),
+            ("replay for a visitor", "GET", f"/streams/{over}/replay", None),
         )
         print("| check | AWS calls | p50 | p95 |\n|---|---|---|---|")
         for name, method, path, who in asked:

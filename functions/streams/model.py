@@ -222,9 +222,10 @@ def reminder_is_due(stream: Stream, now_ms: int) -> bool:
     return at_ms - REMIND_AHEAD_MS <= now_ms < at_ms
 
 
-def shown(stream: Stream) -> Shown:
-    """The state as clients see it."""
-    return "replay" if stream.state == "ended" and stream.replay_s and stream.replay != "off" else stream.state
+def shown(stream: Stream, now_ms: int, days: int) -> Shown:
+    """The state as clients see it, where recordings are kept so many ``days``."""
+    kept = stream.replay_s and stream.replay != "off" and now_ms < replay_expires_ms(stream, days)
+    return "replay" if stream.state == "ended" and kept else stream.state
 
 
 def may_have_recording(stream: Stream) -> bool:

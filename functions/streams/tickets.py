@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from functions import clock, ids, settings, storage, tokens
-from functions.accounts import blocks, markets, shut_out
+from functions.accounts import blocks, markets, showing, shut_out
 from functions.accounts import model as accounts_model
 from functions.accounts import table as accounts
 from functions.accounts.blocks import BlockItem, block_key
@@ -53,7 +53,7 @@ def admit(stream: Stream, identity: Identity | None) -> tuple[Role, Account | No
 
     What was said in a broadcast that has ended is for those who may watch it again.
     """
-    found = _admitted(_as_replayed(stream) if stream.state == "ended" else stream, identity)
+    found = _admitted_again(stream, identity) if stream.state == "ended" else _admitted(stream, identity)
     if is_hidden(stream) and found.role != "host":
         raise OnairError("not_found", NO_REPLAY)
     return found.role, found.account
@@ -70,10 +70,11 @@ def issue_replay(stream_id: str, identity: Identity | None) -> ReplayRight:
     Raises
     ------
     OnairError
-        As `issue`; ``conflict`` before its end, ``unavailable`` while it is put together, ``not_found`` without one.
+        As `issue`; ``forbidden`` for a private account that one does not follow; ``conflict`` before its end,
+        ``unavailable`` while it is put together, ``not_found`` without one, or whose host is shut out of Onair.
     """
     stream = table.required(stream_id)
-    found = _admitted(_as_replayed(stream), identity)
+    found = _admitted_again(stream, identity)
     if found.member is not None and found.member.banned:
         raise OnairError("banned")
     if is_hidden(stream) and found.role != "host":
@@ -164,14 +165,41 @@ class _Admitted(Struct, frozen=True):
     role: Role
     account: Account | None = None
     member: Member | None = None
+    follows: bool = False
+    # The host's account; nothing where it was not asked for, or is gone.
+    host: Account | None = None
 
 
-def _admitted(stream: Stream, identity: Identity | None) -> _Admitted:
-    """Who comes, and what they are in the room: account, block, follow and member in one read, whatever is asked."""
+def _admitted_again(stream: Stream, identity: Identity | None) -> _Admitted:
+    """The same for a broadcast that is over: it is shown as its host's account is now, which may have changed since.
+
+    While one is live that is not asked: whoever is shut out is ended (accounts/enforce.py).
+    """
+    found = _admitted(_as_replayed(stream), identity, with_host=True)
+    if found.role == "host":
+        return found
+    host = found.host
+    if host is None or host.standing in ("suspended", "banned"):
+        raise OnairError("not_found", NO_REPLAY)
+    if not found.follows and accounts_model.is_private(host, clock.today_utc(clock.now_ms())):
+        if identity is None:
+            raise OnairError("unauthenticated", "This account is private. Sign in to see this if you follow it.")
+        raise OnairError("forbidden", showing.PRIVATE)
+    return found
+
+
+def _admitted(stream: Stream, identity: Identity | None, *, with_host: bool = False) -> _Admitted:
+    """Who comes, and what they are in the room: account, block, follow and member in one read, whatever is asked.
+
+    ``with_host``: the host's account as well, in the same read; for a visitor that is the only one.
+    """
+    hosts: list[tuple[type[StoredItem], str, str]] = []
+    if with_host:
+        hosts.append((ProfileItem, account_key(stream.host.id), PROFILE))
     if identity is None:
         if stream.audience != "everyone" or stream.min_age > 0:
             raise OnairError("unauthenticated", "Sign in to watch this broadcast.")
-        return _Admitted("visitor")
+        return _Admitted("visitor", host=_account(storage.read_across(hosts)[0]) if hosts else None)
     me = account_key(identity.account)
     wanted: list[tuple[type[StoredItem], str, str]] = [
         (ProfileItem, me, PROFILE),
@@ -179,8 +207,9 @@ def _admitted(stream: Stream, identity: Identity | None) -> _Admitted:
         (FollowItem, me, f"follows#{stream.host.id}"),
         (MemberItem, room_key(stream.id), f"{MEMBER_PREFIX}{identity.account}"),
     ]
-    profile, block, follow, member = storage.read_across(wanted)
-    account = accounts.counted([profile]) if isinstance(profile, ProfileItem) else None
+    own = identity.account == stream.host.id
+    profile, block, follow, member, *host = storage.read_across(wanted if own else wanted + hosts)
+    account = _account(profile)
     if account is None:
         raise OnairError("unauthenticated")
     role: Role = "host" if account.id == stream.host.id else "viewer"
@@ -189,7 +218,11 @@ def _admitted(stream: Stream, identity: Identity | None) -> _Admitted:
     if found is not None and found.banned:
         # At every door: whoever may not enter the room reads neither its frames nor its questions.
         raise OnairError("banned")
-    return _Admitted(role, account, found)
+    return _Admitted(role, account, found, follow is not None, _account(host[0]) if host else None)
+
+
+def _account(profile: StoredItem | None) -> Account | None:
+    return accounts.counted([profile]) if isinstance(profile, ProfileItem) else None
 
 
 def _check(stream: Stream, account: Account, role: Role, *, follows: bool, blocked: bool) -> None:

@@ -176,6 +176,54 @@ def test_who_is_shut_out_sees_none_and_their_own_are_shown_to_nobody(client: Cli
     assert ids(own(client, host)) == [stream_id], "one's own data stays in sight"
 
 
+def test_the_recording_of_a_host_who_is_shut_out_plays_for_nobody_else_by_its_link(client: Client, bucket: Any) -> None:
+    host, other = client.host(), client.sign_up("other")
+    stream_id = recorded(client, bucket, host)
+    for value in ("suspended", "banned"):
+        standing(host, value)
+        for who in (other, None):
+            assert replay(client, stream_id, who).code == "not_found"
+        # What was said in it is as closed.
+        assert client.call("GET", f"/streams/{stream_id}/frames").code == "not_found"
+        assert replay(client, stream_id, host).code == value
+    standing(host, "limited")
+    assert replay(client, stream_id, other).status == replay(client, stream_id).status == 200
+    # An account that is gone leaves nobody to answer for it.
+    ProfileItem(account_key(host.id), PROFILE).delete()
+    assert replay(client, stream_id, other).code == replay(client, stream_id).code == "not_found"
+
+
+def test_the_recording_of_a_host_who_became_private_plays_by_its_link_for_followers(
+    client: Client, bucket: Any
+) -> None:
+    host, fan, other = client.host(), client.sign_up("fan"), client.sign_up("other")
+    client.call("PUT", "/accounts/host_one/follow", who=fan)
+    stream_id = recorded(client, bucket, host)
+    client.call("PATCH", "/me", {"private": True}, who=host)
+    assert replay(client, stream_id, fan).status == replay(client, stream_id, host).status == 200
+    assert replay(client, stream_id, other).code == "forbidden"
+    assert replay(client, stream_id).code == "unauthenticated"
+    assert client.call("GET", f"/streams/{stream_id}/frames", who=other).code == "forbidden"
+    client.call("PATCH", "/me", {"private": False}, who=host)
+    assert replay(client, stream_id, other).status == replay(client, stream_id).status == 200
+
+
+def test_a_right_to_play_costs_two_calls_and_a_ticket_to_what_is_live_none_more(client: Client, bucket: Any) -> None:
+    host, other = client.host(), client.sign_up("other")
+    stream_id = recorded(client, bucket, host)
+    live = client.live(client.host("host_two"))
+    for who in (other, None):
+        # Secrets are read once a container.
+        replay(client, stream_id, who)
+        client.call("POST", f"/streams/{live}/ticket", who=who)
+        with observe.counting() as calls:
+            assert replay(client, stream_id, who).status == 200
+        assert [call.operation for call in calls] == ["GetItem", "BatchGetItem"]
+        with observe.counting() as calls:
+            assert client.call("POST", f"/streams/{live}/ticket", who=who).status == 200
+        assert [call.operation for call in calls] == ["GetItem", *(["BatchGetItem"] if who else [])]
+
+
 def test_a_recording_taken_back_is_left_to_its_host(client: Client, bucket: Any) -> None:
     host, other = client.host(), client.sign_up("other")
     stream_id = recorded(client, bucket, host)
@@ -220,10 +268,12 @@ def test_what_is_not_kept_whole_any_more_is_neither_listed_nor_played(client: Cl
     listed = "/accounts/host_one/replays"
     assert ids(client.call("GET", listed, who=other).body) == [stream_id]
     assert replay(client, stream_id).status == 200
+    assert client.call("GET", f"/streams/{stream_id}", who=other).body["state"] == "replay"
     client.clock.offset_ms += 60_000
     assert client.call("GET", listed, who=other).body == {"items": []}
     assert own(client, host) == {"items": []}
     assert replay(client, stream_id).code == "not_found"
+    assert client.call("GET", f"/streams/{stream_id}", who=other).body["state"] == "ended"
     assert client.call("POST", f"/streams/{stream_id}/replay/download", who=host).code == "not_found"
 
 
