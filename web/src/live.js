@@ -232,7 +232,7 @@ export class OnairLive extends LitElement {
   };
 
   #ended = ({ detail }) => {
-    this.publisher?.stop();
+    this.publisher?.stop({ over: true });
     this.#closeDevices();
     this.summary = detail;
     this.step = "summary";

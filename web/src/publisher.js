@@ -72,8 +72,14 @@ export class Publisher extends EventTarget {
     return this.#connect();
   }
 
-  /** Ends the session at the relay too. */
-  async stop() {
+  /**
+   * Ends the session at the relay too.
+   *
+   * @param {{ over?: boolean }} [how] - over: the broadcast has ended, so that the relay ends the session by itself (what
+   *   is gone by then it answers with 404)
+   */
+  async stop({ over = false } = {}) {
+    if (over) this.#location = undefined;
     removeEventListener("online", this.#online);
     navigator.connection?.removeEventListener?.("change", this.#networkChanged);
     this.#setState("closed");
