@@ -31,6 +31,8 @@ _CHUNK_BYTES_MAX: Final = 0xFFFFFF
 _CHUNK_STREAMS_MAX: Final = 16
 # Messages that are under way at once hold together no more than this many of the longest: one, and sound beside it.
 _UNDER_WAY_MAX: Final = 2
+# Chunk sizes and aborts in what is fed at once: encoders send one of either.
+_OBEYED_MAX: Final = 100
 _EXTENDED: Final = 0xFFFFFF
 _WRAP: Final = 1 << 32
 _HEADER_BYTES: Final = (11, 7, 3, 0)
@@ -82,6 +84,7 @@ class ChunkReader:
         # Whole messages so far, also those that are obeyed here: what they cost does not show in bytes.
         self.messages = 0
         self._under_way = 0
+        self._obeyed = 0
         self._data: bytes | memoryview = b""
         self._at = 0
         self._chunk_bytes = _CHUNK_BYTES_DEFAULT
@@ -96,7 +99,7 @@ class ChunkReader:
         Take out messages with `next` until there is none before feeding on; only then may ``data`` change.
         """
         self._data = bytes(self._data[self._at :]) + data if self._at < len(self._data) else data
-        self._at = 0
+        self._at = self._obeyed = 0
 
     def next(self) -> Message | None:
         """The next whole message, None when more bytes are needed; set chunk size and abort are obeyed here.
@@ -107,6 +110,10 @@ class ChunkReader:
             When the bytes break the protocol or a bound; nothing more can be read then.
         """
         while (message := self._message()) is not None:
+            if message.kind in (SET_CHUNK_SIZE, ABORT):
+                self._obeyed += 1
+                if self._obeyed > _OBEYED_MAX:
+                    raise ChunkError("too many messages about chunks")
             if message.kind == SET_CHUNK_SIZE:
                 size = _number(message)
                 if not _CHUNK_BYTES_MIN <= size <= _CHUNK_BYTES_MAX:

@@ -96,7 +96,6 @@ class RtmpConnection(asyncio.Protocol):
         self._closed = False
         self._released = False
         self._gone = asyncio.Event()
-        self._commands = 0
         self._chunk_bytes = _CHUNK_BYTES_DEFAULT
         self._received = 0
         self._acknowledged = 0
@@ -215,9 +214,6 @@ class RtmpConnection(asyncio.Protocol):
 
     def _message(self, message: Message) -> None:
         """Anything but media."""
-        self._commands += 1
-        if self._commands > _COMMANDS_MAX and not self._publishing:
-            raise RelayError("invalid_request", "Too many messages before publish.")
         if self._transport.get_write_buffer_size() > _UNREAD_BYTES_MAX:
             self._transport.abort()
         elif message.kind == chunks.COMMAND:
@@ -321,6 +317,8 @@ class RtmpConnection(asyncio.Protocol):
             raise RelayError("rate_limited", "This is over 40 Mb/s. Set the encoder to at most 8 Mb/s.")
 
     def _check_messages(self) -> None:
+        if self._reader.messages > _COMMANDS_MAX and not self._publishing:
+            raise RelayError("invalid_request", "Too many messages before publish.")
         if self._reader.messages - self._flood_from_messages > _FLOOD_MESSAGES:
             raise RelayError("rate_limited", "These are too many messages a second. Set the encoder to 60 pictures.")
 

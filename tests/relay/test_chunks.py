@@ -116,6 +116,7 @@ def test_messages_under_way_at_once_have_one_bound_together() -> None:
         b"\x04\0\0\0\0\1\0\x08\1\0\0\0" + bytes(128) + b"\x04\0\0\0\0\1\0\x08\1\0\0\0",  # one message within another
         b"\x02\0\0\0\0\0\4\1\0\0\0\0" + struct.pack(">I", 1),  # chunks of one byte
         b"\x02\0\0\0\0\0\4\1\0\0\0\0" + struct.pack(">I", 0x7FFFFFFF),
+        (b"\x02\0\0\0\0\0\4\1\0\0\0\0" + struct.pack(">I", 128)) * 101,  # chunk sizes without end
         b"\x02\0\0\0\0\0\2\1\0\0\0\0\0\0",  # a control message without its number
         b"".join(bytes([n]) + b"\0\0\0\0\0\1\x08\1\0\0\0a" for n in range(2, 40)),  # chunk streams without end
     ],

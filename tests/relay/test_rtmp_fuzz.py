@@ -12,7 +12,7 @@ from typing import Any, cast
 import jwt
 import pytest
 
-from media.relay.chunks import AUDIO, SET_CHUNK_SIZE, Message, chunked
+from media.relay.chunks import AUDIO, DATA, SET_CHUNK_SIZE, Message, chunked
 from media.relay.metrics import Metrics
 from media.relay.program import Program
 from media.relay.rights import Rights, StreamKey
@@ -164,4 +164,18 @@ async def test_a_flood_of_the_shortest_messages_ends_its_own_connection_within_o
     connection.data_received(repeated * (READ_BYTES_MAX // len(repeated)))
     # then it is told, and ended
     assert wire.closed and b"too many messages" in wire.said
+    connection.connection_lost(None)
+
+
+async def test_who_has_shown_no_key_may_send_few_messages_of_any_kind() -> None:
+    # given a connection that only shook hands
+    rights, wire = Rights("s" * 64, "p" * 64, ""), _Wire()
+    connection = RtmpConnection(cast(Streams, _Everyone()), rights, Metrics(), lambda _: None)
+    connection.connection_made(cast(asyncio.Transport, wire))
+    connection.data_received(encoder.HANDSHAKE + chunked(7, Message(DATA, 0, 0, b"a"), 128))
+    assert not wire.closed
+    # when it sends a thousand messages more that ask for nothing
+    connection.data_received(b"\xc7a" * 1_000)
+    # then it is ended
+    assert wire.closed and b"Too many messages before publish" in wire.said
     connection.connection_lost(None)
