@@ -15,13 +15,14 @@ from media.relay.access_unit import AccessUnit
 from media.relay.cmaf import AudioFormat, VideoFormat
 from media.relay.h264 import BitstreamError, parse_sps
 from media.relay.timeline import TrackClock
-from media.relay.wire import Configure, Gone, Message, Picture, Sound
+from media.relay.wire import OPUS_BYTES_MAX, Configure, Gone, Message, Opus, Picture, Sound
 
 # Wall clock times as ticks of a track's clock.
 _MICROSECONDS: Final = 1_000_000
 # What came this much later than the earliest says that a clock was set, or that it waited long on its way: in both
 # cases what is known of the clock is worth nothing.
 _LATER_MAX_S: Final = 1.5
+_RTP_TIMES: Final = range(1 << 32)
 # 2^48 ticks are a hundred years.
 _TICKS_MAX: Final = 1 << 48
 _WALL_S_MAX: Final = float(1 << 40)
@@ -80,6 +81,10 @@ class Arrival:
                 if not within or len(sample.data) > _AAC_FRAME_BYTES_MAX:
                     raise ValueError("an AAC frame that no relay sends")
                 return Sound(message.track, sample, self._rebased(message.wall_s, now) + wall_minus_now_s)
+            case Opus():
+                if message.timestamp not in _RTP_TIMES or not 0 < len(message.data) <= OPUS_BYTES_MAX:
+                    raise ValueError("an Opus packet that no relay sends")
+                return message
             case Gone():
                 return message
             case _:

@@ -31,7 +31,7 @@ from media.relay.h264 import START_CODE, annex_b
 from media.relay.layout import cells
 from media.relay.mixer import Mixer, Voice
 from media.relay.parameters import Parameters, of_sample
-from media.relay.wire import Arrange, Configure, Gone, KeyFrame, Make, Message, Picture, Sound
+from media.relay.wire import Arrange, Configure, Gone, KeyFrame, Make, Message, Opus, Picture, Sound
 
 PROGRAM: Final = "program"
 RATE: Final = 30
@@ -209,8 +209,8 @@ class Compositor:
                 self._arranged = message
             case KeyFrame():
                 self._key_wanted = True
-            case Make():
-                pass  # for ladders
+            case Make() | Opus():
+                pass  # for ladders, for feeds
 
     @property
     def due_s(self) -> float:

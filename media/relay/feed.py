@@ -1,8 +1,9 @@
 """A host's own media on its way to the other stream of a match: within the task, or to another by `/feed/{stream}`.
 
 It is what the host's source feeds, before anything is composed: never what viewers see, in which the other one is
-already. A feed begins with formats and a key frame. What its reader does not take in time is dropped until the next
-key frame, as with a worker (worker.py).
+already. With it go the Opus packets that the host's outlet hands on, where the host sends such: the compositor takes
+AAC, and whoever watches by WHEP takes Opus (rival_outlet.py). A feed begins with formats and a key frame. What its
+reader does not take in time is dropped until the next key frame, as with a worker (worker.py).
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from aiohttp import web
 
 from media.relay import wire
 from media.relay.errors import RelayError
+from media.relay.jitter import Frame
 from media.relay.metrics import Metrics
 from media.relay.peers import Peers
-from media.relay.wire import Configure, Gone, Message, Picture, Sound
+from media.relay.wire import OPUS_BYTES_MAX, Configure, Gone, Message, Opus, Picture, Sound
 
 logger = logging.getLogger(__name__)
+
+# By this a reader says that it knows Opus packets: while tasks are replaced, one of before reads here too.
+ACCEPT: Final = "application/octet-stream; opus=1"
 
 # Five seconds of 6 Mb/s: a reader that is so far behind begins again.
 _HELD_BYTES_MAX: Final = 4 << 20
@@ -48,6 +53,9 @@ class Feed:
     def __init__(self, taker: str, request_key_frame: Callable[[], None]) -> None:
         self.taker = taker
         self.request_key_frame = request_key_frame
+        # Called at the end, perhaps more than once.
+        self.on_end: Callable[[], None] = _nobody
+        self.takes_opus = False
         self.ended = False
         self.dropped = 0
         self._held: deque[Message] = deque()
@@ -58,9 +66,9 @@ class Feed:
 
     def offer(self, message: Message) -> None:
         """The host's next message; returns at once, also when it is dropped."""
-        if self.ended:
+        if self.ended or (isinstance(message, Opus) and not self.takes_opus):
             return
-        if isinstance(message, Picture | Sound):
+        if isinstance(message, Picture | Sound | Opus):
             if not self._takes(message):
                 self.dropped += 1
                 return
@@ -94,8 +102,9 @@ class Feed:
         self._held.clear()
         self._bytes = 0
         self._changed.set()
+        self.on_end()
 
-    def _takes(self, message: Picture | Sound) -> bool:
+    def _takes(self, message: Picture | Sound | Opus) -> bool:
         if self._bytes > _HELD_BYTES_MAX:
             self._open = False
         if not self._open and self._bytes <= _HELD_BYTES_MAX // 2:
@@ -105,8 +114,23 @@ class Feed:
         return self._open
 
 
+class OpusTap:
+    """What a host's outlet hands on to a feed, beside those who watch by WHEP: the sound (outlet.py)."""
+
+    kind = "audio"
+
+    def __init__(self, track: str, feed: Feed) -> None:
+        self._track = track
+        self._feed = feed
+
+    def offer(self, _publisher: int, frame: Frame, /) -> None:
+        """The host's next Opus packet; of another publisher the feed is told otherwise."""
+        if 0 < len(frame.data) <= OPUS_BYTES_MAX:
+            self._feed.offer(Opus(self._track, frame.timestamp, frame.data))
+
+
 class Feeds:
-    """The handler of `/feed/{stream}`, which is for other tasks alone.
+    """The handlers of `/feed/{stream}`, which are for other tasks alone.
 
     Parameters
     ----------
@@ -121,10 +145,23 @@ class Feeds:
         self._peers = peers
         self._metrics = metrics
         self._count = 0
+        # By stream and taker.
+        self._open: dict[tuple[str, str], Feed] = {}
 
     def routes(self) -> list[web.RouteDef]:
         """What to register."""
-        return [web.get("/feed/{stream}", self.feed)]
+        return [web.get("/feed/{stream}", self.feed), web.post("/feed/{stream}/key-frame", self.key_frame)]
+
+    async def key_frame(self, request: web.Request) -> web.Response:
+        """Ask the host for a key frame: who watches there needs one at once, and the feed goes on."""
+        stream_id = request.match_info["stream"]
+        if not self._peers.comes_from_peer(request.headers, stream_id):
+            raise RelayError("forbidden", "Only another relay may ask here.")
+        feed = self._open.get((stream_id, request.query.get("for", "")))
+        if feed is None:
+            raise RelayError("not_found", "Nobody reads this feed.")
+        feed.request_key_frame()
+        return web.Response(status=204)
 
     async def feed(self, request: web.Request) -> web.StreamResponse:
         """The stream's feed for the stream that ``for`` names, for as long as there is one."""
@@ -134,6 +171,9 @@ class Feeds:
         if self._count >= _FEEDS_MAX:
             raise RelayError("unavailable", "This relay has no room for another feed. Try again in a moment.")
         feed = self._open_feed(stream_id, request.query.get("for", ""))
+        feed.takes_opus = request.headers.get("Accept") == ACCEPT
+        place = (stream_id, feed.taker)
+        self._open[place] = feed
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream", "Cache-Control": "no-store"})
         self._count += 1
         self._metrics.feeds.set(self._count)
@@ -149,6 +189,8 @@ class Feeds:
             logger.info("the reader of %s is gone: %r", stream_id, error)
         finally:
             feed.end()
+            if self._open.get(place) is feed:
+                del self._open[place]
             self._count -= 1
             self._metrics.feeds.set(self._count)
         return response
@@ -160,7 +202,13 @@ def _size(message: Message) -> int:
             return len(message.unit.data) + _HEAD_BYTES
         case Sound():
             return len(message.sample.data) + _HEAD_BYTES
+        case Opus():
+            return len(message.data) + _HEAD_BYTES
         case Configure(video=video) if video is not None:
             return len(video.sps) + sum(map(len, video.pps)) + _HEAD_BYTES
         case _:
             return _HEAD_BYTES
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""

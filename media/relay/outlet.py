@@ -1,6 +1,7 @@
 """What one publisher sends, handed on as it comes to those who watch by WHEP: encoded frames, nothing decoded.
 
-An outlet belongs to a seat and outlives its publishers: who watches it goes on with the next one.
+An outlet belongs to a seat and outlives its publishers: who watches it goes on with the next one. In a match the sound
+of a host goes from there into its feed as well (feed.py).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -26,11 +27,21 @@ _HELD_MAX: Final = 15
 _RATES: Final = {"video": VIDEO_TIMESCALE, "audio": AUDIO_TIMESCALE}
 
 
+class Taker(Protocol):
+    """What takes the frames of one kind."""
+
+    kind: str
+
+    def offer(self, publisher: int, frame: Frame, /) -> None:
+        """Take a frame or leave it, at once; ``publisher`` is another number when timestamps are another clock's."""
+        ...
+
+
 class Outlet:
     """The frames of one seat, for its watchers."""
 
     def __init__(self) -> None:
-        self.tracks: set[OutletTrack] = set()
+        self.tracks: set[Taker] = set()
         self._ask: Callable[[], None] | None = None
         self._publisher = 0
 

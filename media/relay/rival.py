@@ -1,4 +1,6 @@
-"""The other host of a match, for the pictures of this task's hosts: a follower for each, as long as both are in it.
+"""The other host of a match, for this task's hosts: a follower for each, as long as both are in it.
+
+Its media goes into the host's composition, and as it is to the host and the guests, who watch it by WHEP.
 
 Where the other stream is, its lease says (lease.py): on this task its feed is read as it is, else over HTTP (feed.py).
 A feed that breaks, whose owner dies or gives the stream up, is opened again; the composition meanwhile shows the last
@@ -11,6 +13,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Callable
 from typing import Final
 
 import aiohttp
@@ -21,12 +24,14 @@ from media.relay.arrival import Arrival
 from media.relay.cmaf import AudioFormat, VideoFormat
 from media.relay.composition import MATCH, Track
 from media.relay.errors import RelayError
+from media.relay.feed import ACCEPT
 from media.relay.lease import Lease, Leases
 from media.relay.metrics import Metrics
 from media.relay.peers import Peers
+from media.relay.rival_outlet import RivalOutlet
 from media.relay.settings import Settings
 from media.relay.stages import Stage, Stages
-from media.relay.wire import Configure, Gone, Message, Picture, Sound
+from media.relay.wire import Configure, Gone, Message, Opus, Picture, Sound
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +91,7 @@ class Rivals:
 
 
 class Rival:
-    """One follower: the other host's media into a stage's composition."""
+    """One follower: the other host's media into a stage's composition, and to its watchers."""
 
     def __init__(
         self, stage: Stage, stages: Stages, leases: Leases, peers: Peers, settings: Settings, metrics: Metrics
@@ -103,9 +108,19 @@ class Rival:
         self._key_frame_came = False
         # Asks the host directly, or has the feed begin anew.
         self._key_frame_wanted = asyncio.Event()
+        self._live = RivalOutlet(stage.outlet(MATCH), lambda: self._ask_now())
+        # Asks the host for a key frame while the feed goes on.
+        self._ask_now: Callable[[], None] = _nobody
+        self._asking: asyncio.Task[None] | None = None
 
     async def run(self, chance: random.Random) -> None:
         """Follow for ever; whatever fails is tried again."""
+        try:
+            await self._follow_on(chance)
+        finally:
+            self._live.end()
+
+    async def _follow_on(self, chance: random.Random) -> None:
         pause_s = _AGAIN_FIRST_S
         while True:
             began_s = time.monotonic()
@@ -134,6 +149,7 @@ class Rival:
             raise RelayError("not_found", "This broadcast is not on air here.")
         self._key_frame_came = False
         self._key_frame_wanted.clear()
+        self._live.begin()
         if owner.task == self._settings.task:
             await self._read_here()
         else:
@@ -143,6 +159,8 @@ class Rival:
 
     async def _read_here(self) -> None:
         feed = self._stages.feed(self.stream_id, self.stage.stream_id)
+        feed.takes_opus = True
+        self._ask_now = feed.request_key_frame
         try:
             while not feed.ended:
                 for message in await feed.take(_SILENT_S):
@@ -151,13 +169,14 @@ class Rival:
                     self._key_frame_wanted.clear()
                     feed.request_key_frame()
         finally:
+            self._ask_now = _nobody
             feed.end()
 
     # ---- on another task ----
 
     async def _read_there(self, owner: Lease) -> None:
         """Read until the feed ends, a key frame is wanted, or another task owns the stream."""
-        headers = {**self._peers.headers(owner), "Accept-Encoding": "identity"}
+        headers = {**self._peers.headers(owner), "Accept-Encoding": "identity", "Accept": ACCEPT}
         limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
         async with asyncio.timeout(_ANSWER_S):
             answer = await self._peers.http.get(
@@ -172,6 +191,7 @@ class Rival:
         try:
             if answer.status != 200 or "Content-Encoding" in answer.headers:
                 raise RelayError("unavailable", f"Its owner answers {answer.status}.")
+            self._ask_now = lambda: self._ask_there(owner)
             reading = asyncio.create_task(self._read(answer.content))
             wanted = asyncio.create_task(self._key_frame_wanted.wait())
             first: Final = asyncio.FIRST_COMPLETED
@@ -186,10 +206,31 @@ class Rival:
             self._metrics.feed_losses.inc()
             raise
         finally:
-            for task in (reading, wanted):
+            self._ask_now = _nobody
+            for task in (reading, wanted, self._asking):
                 if task is not None:
                     task.cancel()
             answer.close()
+
+    def _ask_there(self, owner: Lease) -> None:
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_owner(owner))
+
+    async def _ask_owner(self, owner: Lease) -> None:
+        address = f"{owner.address}/feed/{self.stream_id}/key-frame"
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                async with self._peers.http.post(
+                    address,
+                    params={"for": self.stage.stream_id},
+                    headers=self._peers.headers(owner),
+                    allow_redirects=False,
+                ) as answer:
+                    if answer.status != 204:
+                        logger.info("the owner of %s answers %d for a key frame", self.stream_id, answer.status)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            # A watcher that still needs one asks again.
+            logger.info("the owner of %s is not asked for a key frame: %r", self.stream_id, error)
 
     async def _read(self, content: aiohttp.StreamReader) -> None:
         arrival = Arrival()
@@ -201,9 +242,13 @@ class Rival:
             message = wire.decoded(body)
             self._take(arrival.taken(message, size + wire.LENGTH.size, now, time.time() - now))
 
-    # ---- into the composition ----
+    # ---- to the watchers, and into the composition ----
 
     def _take(self, message: Message) -> None:
+        self._live.take(message)
+        if isinstance(message, Opus):
+            self._media_s = time.monotonic()
+            return
         if isinstance(message, Gone):
             # Another publisher comes, with formats of its own; the last picture stands until then.
             self._formats = None
@@ -242,3 +287,7 @@ class Rival:
         # A feed that has just begun has one on its way.
         if self._key_frame_came:
             self._key_frame_wanted.set()
+
+
+def _nobody() -> None:
+    """Asks nobody for a key frame: no feed is open."""

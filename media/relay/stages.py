@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from media.relay.composition import HOST, MATCH, Composition, Track
 from media.relay.control import StageItem, StreamItem
 from media.relay.errors import RelayError
-from media.relay.feed import Feed
+from media.relay.feed import Feed, OpusTap
 from media.relay.metrics import Metrics
 from media.relay.outlet import Outlet
 from media.relay.program import Program
@@ -80,6 +80,10 @@ class Stage:
     def lists(self, seat: str) -> bool:
         """Whether a guest holds this seat."""
         return any(one.seat == seat for one in self.told.seats)
+
+    def shows(self, seat: str) -> bool:
+        """Whether there is somebody to watch: the host, a guest, or the other host of a match."""
+        return bool(self.rival) if seat == MATCH else seat == HOST or self.lists(seat)
 
     def is_muted(self, seat: str) -> bool:
         """Whether the host muted this seat."""
@@ -203,13 +207,15 @@ class Stages:
         Raises
         ------
         RelayError
-            ``forbidden`` (the seat of the key is gone, or is the one asked for), ``not_found`` (nobody holds it),
-            ``unavailable`` (no room).
+            ``forbidden`` (the seat of the key is gone, or is the one asked for), ``not_found`` (nobody holds it, or
+            no match is on), ``unavailable`` (no room).
         """
         stage = self.of(key.stream_id)
         if key.seat and not stage.lists(key.seat):
             raise RelayError("forbidden", "This seat is not yours any longer. Ask the host for a new one.")
-        if seat != HOST and not stage.lists(seat):
+        if seat == MATCH and not stage.rival:
+            raise RelayError("not_found", "This broadcast is in no match.")
+        if not stage.shows(seat):
             raise RelayError("not_found", "Nobody holds this seat.")
         if seat == (key.seat or HOST):
             raise RelayError("forbidden", "This is your own picture.")
@@ -249,6 +255,7 @@ class Stages:
                 other = items[stage.named]
                 agreed = other is not None and other.state == "live" and other.match.stream == stage.stream_id
                 stage.rival = stage.named if agreed else ""
+                self._dismiss(stage)
 
     def feed(self, stream_id: str, taker: str) -> Feed:
         """The host's own media for the stream ``taker``; a reader before makes way.
@@ -265,8 +272,11 @@ class Stages:
             raise RelayError("forbidden", "This broadcast is in no match with that one.")
         if stage.feed is not None:
             stage.feed.end()
-        stage.feed = stage.composition.host.feed(taker)
-        return stage.feed
+        made = stage.feed = stage.composition.host.feed(taker)
+        outlet, tap = stage.outlet(HOST), OpusTap(HOST, made)
+        outlet.tracks.add(tap)
+        made.on_end = lambda: outlet.tracks.discard(tap)
+        return made
 
     def _match(self, stage: Stage, named: str) -> None:
         stage.named = "" if named == stage.stream_id else named
@@ -296,9 +306,12 @@ class Stages:
                 self._later(self.left(stage, guest))
             else:
                 guest.muted = stage.is_muted(seat)
+        self._dismiss(stage)
+
+    def _dismiss(self, stage: Stage) -> None:
+        """Disconnect watchers of whom there is nothing to watch any longer, and those whose own seat is gone."""
         for watcher in list(stage.watchers.values()):
-            gone = watcher.watched != HOST and not stage.lists(watcher.watched)
-            if gone or (watcher.key.seat and not stage.lists(watcher.key.seat)):
+            if not stage.shows(watcher.watched) or (watcher.key.seat and not stage.lists(watcher.key.seat)):
                 self.stopped(stage, watcher)
 
     def host_changed(self, stream_id: str, generation: int) -> None:

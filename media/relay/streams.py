@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from media.relay.archive import Archive
 from media.relay.cmaf import VideoFormat
+from media.relay.composition import MATCH
 from media.relay.control import Control, MediaState, StreamItem
 from media.relay.errors import RelayError
 from media.relay.ladders import Ladders
@@ -145,13 +146,16 @@ class Streams:
         Raises
         ------
         RelayError
-            As `stage`, and ``not_found`` where nobody holds the seat.
+            As `stage`, and ``not_found`` where nobody holds the seat, or the broadcast is in no match.
         """
         if self.draining:
             raise RelayError("unavailable", "This relay is being replaced. Connect again in a moment.")
         item = await self._look(key.stream_id)
         if not key.seat and key.generation != item.key_generation:
             raise RelayError("forbidden", "This stream key was replaced by a newer one.")
+        if seat == MATCH and item.match.stream:
+            # Whoever was just accepted does not wait until both items are read again.
+            self.stages.meet({item.match.stream: await self._control.read(item.match.stream)})
         return self.stages.admit_watcher(key, seat)
 
     async def _look(self, stream_id: str) -> StreamItem:

@@ -1,4 +1,6 @@
-"""WHEP: who is on screen watches the host and the other guests at once, as they are sent (draft-ietf-wish-whep).
+"""WHEP: who is on screen watches the others at once, as they are sent (draft-ietf-wish-whep).
+
+The others are the host, the guests, and in a match (seat ``match``) the other broadcast's host.
 
 The request is WHIP's with the media the other way round. Nothing is decoded: a frame goes out as it came in, under a
 new RTP sequence. Whoever merely watches the broadcast plays the program (delivery.py).

@@ -1,7 +1,8 @@
 """What a program is fed with (source.py), by track, as messages: the port of a worker process, in both directions.
 
 Each message is its length in 4 bytes and MessagePack. Access units go in, access units come out; what a worker makes of
-them is its own affair (compositor.py). A host's media goes to another task in the same way (feed.py). Pure.
+them is its own affair (compositor.py). A host's media goes to another task in the same way (feed.py), and its Opus
+packets with it, for the other host's ears. Pure.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from media.relay.rungs import Rung
 LENGTH: Final = struct.Struct(">I")
 # An access unit is at most 4 MiB (source.py).
 MESSAGE_BYTES_MAX: Final = 5 << 20
+# What fits into one datagram on its way to whoever listens.
+OPUS_BYTES_MAX: Final = 1_400
 
 
 class Configure(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -43,6 +46,14 @@ class Sound(msgspec.Struct, frozen=True, tag=True, array_like=True):
     wall_s: float
 
 
+class Opus(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """An Opus packet as the publisher sent it; ``timestamp`` is that of its RTP packet (32 bits, 48 kHz)."""
+
+    track: str
+    timestamp: int
+    data: bytes
+
+
 class Gone(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """A track is over, or begins anew on another timeline."""
 
@@ -66,7 +77,7 @@ class Make(msgspec.Struct, frozen=True, tag=True, array_like=True):
     rungs: tuple[Rung, ...]
 
 
-Message = Configure | Picture | Sound | Gone | Arrange | KeyFrame | Make
+Message = Configure | Picture | Sound | Opus | Gone | Arrange | KeyFrame | Make
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import threading
@@ -10,7 +11,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any
 
-from tests.relay.stack import ORIGIN_SECRET, Stack, fetch, free_port
+from tests.relay.stack import ORIGIN_SECRET, ROOT, Stack, fetch, free_port, stream_key
 
 
 class Balancer:
@@ -138,6 +139,12 @@ class Cluster(Stack):
         """One task more."""
         self.start_relay(**more)
         return self.tasks[f"task{self._number}"]
+
+    def start_source_at(self, task: Task, stream_id: str, *options: str) -> subprocess.Popen[bytes]:
+        """Publish the test picture to one task, past the balancer."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        url = f"{task.url}/whip/{stream_id}"
+        return self._start("media.test_source", environment, url, stream_key(stream_id), *options)
 
     def remove(self, task: Task) -> None:
         """Take a task that is gone out of the books, as ECS does."""

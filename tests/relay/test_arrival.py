@@ -11,7 +11,7 @@ from msgspec import structs
 from media.relay.access_unit import AccessUnit
 from media.relay.arrival import Arrival
 from media.relay.cmaf import AudioFormat, AudioSample, VideoFormat
-from media.relay.wire import Arrange, Configure, Gone, KeyFrame, Message, Picture, Sound
+from media.relay.wire import OPUS_BYTES_MAX, Arrange, Configure, Gone, KeyFrame, Message, Opus, Picture, Sound
 from tests.relay.encoded import pictures, video_format
 
 _VIDEO = video_format(pictures(1)[0])
@@ -63,7 +63,8 @@ def test_pictures_and_sound_of_one_host_stay_together() -> None:
 
 def test_what_a_relay_sends_is_taken() -> None:
     arrival = Arrival()
-    for message in (Configure("host", _VIDEO, _AUDIO), Configure("host", None, None), Gone("host")):
+    packet = Opus("host", (1 << 32) - 1, bytes(OPUS_BYTES_MAX))
+    for message in (Configure("host", _VIDEO, _AUDIO), Configure("host", None, None), Gone("host"), packet):
         assert arrival.taken(message, 100, 0.0, _OURS_S) is message
 
 
@@ -107,6 +108,10 @@ def _audio(**changed: object) -> Message:
         Sound("host", structs.replace(_SAMPLE, duration=0), 1.0),
         Sound("host", structs.replace(_SAMPLE, data=bytes(10_000)), 1.0),
         Sound("host", _SAMPLE, math.nan),
+        Opus("host", -1, b"x"),
+        Opus("host", 1 << 32, b"x"),
+        Opus("host", 0, b""),
+        Opus("host", 0, bytes(OPUS_BYTES_MAX + 1)),
     ],
 )
 def test_what_no_relay_sends_is_refused(message: Message) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestServer, make_mocked_request
 
 from media.relay.access_unit import AccessUnit
 from media.relay.cmaf import AudioFormat, AudioSample, VideoFormat
@@ -20,10 +20,10 @@ from media.relay.feed import Feed, Feeds
 from media.relay.h264 import Sps
 from media.relay.lease import Beat, Lease, Leases
 from media.relay.metrics import Metrics
-from media.relay.peers import Peers
+from media.relay.peers import HEADER, Peers
 from media.relay.settings import Settings
 from media.relay.stages import Stage, Stages
-from media.relay.wire import Configure, Gone, Message, Picture, Sound
+from media.relay.wire import OPUS_BYTES_MAX, Configure, Gone, Message, Opus, Picture, Sound
 from tests.relay.test_composition import Screen
 
 _VIDEO = VideoFormat(b"sps", (b"pps",), Sps(66, 0, 30, 1, 8, 8, 320, 180))
@@ -37,6 +37,10 @@ def _picture(key: bool = False, size: int = 100, dts: int = 0) -> Picture:
 
 def _sound() -> Sound:
     return Sound(HOST, AudioSample(0, 1024, bytes(300)), 1.0)
+
+
+def _opus(size: int = 100) -> Opus:
+    return Opus(HOST, 960, bytes(size))
 
 
 class _Asked:
@@ -101,6 +105,26 @@ async def test_sound_alone_needs_no_key_frame() -> None:
     feed.offer(Configure(HOST, None, _AUDIO))
     feed.offer(_sound())
     assert await _taken(feed) == ["Configure", "Sound"]
+
+
+async def test_opus_packets_are_for_readers_that_know_them_and_begin_with_the_picture() -> None:
+    plain, whole = Feed("other", lambda: None), Feed("other", lambda: None)
+    whole.takes_opus = True
+    for message in (Configure(HOST, _VIDEO, _AUDIO), _opus(), _picture(key=True), _opus(), _sound()):
+        for feed in (plain, whole):
+            feed.offer(message)
+    assert await _taken(plain) == ["Configure", "key frame", "Sound"]
+    assert await _taken(whole) == ["Configure", "key frame", "Opus", "Sound"]
+
+
+async def test_opus_packets_count_against_the_bound() -> None:
+    feed = Feed("other", lambda: None)
+    feed.takes_opus = True
+    feed.offer(Configure(HOST, None, _AUDIO))
+    for _ in range(10_000):
+        feed.offer(_opus(OPUS_BYTES_MAX))
+    held = await feed.take(0.01)
+    assert sum(len(one.data) for one in held if isinstance(one, Opus)) <= _HELD_MAX + OPUS_BYTES_MAX
 
 
 async def test_formats_are_never_dropped_and_take_no_more_room_than_the_bound() -> None:
@@ -246,6 +270,48 @@ async def test_a_reader_that_takes_nothing_is_held_to_the_bound_and_let_go_with_
     writer.close()
     await asyncio.wait_for(server.close(), 5)
     await taker.close()
+
+
+async def test_another_task_alone_asks_for_a_key_frame_and_only_of_the_feed_that_it_reads() -> None:
+    asked = _Asked()
+    settings = Settings(task="owner", signing_secret="s" * 64)
+    owner = Peers(settings, cast(Leases, None), lambda _: True, Metrics())
+    feed = Feed("other", asked)
+    feeds = Feeds(lambda _stream, _taker: feed, owner, Metrics())
+    app = web.Application()
+    app.add_routes(feeds.routes())
+    server = TestServer(app)
+    await server.start_server()
+    taker = Peers(Settings(task="taker", signing_secret="s" * 64), cast(Leases, None), lambda _: False, Metrics())
+    headers = taker.headers(Lease("mine", 1, "owner", "", 1, Beat()))
+    others = taker.headers(Lease("theirs", 1, "owner", "", 1, Beat()))
+
+    async def ask(headers: Mapping[str, str], taker: str = "other") -> int:
+        path = f"/feed/mine/key-frame?for={taker}"
+        return (await feeds.key_frame(make_mocked_request("POST", path, headers, match_info={"stream": "mine"}))).status
+
+    # given nobody who reads
+    with pytest.raises(RelayError) as refusal:
+        await ask(headers)
+    assert refusal.value.code == "not_found"
+    # when somebody does
+    reading = await taker.http.get(server.make_url("/feed/mine?for=other"), headers=headers)
+    assert (await ask(headers), asked.times) == (204, 1)
+    for wrong, code in (({}, "forbidden"), (others, "forbidden"), ({HEADER: headers[HEADER] + "x"}, "forbidden")):
+        with pytest.raises(RelayError) as refusal:
+            await ask(wrong)
+        assert refusal.value.code == code
+    with pytest.raises(RelayError) as refusal:
+        await ask(headers, "third")
+    assert refusal.value.code == "not_found" and asked.times == 1
+    # then no longer, once nobody reads
+    reading.close()
+    feed.end()
+    await server.close()
+    await taker.close()
+    with pytest.raises(RelayError) as refusal:
+        await ask(headers)
+    assert refusal.value.code == "not_found"
 
 
 async def test_a_reader_that_goes_away_in_silence_leaves_no_feed_behind() -> None:
