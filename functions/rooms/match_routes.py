@@ -10,7 +10,7 @@ from functions.accounts import blocks
 from functions.accounts import table as accounts
 from functions.errors import OnairError
 from functions.parse import Identity
-from functions.rooms import matches, matching, seating
+from functions.rooms import matches, matching, seating, watching
 from functions.rooms.matches import Side, Turn
 from functions.rooms.matching import Both
 from functions.rooms.messages import MatchView
@@ -26,11 +26,14 @@ routes = Blueprint(__name__)
 
 @routes.route("/streams/{stream_id}/match", methods=["GET"], authorizer=cognito)
 def read_match(stream_id: str) -> MatchAnswer:
-    """The host's match, on or asked for."""
+    """The host's match, on or asked for, and where the host watches the other one while it is on."""
     stream = _own(stream_id, parse.identity(routes.current_request))
     now_ms = clock.now_ms()
     match = matches.current(seating.read(stream.id), now_ms)
-    return MatchAnswer(UNSET if match is None else matches.view(match, now_ms))
+    if match is None:
+        return MatchAnswer()
+    on = match.state == "accepted"
+    return MatchAnswer(matches.view(match, now_ms), watching.whep_url(stream.id, watching.MATCH_SEAT) if on else UNSET)
 
 
 @routes.route("/streams/{stream_id}/match", methods=["POST"], authorizer=cognito)

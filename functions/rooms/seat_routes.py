@@ -14,14 +14,14 @@ from functions.accounts import table as accounts
 from functions.accounts.model import Account, Devices
 from functions.errors import OnairError
 from functions.parse import Identity
-from functions.rooms import moderation, seating, seats
+from functions.rooms import moderation, seating, seats, watching
 from functions.rooms.messages import Role, SeatEventState, Sender
 from functions.rooms.model import Room
 from functions.rooms.seating import Decision
 from functions.rooms.seats import Seat, Stage
 from functions.rooms.stored import StoredRooms
 from functions.rooms.table import read_room
-from functions.rooms.views import SeatChange, SeatGrant, SeatPublish, SeatRequest, Seats, SeatWatch, StageChange
+from functions.rooms.views import SeatChange, SeatGrant, SeatPublish, SeatRequest, Seats, StageChange
 from functions.security import cognito
 from functions.streams import table as streams
 from functions.streams import tickets
@@ -29,8 +29,6 @@ from functions.streams.model import Stream
 
 routes = Blueprint(__name__)
 
-# The host's picture, among the seats that are watched (media/relay/stages.py).
-HOST_SEAT: Final = "host"
 INVITED_AGAIN_S: Final = 24 * 3600
 # What a guest must meet of what a host must (accounts/eligibility.py): not the followers, nor how old the account is.
 GUEST_REQUIREMENTS: Final = frozenset({"age", "standing"})
@@ -217,14 +215,9 @@ def _grant(stream: Stream, room: Room, stage: Stage, seat: Seat, me: Identity) -
         return granted
     return msgspec.structs.replace(
         granted,
-        publish=SeatPublish(f"{_relay()}/whip/{stream.id}", tokens.seat_key(stream.id, seat.id)),
-        watch=_watch(stream, room, stage, but=seat.id),
+        publish=SeatPublish(f"{settings.required('RELAY_URL')}/whip/{stream.id}", tokens.seat_key(stream.id, seat.id)),
+        watch=watching.watched(stream.id, room.host, stage, but=seat.id),
     )
-
-
-def _watch(stream: Stream, room: Room, stage: Stage, but: str) -> tuple[SeatWatch, ...]:
-    shown = [(HOST_SEAT, room.host), *((one.id, one.guest) for one in stage.on_screen)]
-    return tuple(SeatWatch(seat, guest, f"{_relay()}/whep/{stream.id}/{seat}") for seat, guest in shown if seat != but)
 
 
 def _seats(stream: Stream, room: Room, stage: Stage, me: Identity, role: Role) -> Seats:
@@ -233,9 +226,5 @@ def _seats(stream: Stream, room: Room, stage: Stage, me: Identity, role: Role) -
     if mine is not None:
         return msgspec.structs.replace(shown, mine=_grant(stream, room, stage, mine, me))
     if role == "host":
-        return msgspec.structs.replace(shown, watch=_watch(stream, room, stage, but=HOST_SEAT))
+        return msgspec.structs.replace(shown, watch=watching.watched(stream.id, room.host, stage, watching.HOST_SEAT))
     return shown
-
-
-def _relay() -> str:
-    return settings.required("RELAY_URL")

@@ -132,7 +132,8 @@ class SeatPublish(Struct, frozen=True):
 
 
 class SeatWatch(Struct, frozen=True):
-    """Whom to watch by WHEP, with one's own stream key as bearer; ``host`` is the host's seat."""
+    """Whom to watch by WHEP, with one's own stream key as bearer; ``host`` is the host's seat, ``match`` that of the
+    other host while a match is on."""
 
     seat: str
     guest: Sender = field(name="from")
@@ -180,9 +181,11 @@ class MatchQuery(Struct, frozen=True):
 
 
 class MatchAnswer(Struct, frozen=True):
-    """The host's match, on or asked for; absent without one."""
+    """The host's match, on or asked for; absent without one. Once it is on, ``whep_url`` is where the host watches the
+    other one at once, with their own stream key as bearer."""
 
     match: MatchView | UnsetType = UNSET
+    whep_url: str | UnsetType = UNSET
 
 
 class ViewersQuery(Struct, frozen=True):

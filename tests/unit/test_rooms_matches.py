@@ -84,6 +84,38 @@ def test_who_is_asked_and_accepts_appears_in_both_rooms(room: ModeratedRoom, oth
     assert there.join()["room"]["match"]["rival"]["stream_id"] == room.stream
 
 
+def _watched(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(one["from"]["handle"], one["whep_url"].partition("/whep/")[2]) for one in answer["watch"]]
+
+
+def test_hosts_and_guests_are_told_where_to_watch_the_other_host_while_the_match_is_on(
+    room: ModeratedRoom, other: ModeratedRoom
+) -> None:
+    bob = room.person("bob")
+    seat = room.call("POST", "/seats", {}, who=bob).body["seat"]
+    assert room.call("PATCH", f"/seats/{seat}", {"state": "accepted"}).status == 200
+    guest = ("bob", f"{room.stream}/{seat}")
+    rival = ("rival", f"{room.stream}/match")
+    # Asked is not on.
+    _ask(room, other)
+    assert "whep_url" not in room.call("GET", "/match").body
+    assert _watched(room.call("GET", "/seats").body) == [guest]
+    # when
+    assert other.call("PATCH", "/match", {"state": "accepted"}).status == 200
+    # then each by their own stream
+    for one in (room, other):
+        assert one.call("GET", "/match").body["whep_url"].endswith(f"/whep/{one.stream}/match")
+    assert _watched(room.call("GET", "/seats").body) == [rival, guest]
+    assert _watched(other.call("GET", "/seats").body) == [("host_one", f"{other.stream}/match")]
+    assert _watched(room.call("GET", "/seats", who=bob).body["mine"]) == [("host_one", f"{room.stream}/host"), rival]
+    # when it is over
+    assert room.call("DELETE", "/match").status == 204
+    for one in (room, other):
+        assert "whep_url" not in one.call("GET", "/match").body
+    assert _watched(room.call("GET", "/seats").body) == [guest]
+    assert _watched(other.call("GET", "/seats").body) == []
+
+
 @pytest.mark.parametrize("ender", ["asked", "asker"])
 def test_either_host_ends_a_match_for_both(room: ModeratedRoom, other: ModeratedRoom, ender: str) -> None:
     watching = room.enter(room.person("bob"))
