@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ HALVES_MOVE = """() => {
   const seen = (window.halves ??= [new Set(), new Set()]);
   for (const half of [0, 1]) seen[half].add(pen.getImageData(half * 16, 0, 16, 18).data.join());
   return seen.every((pictures) => pictures.size > 3);
+}"""
+
+
+# True once the picture of one video has changed a few times.
+MOVES = """(video) => {
+  if (!video.videoWidth) return false;
+  const pen = Object.assign(document.createElement("canvas"), { width: 16, height: 16 }).getContext("2d");
+  pen.drawImage(video, 0, 0, 16, 16);
+  return (video.seen ??= new Set()).add(pen.getImageData(0, 0, 16, 16).data.join()).size > 3;
 }"""
 
 
@@ -67,6 +77,30 @@ def _ask(host: Page) -> None:
     host.get_by_label("Find by handle").fill(f"@{RIVAL}")
     host.keyboard.press("Enter")
     host.get_by_role("button", name=f"Ask @{RIVAL} for a match").click()
+
+
+def _sees_and_hears(page: Page, handle: str) -> None:
+    """The other host's picture moves on this page and their sound comes, until this host wants none of it."""
+    video = page.locator("onair-seats figure.rival video")
+    expect(video).to_have_attribute("aria-label", f"@{handle}, live", timeout=SLOW_MS)
+    page.wait_for_function(MOVES, arg=video.element_handle(), timeout=SLOW_MS, polling=250)
+    page.wait_for_function(
+        "(seats) => seats.stage.watchers.get('match')?.flows?.audio",
+        arg=page.locator("onair-seats").element_handle(),
+        timeout=SLOW_MS,
+    )
+    expect(page.locator("onair-seats .soundless, onair-seats .rival .away")).to_have_count(0)
+    assert video.evaluate("(video) => video.muted") is False
+    for name, pressed in ((f"Mute @{handle} for yourself", "true"), (f"Hear @{handle}", "false")):
+        button = page.get_by_role("button", name=name)
+        box = button.bounding_box()
+        assert box is not None and min(box["width"], box["height"]) >= 44
+        button.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("onair-seats .hear")).to_have_attribute("aria-pressed", pressed)
+        assert video.evaluate("(video) => video.muted") is (pressed == "true")
+    own = page.locator("onair-on-air video.own").element_handle()
+    page.wait_for_function(MOVES, arg=own, timeout=SLOW_MS, polling=250)
 
 
 def _watch(page: Page, title: str) -> None:
@@ -122,9 +156,13 @@ def test_two_hosts_meet_in_a_match_that_their_viewers_see_and_one_of_them_ends(
     watched = viewer.url.rpartition("/")[2]
     expect(banner).to_contain_text("@demo_host")
     expect(banner).to_contain_text(f"@{RIVAL}")
+    # The hosts see and hear each other at once, not by what viewers are shown.
+    for page, handle in ((host, RIVAL), (other, "demo_host")):
+        _sees_and_hears(page, handle)
     _shot(host, "on-wide")
     _shot(other, "on-phone")
     _shot(viewer, "viewer-phone")
+    expect(viewer.locator("onair-seats figure")).to_have_count(0)
 
     # Both pictures are in the viewers', side by side, and both move.
     viewer.wait_for_function(HALVES_MOVE, timeout=SLOW_MS, polling=250)
@@ -150,6 +188,7 @@ def test_two_hosts_meet_in_a_match_that_their_viewers_see_and_one_of_them_ends(
     other.locator("onair-match .confirm").get_by_role("button", name="End match").click()
     for page in (host, other, viewer):
         expect(page.locator("onair-match section")).to_have_count(0)
+        expect(page.locator("onair-seats figure")).to_have_count(0)
     expect(host.get_by_text(f"The match with @{RIVAL} is over.").first).to_be_visible()
     expect(other.get_by_role("button", name="Match", exact=True)).to_be_focused()
     end_live(other)
@@ -182,6 +221,55 @@ def test_an_ask_that_is_taken_back_leaves_no_card_and_a_broadcast_that_ends_no_b
     end_live(other)
     expect(host.locator("onair-match section")).to_have_count(0)
     end_live(host)
+
+
+def test_an_encoder_is_seen_at_once_by_host_and_guest_who_are_told_that_they_do_not_hear_it(
+    new_page: NewPage, stack: Stack, rival: Client
+) -> None:
+    stream = Onair(stack).broadcast(rival)
+    encoder = _encoder(f"{stream['publish']['rtmp_url']}/{stream['publish']['stream_key']}")
+    host, guest = new_page(DESK), new_page(PHONE)
+    go_live(host, "Soup for an encoder")
+    _watch(guest, "Soup for an encoder")
+    guest.get_by_role("button", name="Guests").click()
+    guest.get_by_role("button", name="Ask to join on screen").click()
+    host.get_by_role("button", name="Guests").click()
+    host.get_by_role("button", name="Let in").click()
+    host.keyboard.press("Escape")
+    expect(guest.locator("onair-seats figure.own")).to_be_visible(timeout=SLOW_MS)
+    expect(guest.locator("onair-seats figure.rival")).to_have_count(0)
+    # when
+    rival.call("POST", f"/streams/{stream['id']}/match", {"handle": "demo_host"})
+    host.get_by_role("button", name="Accept").click()
+    # then
+    for page in (host, guest):
+        video = page.locator("onair-seats figure.rival video")
+        video.wait_for(timeout=SLOW_MS)
+        page.wait_for_function(MOVES, arg=video.element_handle(), timeout=SLOW_MS, polling=250)
+        expect(page.get_by_text(f"You do not hear @{RIVAL} live.")).to_be_visible(timeout=SLOW_MS)
+    _shot(host, "encoder-wide")
+    _shot(guest, "encoder-guest-phone")
+    # when the encoder is away
+    encoder.kill()
+    encoder.wait(timeout=5)
+    for page in (host, guest):
+        expect(page.locator("onair-seats .rival .away")).to_have_text("Reconnecting…", timeout=SLOW_MS)
+    rival.call("DELETE", f"/streams/{stream['id']}/match")
+    for page in (host, guest):
+        expect(page.locator("onair-seats figure.rival, onair-seats .soundless")).to_have_count(0)
+    expect(guest.locator("onair-seats figure.own")).to_be_visible()
+    rival.call("POST", f"/streams/{stream['id']}/end")
+    end_live(host)
+
+
+def _encoder(url: str) -> subprocess.Popen[bytes]:
+    """A picture that changes and a tone, sent as an encoder does."""
+    return subprocess.Popen(
+        ["ffmpeg", "-hide_banner", "-nostdin", "-loglevel", "error",
+         "-re", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=15", "-re", "-f", "lavfi", "-i", "sine=frequency=440",
+         "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-threads", "1", "-pix_fmt", "yuv420p",
+         "-g", "15", "-c:a", "aac", "-t", "240", "-f", "flv", url],
+    )  # fmt: skip
 
 
 def _followed(viewer: Page, anyone: Client) -> list[dict[str, str]]:

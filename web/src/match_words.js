@@ -33,4 +33,9 @@ export const matchWords = {
   "match.told.taken_back": "@{handle} does not ask for a match any more.",
   "match.told.ended": "The match with @{handle} is over.",
   "match.reconnecting": "Reconnecting…",
+  "match.connecting": "Connecting…",
+  "match.live": "@{handle}, live",
+  "match.mute": "Mute @{handle} for yourself",
+  "match.hear": "Hear @{handle}",
+  "match.soundless": "You do not hear @{handle} live. The sound of an encoder goes to viewers alone.",
 };

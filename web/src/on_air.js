@@ -86,6 +86,8 @@ export class OnairOnAir extends LitElement {
   firstUpdated() {
     this.startedAt = this.stream.started_at ? new Date(this.stream.started_at).getTime() : Date.now();
     for (const name of ["state", "health"]) this.publisher.addEventListener(name, this.#redraw);
+    // Whom one could not watch while off air is looked for again.
+    this.publisher.addEventListener("state", () => this.publisher.state === "live" && this.seats?.stage?.read());
     this.screen = new ScreenShare(this.media, this.publisher);
     this.screen.addEventListener("change", this.#redraw);
     const room = new Room({ api, streamId: this.stream.id });

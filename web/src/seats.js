@@ -2,7 +2,7 @@
 import { LitElement, css, html } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { icon } from "./icons.js";
-import { LAYOUTS, Stage } from "./stage.js";
+import { LAYOUTS, RIVAL, Stage } from "./stage.js";
 import { session } from "./session.js";
 import { avatar, sheet } from "./style.js";
 import { t } from "./strings.js";
@@ -24,6 +24,8 @@ export class OnairSeats extends LitElement {
     host: { attribute: false },
     open: { state: true },
     handle: { state: true },
+    /** Whether one has silenced the other host of a match for oneself. */
+    deaf: { state: true },
   };
 
   static styles = [
@@ -102,6 +104,47 @@ export class OnairSeats extends LitElement {
         width: 14px;
         height: 14px;
         flex: none;
+      }
+      figure.rival {
+        border: 2px solid #ffc46b;
+        box-sizing: border-box;
+      }
+      .tiles.strip figure.rival {
+        width: 96px;
+        height: 128px;
+      }
+      .hear {
+        position: absolute;
+        inset: 0 0 auto auto;
+        width: var(--touch);
+        height: var(--touch);
+        padding: 10px;
+        border: 0;
+        background: none;
+        color: #fff;
+        border-radius: 14px;
+        filter: drop-shadow(0 1px 3px #000);
+      }
+      .hear .icon {
+        width: 24px;
+        height: 24px;
+      }
+      .soundless {
+        align-self: end;
+        max-width: 150px;
+        margin: 0;
+        padding: 6px 10px;
+        border-radius: 12px;
+        background: #120b1fcc;
+        color: #fff;
+        font-size: 0.75rem;
+        line-height: 1.3;
+      }
+      /* Clear of the buttons that lie over a guest's pictures. */
+      .tiles.many .soundless {
+        align-self: start;
+        max-width: 110px;
+        margin: 8px;
       }
       .away {
         position: absolute;
@@ -245,6 +288,23 @@ export class OnairSeats extends LitElement {
     </figure>`;
   }
 
+  /** The other host of a match: how they come, and a way to hear them or not. */
+  #rival() {
+    const { handle, name } = this.stage.rival;
+    const watcher = this.stage.watchers.get(RIVAL);
+    const comes = watcher?.state === "live" && watcher.flows?.video !== false;
+    const words = watcher?.state === "connecting" ? "match.connecting" : "match.reconnecting";
+    const silent = comes && watcher.flows?.video && !watcher.flows.audio;
+    return html`<figure class="rival" data-seat=${RIVAL}>
+        <video autoplay playsinline .muted=${Boolean(this.deaf)} .srcObject=${watcher?.media ?? null} aria-label=${t("match.live", { handle })}></video>
+        ${comes ? "" : html`<div class="away" role="status">${t(words)}</div>`}
+        <figcaption>${name}</figcaption>
+        <button class="hear" aria-pressed=${String(Boolean(this.deaf))} @click=${() => (this.deaf = !this.deaf)}
+          aria-label=${t(this.deaf ? "match.hear" : "match.mute", { handle })}>${icon(this.deaf ? "muted" : "sound")}</button>
+      </figure>
+      ${silent ? html`<p class="soundless" role="status">${t("match.soundless", { handle })}</p>` : ""}`;
+  }
+
   #own() {
     const { stage } = this;
     const state = stage.publisher?.state;
@@ -259,8 +319,8 @@ export class OnairSeats extends LitElement {
   #guestView() {
     const { stage, room } = this;
     const others = stage.guests.filter(({ seat }) => seat !== stage.mine.seat);
-    return html`<div class="tiles ${others.length > 0 ? "many" : ""}" role="group" aria-label=${t("seats.on_screen")}>
-        ${this.#tile("host", room.room?.host?.name ?? "", false)} ${this.#own()}
+    return html`<div class="tiles ${others.length > 0 || stage.rival ? "many" : ""}" role="group" aria-label=${t("seats.on_screen")}>
+        ${this.#tile("host", room.room?.host?.name ?? "", false)} ${this.#own()} ${stage.rival ? this.#rival() : ""}
         ${repeat(others, ({ seat }) => seat, ({ seat, from, muted }) => this.#tile(seat, from.name, muted))}
       </div>
       <div class="bar">
@@ -275,8 +335,9 @@ export class OnairSeats extends LitElement {
 
   #hostView() {
     const { stage } = this;
-    if (stage.guests.length === 0) return "";
+    if (stage.guests.length === 0 && !stage.rival) return "";
     return html`<div class="tiles strip ${stage.guests.length > 3 ? "crowd" : ""}" role="group" aria-label=${t("seats.on_screen")}>
+      ${stage.rival ? this.#rival() : ""}
       ${repeat(stage.guests, ({ seat }) => seat, ({ seat, from, muted }) => this.#tile(seat, from.name, muted))}
     </div>`;
   }

@@ -11,6 +11,9 @@ import { Watcher } from "./watcher.js";
 const GUEST = { width: 640, height: 360, bitrate: 800_000 };
 const READ_MS = 120;
 
+/** The seat in which the other host of a match is watched. */
+export const RIVAL = "match";
+
 export const LAYOUTS = ["grid", "spotlight", "side_by_side"];
 
 /** Events: `change`; `invited` — the host asks this person to come. */
@@ -20,6 +23,8 @@ export class Stage extends EventTarget {
   items = [];
   /** One's own seat, with `publish` and `watch` once it is taken. */
   mine = undefined;
+  /** The other host of a match, whom those on this stage watch in seat `match`: `{ handle, name }`. */
+  rival = undefined;
   /** @type {Map<string, Watcher>} by seat */
   watchers = new Map();
   publisher = undefined;
@@ -50,6 +55,8 @@ export class Stage extends EventTarget {
     clearTimeout(this.reading);
     if (this.onScreen) api.delete(this.#path(this.mine.seat)).catch(() => undefined);
     this.#leaveScreen();
+    // Nobody is heard on another page.
+    this.#watch();
   }
 
   /** A tab that closes, or goes on to another page, leaves no empty seat behind; the request outlives the page. */
@@ -79,6 +86,7 @@ export class Stage extends EventTarget {
   };
 
   #line = ({ detail: { event } }) => {
+    if (event.type === "match" && ["accepted", "ended"].includes(event.state) && (this.host || this.onScreen)) this.#readSoon();
     if (event.type !== "seat") return;
     this.layout = event.layout ?? "grid";
     if (event.seat) this.items = itemsAfter(this.items, event);
@@ -195,6 +203,7 @@ export class Stage extends EventTarget {
   }
 
   #watch(wanted = [], key) {
+    this.rival = wanted.find(({ seat }) => seat === RIVAL)?.from;
     const urls = new Map(wanted.map(({ seat, whep_url }) => [seat, whep_url]));
     for (const [seat, watcher] of this.watchers) {
       if (urls.has(seat) && watcher.key === key && watcher.state !== "closed") continue;

@@ -4,15 +4,24 @@ const GATHER_MS = 1_500;
 const CONNECT_MS = 10_000;
 const RETRY_MIN_MS = 700;
 const RETRY_MAX_MS = 6_000;
+/** Packets come many times within this, also of a camera that is off. */
+const LOOK_MS = 2_000;
 /** The seat is gone, or this key opens it no more. */
 const FINAL_STATUS = new Set([401, 403]);
 /** A seat that was just taken is known to the relay within a second. */
 const NOT_FOUND_TRIES = 6;
 
-/** Events: `change` — `media` or `state` ("connecting" | "live" | "reconnecting" | "closed") is another one. */
+/** What comes, by how many packets have come before and by now. Pure. */
+export function flowing(before, now) {
+  return Object.fromEntries(["video", "audio"].map((kind) => [kind, (now[kind] ?? 0) > (before[kind] ?? 0)]));
+}
+
+/** Events: `change` — `media`, `flows` or `state` ("connecting" | "live" | "reconnecting" | "closed") is another one. */
 export class Watcher extends EventTarget {
   state = "connecting";
   media = new MediaStream();
+  /** Whether pictures and sound come now; undefined until that is known of a connection. */
+  flows = undefined;
 
   #peer = undefined;
   #location = undefined;
@@ -29,6 +38,21 @@ export class Watcher extends EventTarget {
     this.#setState("closed");
     clearTimeout(this.retry);
     this.#hangUp();
+  }
+
+  /** Someone may be connected to a relay that has nothing of whom they watch. */
+  async #look(peer, before) {
+    const now = {};
+    const stats = await peer.getStats().catch(() => new Map());
+    for (const one of stats.values()) if (one.type === "inbound-rtp") now[one.kind] = one.packetsReceived;
+    if (peer !== this.#peer) return;
+    if (before) {
+      const { video, audio } = flowing(before, now);
+      const same = this.flows?.video === video && this.flows.audio === audio;
+      this.flows = { video, audio };
+      if (!same) this.dispatchEvent(new Event("change"));
+    }
+    this.looking = setTimeout(() => this.#look(peer, now), LOOK_MS);
   }
 
   async #connect() {
@@ -65,6 +89,9 @@ export class Watcher extends EventTarget {
     if (peer.connectionState === "connected") {
       this.#attempt = 0;
       this.#setState("live");
+      this.flows = undefined;
+      clearTimeout(this.looking);
+      this.#look(peer);
     } else if (["failed", "disconnected", "closed"].includes(peer.connectionState)) {
       this.#failed(new Error(peer.connectionState));
     }
@@ -83,6 +110,7 @@ export class Watcher extends EventTarget {
   #hangUp() {
     const [peer, location] = [this.#peer, this.#location];
     this.#peer = this.#location = undefined;
+    clearTimeout(this.looking);
     if (peer) peer.onconnectionstatechange = null;
     peer?.close();
     if (!location) return;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { itemsAfter } from "../src/stage_items.js";
+import { flowing } from "../src/watcher.js";
 
 const from = { id: "b", handle: "bob", name: "Bob" };
 
@@ -20,4 +21,12 @@ test("muting changes what is heard, not who is on screen", () => {
   const muted = itemsAfter(items, { seat: "s1", state: "muted", from, muted: true });
   assert.deepEqual(muted, [{ seat: "s1", state: "accepted", from, muted: true }]);
   assert.deepEqual(itemsAfter(muted, { seat: "s1", state: "unmuted", from }), items);
+});
+
+test("what comes is told by packets that are new, each kind by itself", () => {
+  assert.deepEqual(flowing({ video: 10, audio: 5 }, { video: 40, audio: 105 }), { video: true, audio: true });
+  // An encoder's sound never comes: there are no packets of it to count.
+  assert.deepEqual(flowing({ video: 10 }, { video: 40 }), { video: true, audio: false });
+  assert.deepEqual(flowing({ video: 40, audio: 105 }, { video: 40, audio: 105 }), { video: false, audio: false });
+  assert.deepEqual(flowing({}, {}), { video: false, audio: false });
 });
