@@ -24,6 +24,7 @@ import "./publish_health.js";
 import "./reactions.js";
 import "./room_cards.js";
 import "./sheet.js";
+import "./stage_refused.js";
 
 /** Gifts are credited by settlement, a moment after they are seen. */
 const WALLET_EVERY_MS = 1_500;
@@ -122,6 +123,10 @@ export class OnairOnAir extends LitElement {
 
   get match() {
     return this.renderRoot.querySelector("onair-match");
+  }
+
+  get alone() {
+    return this.renderRoot.querySelector("onair-stage-refused");
   }
 
   get reactions() {
@@ -307,7 +312,7 @@ export class OnairOnAir extends LitElement {
 
   render() {
     return html`
-      <div class="stage ${this.match?.on ? "matched" : ""}">
+      <div class="stage ${this.match?.on ? "matched" : ""} ${this.alone?.refused ? "alone" : ""}">
         <video class="own ${this.screen?.on ? "screen" : this.facing === "user" ? "mirror" : ""}" autoplay playsinline .muted=${true} .srcObject=${this.media}
           aria-label=${t("live.preview")}></video>
         ${this.cameraOn ? "" : html`<div class="off">${icon("camera_off")}${t("live.camera_is_off")}</div>`}
@@ -319,6 +324,7 @@ export class OnairOnAir extends LitElement {
         <onair-seats .room=${this.room} .host=${this.hostKey} @change=${this.#redraw}></onair-seats>
         ${this.#head()} ${this.#controls()}
         <onair-match .room=${this.room} .own=${this.stream} @change=${this.#redraw}></onair-match>
+        <onair-stage-refused .stream=${this.stream.id} .wanted=${Boolean(this.match?.on || this.seats?.stage?.guests.length)} @change=${this.#redraw}></onair-stage-refused>
       </div>
       <aside aria-label=${t("watch.comments")}>
         ${pinnedBar(this.room)}

@@ -119,15 +119,31 @@ export const onAirStyle = css`
     inset: 0 0 26%;
   }
   onair-room-cards {
-    top: calc(150px + var(--match, 0px) + var(--safe-top));
+    top: calc(150px + var(--match, 0px) + var(--alone, 0px) + var(--safe-top));
   }
   onair-match {
     --match-top: 122px;
+  }
+  onair-stage-refused {
+    position: absolute;
+    top: calc(122px + var(--banner, 0px) + var(--safe-top));
+    left: max(12px, var(--safe-left));
+    right: calc(64px + var(--safe-right));
+    pointer-events: none;
+  }
+  .stage.matched {
+    --banner: 56px;
+  }
+  .stage.alone {
+    --alone: 60px;
   }
   /* What the pulse tells may take a line of its own. */
   @media (max-width: 700px) {
     onair-match {
       --match-top: 156px;
+    }
+    onair-stage-refused {
+      top: calc(156px + var(--banner, 0px) + var(--safe-top));
     }
     .stage.matched {
       --match: 60px;

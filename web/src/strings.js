@@ -128,6 +128,8 @@ const tables = {
     "seats.remove": "Remove",
     "seats.leave": "Leave screen",
     "seats.you": "You",
+    "seats.refused.no_processor": "Your relay has no processor to spare: viewers see you alone.",
+    "seats.refused.worker_died": "Viewers see you alone for a moment. The picture together comes back by itself.",
     "seats.host_muted": "The host muted you.",
     "seats.no_devices": "Neither camera nor microphone may be used here.",
     "seats.layout": "Layout",
