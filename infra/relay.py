@@ -34,9 +34,9 @@ BALANCER_IDLE_S: Final = 60
 ORIGIN_READ_S: Final = 30
 DRAIN_S: Final = 120  # Fargate's longest time between SIGTERM and SIGKILL
 DRAIN_MARGIN_S: Final = 10  # of it, for ending in order what nobody took over
-# What media/relay/lease.py writes: with these alone a task cannot touch a stream's own item.
+# What media/relay/lease_table.py writes: with these alone a task cannot touch a stream's own item.
 LEASE_ATTRIBUTES: Final = (
-    "pk", "sk", "fence", "task", "address", "generation", "media_ms", "last_msn", "breaks", "expires_at",
+    "pk", "sk", "fence", "task", "address", "generation", "media_ms", "last_msn", "breaks", "expires_at", "beats",
 )  # fmt: skip
 # As media/relay/load.py tells it.
 LOAD_NAMESPACE: Final = "Onair/Relay"

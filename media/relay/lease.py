@@ -1,9 +1,11 @@
-"""Who owns a stream: one item a stream in DynamoDB, fenced by a number that only rises.
+"""Who owns a stream: one item a stream in DynamoDB, fenced by a number that only rises, and one a task that is alive.
 
-A task claims a stream when someone with a valid key publishes it here, and never otherwise. From then on it tells the
-item each second when media came last. A task stops being the owner only when it reads a higher fence: while DynamoDB
-is away everybody keeps what they have. Times are the wall clock's: tasks of one region are within milliseconds of each
-other, and a clock that is far off looks like a dead owner, whom a publisher may follow, never like a live one.
+A task claims a stream when someone with a valid key publishes it here, and never otherwise. The stream's item is
+written when it is claimed, taken over or given up. From then on the task tells in an item of its own, each second and
+for all its streams together, when media came last. It stops being the owner only when it reads a higher fence: while
+DynamoDB is away everybody keeps what they have. Times are the wall clock's: tasks of one region are within
+milliseconds of each other, and a clock that is far off looks like a dead owner, whom a publisher may follow, never
+like a live one.
 """
 
 from __future__ import annotations
@@ -12,29 +14,25 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-import boto3
-import msgspec
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import structs
 
 from media.relay.errors import RelayError
+from media.relay.lease_table import KEPT_LEAST_S, Beat, Lease, LeaseTable, furthest, wall_ms
 from media.relay.metrics import Metrics
 from media.relay.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 RENEW_S: Final = 1.0
-# A renewal that takes longer is given up: the next one says more.
-_CONFIG: Final = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "max_attempts": 1})
 _THREADS: Final = 4
-# Renewed one after the other by one thread, with one wake of the event loop for all. At 200 ms a call, forty times what
-# DynamoDB takes, an owner still does not look dead.
-_TOGETHER: Final = 8
-_SORT_KEY: Final = "lease"
+# Twice as many as a task may be set to have publishers: streams that lost theirs are told of too. 120 kB of the 400 kB
+# that an item may have.
+_BEATS_MAX: Final = 2_000
 # Beyond the time after which an owner counts as dead: what its last renewal and our reading of it may take.
 _WAIT_MARGIN_S: Final = 0.5
 _WAIT_STEP_S: Final = 0.1
@@ -42,32 +40,6 @@ _WAIT_STEP_S: Final = 0.1
 _LOOKUP_KEPT_S: Final = 1.0
 _NOBODY_KEPT_S: Final = 0.25
 _LOOKUPS_MAX: Final = 10_000
-# The item outlives any break that a publisher returns from; it is small, and DynamoDB's TTL removes it.
-_KEPT_S: Final = 86_400
-_REFUSED: Final = "ConditionalCheckFailedException"
-
-
-class Beat(msgspec.Struct, frozen=True):
-    """What an owner tells with each renewal: enough for another task to continue the playlist's numbers."""
-
-    media_ms: int = 0
-    last_msn: int = 0
-    breaks: int = 0
-
-
-class Lease(msgspec.Struct, frozen=True):
-    """The item as it was read or written."""
-
-    stream_id: str
-    fence: int
-    task: str
-    address: str
-    generation: int
-    beat: Beat
-
-    def is_alive(self, now_ms: int, within_s: float) -> bool:
-        """Whether its publisher is alive: media came within ``within_s`` of now."""
-        return abs(now_ms - self.beat.media_ms) < within_s * 1000
 
 
 class Leases:
@@ -85,13 +57,16 @@ class Leases:
 
     def __init__(self, settings: Settings, metrics: Metrics, dynamodb: Any = None) -> None:
         self.held: dict[str, Lease] = {}
+        # Given up, which their items do not say yet; told of meanwhile, since their numbers are nowhere else.
+        self._leaving: dict[str, tuple[Lease, Beat]] = {}
+        self._told: dict[str, Beat] = {}
         # Told what this task plays, and when it plays no longer; set by whoever holds the programs.
         self.beat_of: Callable[[str], Beat] = _no_beat
         self.on_lost: Callable[[str], None] = _nobody
         self.task = settings.task
         self._settings = settings
         self._metrics = metrics
-        self._dynamodb: Any = dynamodb or boto3.client("dynamodb", config=_CONFIG)
+        self._table = LeaseTable(settings.streams_table, dynamodb)
         self._executor = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="lease")
         self._looked: OrderedDict[str, tuple[float, Lease | None]] = OrderedDict()
         self._looking: dict[str, asyncio.Task[Lease | None]] = {}
@@ -135,6 +110,7 @@ class Leases:
             )
             if await self._write(taken, None if found is None else found.fence):
                 self.held[stream_id] = taken
+                self._leaving.pop(stream_id, None)
                 self._remember(stream_id, taken)
                 if found is None or ours:
                     return None
@@ -153,25 +129,51 @@ class Leases:
         lease = self.held.pop(stream_id, None)
         if lease is None:
             return
-        beat = self.beat_of(stream_id)
-        given_up = Beat(media_ms=0, last_msn=beat.last_msn, breaks=beat.breaks)
-        try:
-            await self._in_thread(self._renew, lease, given_up)
-        except (BotoCoreError, ClientError) as error:
-            # The next publisher waits two seconds instead.
-            self._metrics.control_errors.inc()
-            logger.warning("cannot give up the lease of %s: %s", stream_id, error)
+        now = self.beat_of(stream_id)
+        # Its program may be forgotten by now, or never have come: then what was told before counts.
+        last = furthest(now.media_ms, now, self._told.get(stream_id, now), lease.beat)
+        if len(self._leaving) >= _BEATS_MAX:
+            self._leaving.pop(next(iter(self._leaving)))
+        self._leaving[stream_id] = (lease, last)
+        # Where it fails, the next publisher waits two seconds instead.
+        await self._give_up(stream_id)
         self._looked.pop(stream_id, None)
 
     async def run(self) -> None:
-        """Renew each lease every second, for ever; all over the second, so that they never hold up media together."""
-        while True:
-            started_s = time.monotonic()
-            held = list(self.held.values())
-            groups = [held[at : at + _TOGETHER] for at in range(0, len(held), _TOGETHER)]
-            pause_s = RENEW_S / max(1, len(groups))
-            await asyncio.gather(*(self._keep_later(number * pause_s, group) for number, group in enumerate(groups)))
-            await asyncio.sleep(max(0.0, RENEW_S - (time.monotonic() - started_s)))
+        """Tell and check each second, for ever; half a second apart, so that they never hold up media together."""
+        await asyncio.gather(_each_second(self.tell, 0.0), _each_second(self.check, RENEW_S / 2))
+
+    async def tell(self) -> None:
+        """Say what plays here: one item for all streams, those with the newest media if they are too many."""
+        beats = {stream_id: beat for stream_id, (_, beat) in self._leaving.items()}
+        for stream_id in self.held:
+            beat = self.beat_of(stream_id)
+            # What was told stays told while there is no program.
+            beats[stream_id] = furthest(beat.media_ms, beat, self._told.get(stream_id, beat))
+        if len(beats) > _BEATS_MAX:
+            beats = dict(sorted(beats.items(), key=lambda told: told[1].media_ms)[-_BEATS_MAX:])
+        self._told = beats
+        if beats:
+            try:
+                await self._in_thread(self._table.tell, self.task, beats)
+            except (BotoCoreError, ClientError) as error:
+                self._failed("cannot tell what plays here, keeping it", error)
+
+    async def check(self) -> None:
+        """Read the leases of this task's streams: give way to a higher fence, and mend what the items lack."""
+        held = list(self.held.values())
+        try:
+            found = await self._in_thread(self._table.read_many, [lease.stream_id for lease in held]) if held else {}
+        except (BotoCoreError, ClientError) as error:
+            self._failed("cannot read the leases of this task, keeping them", error)
+            return
+        for lease in held:
+            # Whatever was not read (throttled) is looked at the next time.
+            if lease.stream_id in found and self.held.get(lease.stream_id) is lease:
+                await self._compare(lease, found[lease.stream_id])
+        for stream_id in list(self._leaving):
+            if not await self._give_up(stream_id):
+                break
 
     # ---- others' streams ----
 
@@ -192,12 +194,19 @@ class Leases:
             task.add_done_callback(lambda _: self._looking.pop(stream_id, None))
         return await asyncio.shield(task)
 
+    async def is_alive(self, lease: Lease) -> bool:
+        """Whether the stream's publisher is alive, as its owner told last; by the lease alone if DynamoDB is away."""
+        try:
+            lease = await self._in_thread(self._table.with_beat, lease)
+        except (BotoCoreError, ClientError) as error:
+            self._failed(f"cannot look up whether {lease.stream_id} is alive", error)
+        return lease.is_alive(wall_ms(), self._settings.lost_after_s)
+
     async def _look(self, stream_id: str) -> Lease | None:
         try:
-            found = await self._in_thread(self._get, stream_id)
+            found = await self._in_thread(self._table.read, stream_id)
         except (BotoCoreError, ClientError) as error:
-            self._metrics.control_errors.inc()
-            logger.warning("cannot look up the owner of %s: %s", stream_id, error)
+            self._failed(f"cannot look up the owner of {stream_id}", error)
             known = self._looked.get(stream_id)
             found = None if known is None else known[1]
         if found is not None and found.task != self._settings.task and found.address == self._settings.address:
@@ -212,49 +221,15 @@ class Leases:
         if len(self._looked) > _LOOKUPS_MAX:
             self._looked.popitem(last=False)
 
-    # ---- the item ----
+    # ---- one lease ----
 
     def _keeps(self, found: Lease, generation: int) -> bool:
         if found.address == self._settings.address:
             # Whoever had our address before us is gone.
             return False
-        alive = found.is_alive(time.time_ns() // 1_000_000, self._settings.lost_after_s)
-        return alive and generation <= found.generation
+        return found.is_alive(wall_ms(), self._settings.lost_after_s) and generation <= found.generation
 
-    async def _keep_later(self, pause_s: float, leases: list[Lease]) -> None:
-        await asyncio.sleep(pause_s)
-        await self._keep(*[lease for lease in leases if self.held.get(lease.stream_id) is lease])
-
-    async def _keep(self, *leases: Lease) -> None:
-        told = [(lease, self.beat_of(lease.stream_id)) for lease in leases]
-        for lease, done in zip(leases, await self._in_thread(self._renew_all, told), strict=True):
-            if done is not True:
-                await self._not_renewed(lease, done)
-
-    def _renew_all(self, told: list[tuple[Lease, Beat]]) -> list[bool | Exception]:
-        """Whether each was renewed, or what kept it from that; when nothing is reached, the rest is not tried."""
-        done: list[bool | Exception] = []
-        for lease, beat in told:
-            try:
-                done.append(self._renew(lease, beat))
-            except ClientError as error:
-                done.append(error)
-            except BotoCoreError as error:
-                done += [error] * (len(told) - len(done))
-                break
-        return done
-
-    async def _not_renewed(self, lease: Lease, error: bool | Exception) -> None:
-        try:
-            if isinstance(error, Exception):
-                raise error
-            found = await self._in_thread(self._get, lease.stream_id)
-        except (BotoCoreError, ClientError) as error:
-            self._metrics.control_errors.inc()
-            logger.warning("cannot renew the lease of %s, keeping it: %s", lease.stream_id, error)
-            return
-        if self.held.get(lease.stream_id) is not lease:
-            return
+    async def _compare(self, lease: Lease, found: Lease | None) -> None:
         if found is None:
             # Someone removed the item (a table restored, a stack reset): nobody else owns the stream.
             await self._put_again(lease)
@@ -264,6 +239,29 @@ class Leases:
             self._metrics.leases_lost.inc()
             logger.info("%s is owned by task %s now, fence %d", lease.stream_id, found.task, found.fence)
             self.on_lost(lease.stream_id)
+        elif found.beat.media_ms == 0 or found.expires_s - time.time() < KEPT_LEAST_S:
+            # Giving it up was answered late, after it was claimed here again; or it would expire on air.
+            now = self.beat_of(lease.stream_id)
+            try:
+                await self._in_thread(self._table.renew, lease, furthest(now.media_ms, found.beat, now))
+            except (BotoCoreError, ClientError) as error:
+                self._failed(f"cannot renew the lease of {lease.stream_id}, keeping it", error)
+
+    async def _give_up(self, stream_id: str) -> bool:
+        """Say in the stream's item that it was given up; False if DynamoDB does not answer, and it is to be told."""
+        leaving = self._leaving.get(stream_id)
+        if leaving is None:
+            return True
+        lease, last = leaving
+        try:
+            # Refused, another task owns it already.
+            await self._in_thread(self._table.renew, lease, structs.replace(last, media_ms=0))
+        except (BotoCoreError, ClientError) as error:
+            self._failed(f"cannot give up the lease of {stream_id}", error)
+            return False
+        if self._leaving.get(stream_id) is leaving:
+            del self._leaving[stream_id]
+        return True
 
     async def _put_again(self, lease: Lease) -> None:
         try:
@@ -273,101 +271,36 @@ class Leases:
 
     async def _read_now(self, stream_id: str) -> Lease | None:
         try:
-            return await self._in_thread(self._get, stream_id)
+            return await self._in_thread(self._table.read_with_beat, stream_id)
         except (BotoCoreError, ClientError) as error:
             raise self._away(stream_id, error) from None
 
     async def _write(self, lease: Lease, seen_fence: int | None) -> bool:
         """Store ``lease`` if the item still has ``seen_fence`` (None: if there is none); False when it has not."""
         try:
-            return await self._in_thread(self._put, lease, seen_fence)
+            return await self._in_thread(self._table.claim, lease, seen_fence)
         except (BotoCoreError, ClientError) as error:
             raise self._away(lease.stream_id, error) from None
 
     def _away(self, stream_id: str, error: Exception) -> RelayError:
-        self._metrics.control_errors.inc()
-        logger.warning("cannot claim %s: %s", stream_id, error)
+        self._failed(f"cannot claim {stream_id}", error)
         return RelayError("unavailable", "The broadcast cannot be checked now. Try again in a moment.")
 
-    def _get(self, stream_id: str) -> Lease | None:
-        answer: dict[str, Any] = self._dynamodb.get_item(
-            TableName=self._settings.streams_table, Key=_key(stream_id), ConsistentRead=True
-        )
-        item: dict[str, Any] | None = answer.get("Item")
-        return None if item is None else _lease(stream_id, item)
-
-    def _put(self, lease: Lease, seen_fence: int | None) -> bool:
-        values: dict[str, Any] = {
-            ":fence": {"N": str(lease.fence)},
-            ":task": {"S": lease.task},
-            ":address": {"S": lease.address},
-            ":generation": {"N": str(lease.generation)},
-            # As if media had come: negotiation takes a moment in which nobody else shall claim.
-            ":media": {"N": str(time.time_ns() // 1_000_000)},
-            ":msn": {"N": str(lease.beat.last_msn)},
-            ":breaks": {"N": str(lease.beat.breaks)},
-            ":expires": {"N": str(int(time.time()) + _KEPT_S)},
-        }
-        condition = "attribute_not_exists(fence)"
-        if seen_fence is not None:
-            condition = "fence = :seen"
-            values[":seen"] = {"N": str(seen_fence)}
-        return self._update(
-            lease.stream_id,
-            "SET fence = :fence, task = :task, address = :address, generation = :generation, media_ms = :media, "
-            "last_msn = :msn, breaks = :breaks, expires_at = :expires",
-            condition,
-            values,
-        )
-
-    def _renew(self, lease: Lease, beat: Beat) -> bool:
-        values = {
-            ":fence": {"N": str(lease.fence)},
-            ":task": {"S": lease.task},
-            ":media": {"N": str(beat.media_ms)},
-            ":msn": {"N": str(beat.last_msn)},
-            ":breaks": {"N": str(beat.breaks)},
-            ":expires": {"N": str(int(time.time()) + _KEPT_S)},
-        }
-        update = "SET media_ms = :media, last_msn = :msn, breaks = :breaks, expires_at = :expires"
-        return self._update(lease.stream_id, update, "fence = :fence AND task = :task", values)
-
-    def _update(self, stream_id: str, update: str, condition: str, values: dict[str, Any]) -> bool:
-        try:
-            self._dynamodb.update_item(
-                TableName=self._settings.streams_table,
-                Key=_key(stream_id),
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-            )
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == _REFUSED:
-                return False
-            raise
-        return True
+    def _failed(self, what: str, error: Exception) -> None:
+        self._metrics.control_errors.inc()
+        logger.warning("%s: %s", what, error)
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         # Threads of our own: calls that wait for AWS must not keep the default ones from resolving names.
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
 
 
-def _lease(stream_id: str, item: dict[str, Any]) -> Lease:
-    def number(name: str) -> int:
-        return int(item.get(name, {}).get("N", "0"))
-
-    return Lease(
-        stream_id=stream_id,
-        fence=number("fence"),
-        task=str(item.get("task", {}).get("S", "")),
-        address=str(item.get("address", {}).get("S", "")),
-        generation=number("generation"),
-        beat=Beat(media_ms=number("media_ms"), last_msn=number("last_msn"), breaks=number("breaks")),
-    )
-
-
-def _key(stream_id: str) -> dict[str, dict[str, str]]:
-    return {"pk": {"S": f"stream#{stream_id}"}, "sk": {"S": _SORT_KEY}}
+async def _each_second(work: Callable[[], Awaitable[None]], first_s: float) -> None:
+    await asyncio.sleep(first_s)
+    while True:
+        started_s = time.monotonic()
+        await work()
+        await asyncio.sleep(max(0.0, RENEW_S - (time.monotonic() - started_s)))
 
 
 def _no_beat(_stream_id: str) -> Beat:

@@ -149,7 +149,7 @@ class Peers:
             return await self._forward(request, owner, _SESSION_S)
         except (aiohttp.ClientError, TimeoutError) as error:
             logger.info("task %s does not answer for %s: %r", owner.task, owner.stream_id, error)
-            if owner.is_alive(time.time_ns() // 1_000_000, self._settings.lost_after_s):
+            if await self._leases.is_alive(owner):
                 raise RelayError(
                     "unavailable", "The broadcast's relay does not answer. Try again in a moment."
                 ) from None
@@ -159,7 +159,7 @@ class Peers:
         if owner.beat.media_ms == 0:
             # Given up by its owner, as when that is replaced.
             return None
-        alive = owner.is_alive(time.time_ns() // 1_000_000, self._settings.lost_after_s)
+        alive = await self._leases.is_alive(owner)
         try:
             answer = await self._forward(request, owner, _SIGNALLING_S if alive else _SILENT_OWNER_S)
         except (aiohttp.ClientError, TimeoutError) as error:

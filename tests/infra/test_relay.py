@@ -80,8 +80,8 @@ def test_relay_writes_leases_and_nothing_else_of_a_stream(cloud: Cloud) -> None:
     ]
     (write,) = [one for one in statements if "dynamodb:UpdateItem" in text(one["Action"])]
     allowed = write["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
-    written = set(re.findall(r"(\w+) = :", (ROOT / "media/relay/lease.py").read_text()))
-    assert {"fence", "task", "media_ms"} < written
+    written = set(re.findall(r"(\w+) = :", (ROOT / "media/relay/lease_table.py").read_text()))
+    assert {"fence", "task", "media_ms", "beats"} < written
     assert set(allowed) == written | {"pk", "sk"}
     assert not {"state", "key_generation", "audience"} & set(allowed)
 

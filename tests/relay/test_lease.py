@@ -4,98 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 import time
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from media.relay import lease
 from media.relay.errors import RelayError
-from media.relay.lease import Beat, Leases
-from media.relay.metrics import Metrics
-from media.relay.settings import Settings
-
-_ALIVE_S = 0.4
-
-
-class Table:
-    """One DynamoDB item a key with the two calls and conditions that leases use; may be away, or lose its answers."""
-
-    def __init__(self) -> None:
-        self.items: dict[str, dict[str, Any]] = {}
-        self.away = False
-        self.answers_lost: random.Random | None = None
-        self.history: list[tuple[int, str]] = []
-        self._lock = threading.Lock()
-
-    def get_item(self, *, TableName: str, Key: dict[str, Any], ConsistentRead: bool) -> dict[str, Any]:
-        assert ConsistentRead, "a stale read could make a dead owner look alive, or a fence go back"
-        self._reach()
-        with self._lock:
-            item = self.items.get(Key["pk"]["S"])
-            return {} if item is None else {"Item": dict(item)}
-
-    def update_item(
-        self,
-        *,
-        TableName: str,
-        Key: dict[str, Any],
-        UpdateExpression: str,
-        ConditionExpression: str,
-        ExpressionAttributeValues: dict[str, Any],
-    ) -> dict[str, Any]:
-        self._reach()
-        values = ExpressionAttributeValues
-        with self._lock:
-            item = self.items.get(Key["pk"]["S"], {})
-            holds = all(self._holds(one, item, values) for one in ConditionExpression.split(" AND "))
-            if not holds:
-                raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "UpdateItem")
-            changed = dict(item)
-            for assignment in UpdateExpression.removeprefix("SET ").split(", "):
-                name, value = assignment.split(" = ")
-                changed[name] = values[value]
-            self.items[Key["pk"]["S"]] = changed
-            if changed.get("fence") != item.get("fence"):
-                self.history.append((int(changed["fence"]["N"]), changed["task"]["S"]))
-        if self.answers_lost is not None and self.answers_lost.random() < 0.2:
-            raise ConnectTimeoutError(endpoint_url="after the commit")
-        return {}
-
-    def _reach(self) -> None:
-        if self.away:
-            raise ConnectTimeoutError(endpoint_url="away")
-
-    @staticmethod
-    def _holds(condition: str, item: dict[str, Any], values: dict[str, Any]) -> bool:
-        if condition == "attribute_not_exists(fence)":
-            return "fence" not in item
-        name, value = condition.split(" = ")
-        return item.get(name) == values[value]
-
-
-class Task:
-    """Leases as one task has them; its publishers are alive as long as `alive` says."""
-
-    def __init__(self, table: Table, name: str, address: str = "", alive_s: float = _ALIVE_S) -> None:
-        self.alive = True
-        self.lost: list[str] = []
-        settings = Settings(task=name, address=address or f"http://{name}", lost_after_s=alive_s)
-        self.metrics = Metrics()
-        self.leases = Leases(settings, self.metrics, table)
-        self.leases.beat_of = lambda _: Beat(_now_ms() if self.alive else 1, last_msn=77, breaks=2)
-        self.leases.on_lost = self.lost.append
-
-    async def renew(self) -> None:
-        """What the running loop does each second."""
-        for each in list(self.leases.held.values()):
-            await self.leases._keep(each)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+from media.relay.lease import Beat
+from tests.relay.lease_scene import ALIVE_S, Table, Task
 
 
 async def test_the_first_publisher_makes_its_task_the_owner_and_others_find_it() -> None:
@@ -134,7 +51,7 @@ async def test_a_dead_owner_is_followed_after_two_seconds_of_silence_with_its_nu
     await one.renew()
     began = time.monotonic()
     before = await two.leases.claim("show", 1)
-    assert _ALIVE_S * 0.5 < time.monotonic() - began < _ALIVE_S + 0.5
+    assert ALIVE_S * 0.5 < time.monotonic() - began < ALIVE_S + 0.5
     assert before is not None and (before.last_msn, before.breaks) == (77, 2)
     assert table.items["stream#show"]["fence"]["N"] == "2"
 
@@ -145,7 +62,7 @@ async def test_silence_alone_takes_nothing_from_an_owner() -> None:
     await one.leases.claim("show", 1)
     one.alive = False
     await one.renew()
-    await asyncio.sleep(_ALIVE_S * 1.5)
+    await asyncio.sleep(ALIVE_S * 1.5)
     await one.renew()
     assert one.leases.holds("show") and not one.lost
 
@@ -157,7 +74,7 @@ async def test_a_process_started_again_at_the_same_address_need_not_wait_for_its
     await before.renew()
     began = time.monotonic()
     assert await after.leases.claim("show", 1) is not None
-    assert time.monotonic() - began < _ALIVE_S * 0.5
+    assert time.monotonic() - began < ALIVE_S * 0.5
 
 
 async def test_a_stream_that_was_given_up_is_taken_at_once() -> None:
@@ -168,7 +85,7 @@ async def test_a_stream_that_was_given_up_is_taken_at_once() -> None:
     assert not one.leases.holds("show")
     began = time.monotonic()
     assert await two.leases.claim("show", 1) is not None
-    assert time.monotonic() - began < _ALIVE_S * 0.5
+    assert time.monotonic() - began < ALIVE_S * 0.5
 
 
 async def test_while_dynamodb_is_away_owners_keep_and_nobody_becomes_one() -> None:
