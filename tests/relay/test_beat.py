@@ -276,3 +276,39 @@ async def test_beats_go_on_while_the_leases_cannot_be_read(monkeypatch: pytest.M
         await asyncio.sleep(0.01)
     running.cancel()
     assert one.leases.holds("show") and not one.lost
+
+
+async def test_numbers_that_were_told_stay_told_while_there_is_no_program() -> None:
+    table = Table()
+    one, two = Task(table, "one"), Task(table, "two")
+    await one.leases.claim("show", 1)
+    await one.renew()
+    one.leases.beat_of = lambda _: Beat(1)
+    await one.renew()
+    before = await two.leases.claim("show", 1)
+    assert before is not None and (before.last_msn, before.breaks) == (77, 2)
+
+
+async def test_an_owner_that_dies_before_its_program_comes_hands_on_the_numbers_of_the_one_before() -> None:
+    table = Table()
+    one, two, three = (Task(table, name) for name in ("one", "two", "three"))
+    await one.leases.claim("show", 1)
+    await one.renew()
+    two.leases.beat_of = lambda _: Beat(1)
+    assert await two.leases.claim("show", 2) is not None
+    await two.renew()
+    before = await three.leases.claim("show", 2)
+    assert before is not None and (before.last_msn, before.breaks) == (77, 2)
+
+
+async def test_a_stream_that_is_claimed_here_again_is_not_given_up_afterwards() -> None:
+    table = Table()
+    one = Task(table, "one")
+    await one.leases.claim("show", 1)
+    table.away = True
+    await one.leases.release("show")
+    table.away = False
+    await one.leases.claim("show", 1)
+    table.writes = []
+    await one.leases.check()
+    assert not table.writes and one.leases.holds("show")
