@@ -53,8 +53,8 @@ class Segment(msgspec.Struct, frozen=True):
 
     @property
     def gap(self) -> bool:
-        """Whether nothing of it can be fetched (4.4.4.7)."""
-        return bool(self.parts) and all(part.gap for part in self.parts)
+        """Whether some of its media is absent (4.4.4.7): parent and parts hold the same samples (6.2.1)."""
+        return any(part.gap for part in self.parts)
 
 
 class MediaPlaylist(msgspec.Struct, frozen=True):

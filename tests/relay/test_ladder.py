@@ -259,7 +259,7 @@ async def test_a_worker_that_is_killed_leaves_gaps_to_the_segment_at_which_the_n
         await show.play((form, units[300:]), is_new=False)
         await show.finish()
         source, lower = show.playlist("media.m3u8"), show.playlist("240p.m3u8")
-        assert [segment.gap for segment in lower.closed] == [False, False, False, True, True, False, False, False]
+        assert [segment.gap for segment in lower.closed] == [False, False, True, True, True, False, False, False]
         # What was made before it died can be played; the same map goes on, with no discontinuity.
         broken = lower.closed[2]
         held = show.program.lower["240p"].segment(broken.msn)

@@ -201,7 +201,6 @@ def test_viewers_playlist_is_one_and_decodes_while_a_guest_comes_and_goes(stack:
     _stop(host)
 
     sizes: dict[str, set[tuple[int, int]]] = {}
-    pictures, seconds = 0, 0.0
     for segment in loads[-1].closed:
         media = bodies[segment.init] + bodies[segment.uri]
         with av.open(io.BytesIO(media)) as sent:
@@ -209,10 +208,8 @@ def test_viewers_playlist_is_one_and_decodes_while_a_guest_comes_and_goes(stack:
         with av.open(io.BytesIO(media)) as played:
             shown = list(played.decode(video=0))
             assert held and len(shown) == held, f"{segment.msn}: {len(shown)} of {held} pictures"
-            pictures, seconds = pictures + len(shown), seconds + segment.duration_s
+            assert len(shown) / segment.duration_s > 5
             sizes.setdefault(segment.init, set()).update((frame.width, frame.height) for frame in shown)
-    # Of all of it: a busy machine makes few pictures for a second, as workers come and go, and not for long.
-    assert pictures / seconds > 5
     assert list(sizes.values())[:2] == [{(1280, 720)}, {(320, 180)}]
 
 
