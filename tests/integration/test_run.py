@@ -102,8 +102,8 @@ def test_killed_outright_it_leaves_no_process(tmp_path: Path) -> None:
     base = ports.free().base
     with _running(base, tmp_path / "run.log") as process:
         wait_until(lambda: _ready(base, process), "ready", START_S)
-        children = psutil.Process(process.pid).children(recursive=True)
-        assert children
+        # The page answers a moment before the relay's process is there.
+        children = wait_until(lambda: psutil.Process(process.pid).children(recursive=True), "the relay's process")
         process.kill()
         process.wait(10)
         wait_until(lambda: not any(child.is_running() for child in children), "no process left")
