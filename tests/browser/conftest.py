@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Playwright, sync_playwright
 
 from local import ports, template
 from local.client import Client
@@ -73,9 +73,16 @@ def origin(stack: Stack) -> str:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
+    """Playwright itself, which runs once in a process: a test that wants a Chromium of its own starts it from here."""
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
     """One Chromium for all tests: it is heavy."""
-    with sync_playwright() as playwright, launch(playwright.chromium) as running:
+    with launch(playwright.chromium) as running:
         yield running
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright
 
 from tests.relay.cluster import Cluster
 from tests.relay.stack import ROOT, fetch, stream_key, until
@@ -101,13 +101,10 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=_CHROMIUM if Path(_CHROMIUM).exists() else None, args=_FLAGS
-        )
-        yield browser
-        browser.close()
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=_CHROMIUM if Path(_CHROMIUM).exists() else None, args=_FLAGS)
+    yield browser
+    browser.close()
 
 
 def _page(chromium: Browser, origin: str) -> Page:

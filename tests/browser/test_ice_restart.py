@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Playwright
 
 from tests.browser.conftest import launch
 from tests.relay import checker
@@ -70,9 +70,9 @@ def origin() -> Iterator[str]:
         thread.join(5)
 
 
-def test_a_network_that_comes_back_goes_on_in_the_same_session(origin: str) -> None:
+def test_a_network_that_comes_back_goes_on_in_the_same_session(playwright: Playwright, origin: str) -> None:
     asked: list[tuple[str, str, int]] = []
-    with Stack() as stack, sync_playwright() as playwright:
+    with Stack() as stack:
         stack.put_stream("walk")
         browser = launch(playwright.chromium)
         context = browser.new_context(permissions=["camera", "microphone"])
@@ -110,8 +110,8 @@ def test_a_network_that_comes_back_goes_on_in_the_same_session(origin: str) -> N
         browser.close()
 
 
-def test_a_relay_that_will_not_restart_is_published_to_anew(origin: str) -> None:
-    with Stack() as stack, sync_playwright() as playwright:
+def test_a_relay_that_will_not_restart_is_published_to_anew(playwright: Playwright, origin: str) -> None:
+    with Stack() as stack:
         stack.put_stream("anew")
         browser = launch(playwright.chromium)
         context = browser.new_context(permissions=["camera", "microphone"])
@@ -151,8 +151,8 @@ _HOLD_FIRST = """() => {
 }"""
 
 
-def test_a_restart_that_is_given_up_late_leaves_the_one_after_it_alone(origin: str) -> None:
-    with Stack() as stack, sync_playwright() as playwright:
+def test_a_restart_that_is_given_up_late_leaves_the_one_after_it_alone(playwright: Playwright, origin: str) -> None:
+    with Stack() as stack:
         stack.put_stream("late")
         browser = launch(playwright.chromium)
         context = browser.new_context(permissions=["camera", "microphone"])

@@ -1,5 +1,6 @@
 // <onair-moderation>: the room's rules for hosts and moderators: slow mode, who may comment, gifts, what is held or refused.
 import { LitElement, css, html } from "lit";
+import { live } from "lit/directives/live.js";
 import { api } from "./api.js";
 import { icon } from "./icons.js";
 import { sheet } from "./style.js";
@@ -20,7 +21,6 @@ export class OnairModeration extends LitElement {
     waiting: { type: Number },
     controls: { state: true },
     refusal: { state: true },
-    busy: { state: true },
   };
 
   static styles = [
@@ -122,9 +122,17 @@ export class OnairModeration extends LitElement {
     this.#change({}); // a change of nothing answers what stands, the words too
   }
 
-  /** Sends what differs; the answer is what is shown, so that two moderators see the same. */
-  async #change(change) {
-    this.busy = true;
+  /**
+   * Sends what differs, one change after the other. Controls stay enabled meanwhile: one that is disabled under the
+   * focus takes Escape from the sheet.
+   */
+  #change(change) {
+    this.sending = (this.sending ?? Promise.resolve()).then(() => this.#send(change));
+    return this.sending;
+  }
+
+  /** The answer is what is shown, so that two moderators see the same. */
+  async #send(change) {
     this.refusal = undefined;
     try {
       this.controls = await api.request("PATCH", `/streams/${this.streamId}/room`, { body: change });
@@ -133,7 +141,6 @@ export class OnairModeration extends LitElement {
       this.refusal = error;
       return false;
     } finally {
-      this.busy = false;
       this.requestUpdate();
     }
   }
@@ -152,14 +159,14 @@ export class OnairModeration extends LitElement {
         ? html`${SWITCHES.map(
               (name) => html`<label class="row"
                 ><span>${t(`moderation.${name}`)}</span
-                ><input type="checkbox" role="switch" name=${name} .checked=${settings[name]} ?disabled=${this.busy}
+                ><input type="checkbox" role="switch" name=${name} .checked=${live(settings[name])}
                   @change=${(event) => this.#change({ [name]: event.target.checked })}
               /></label>`,
             )}
             <h3 id="slow">${t("moderation.slow_mode")}</h3>
             <div class="slow" role="group" aria-labelledby="slow">
               ${SLOW_S.map(
-                (seconds) => html`<button aria-pressed=${settings.slow_mode_s === seconds ? "true" : "false"} ?disabled=${this.busy}
+                (seconds) => html`<button aria-pressed=${settings.slow_mode_s === seconds ? "true" : "false"}
                   data-seconds=${seconds} @click=${() => this.#change({ slow_mode_s: seconds })}>
                   ${seconds === 0 ? t("moderation.off") : `${seconds} s`}
                 </button>`,
@@ -169,7 +176,7 @@ export class OnairModeration extends LitElement {
               (name) => html`<h3 id=${name}>${t(`moderation.${name}`)}</h3>
                 <div class="slow" role="group" aria-labelledby=${name}>
                   ${ANSWERS.map(
-                    (answer) => html`<button aria-pressed=${settings[name] === answer ? "true" : "false"} ?disabled=${this.busy}
+                    (answer) => html`<button aria-pressed=${settings[name] === answer ? "true" : "false"}
                       data-rule="${name}-${answer}" @click=${() => this.#change({ [name]: answer })}>
                       ${t(`moderation.rule.${answer}`)}
                     </button>`,
@@ -182,7 +189,7 @@ export class OnairModeration extends LitElement {
             <h3 id="words">${t("moderation.keywords")}</h3>
             <textarea aria-labelledby="words" .value=${(keywords ?? []).join("\n")}></textarea>
             <p class="hint">${t("moderation.keywords_hint")}</p>
-            <button class="button wide" ?disabled=${this.busy} @click=${this.#keywords}>${t("moderation.save")}</button>`
+            <button class="button wide" @click=${this.#keywords}>${t("moderation.save")}</button>`
         : this.refusal
           ? ""
           : html`<span class="spinner"></span>`}
