@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright
 
+from tests.browser.bare_page import sources_served
 from tests.relay.cluster import Cluster
-from tests.relay.stack import ROOT, fetch, stream_key, until
+from tests.relay.stack import fetch, stream_key, until
 
 pytestmark = pytest.mark.browser
 
@@ -76,28 +73,8 @@ _WATCH = """(url) => {
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[str]:
-    handler = functools.partial(_Quiet, directory=str(ROOT / "web"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join(5)
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def do_GET(self) -> None:
-        # A page of the server's own, since Chromium lets no page of unknown origin ask loopback.
-        if self.path != "/stage":
-            super().do_GET()
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><body>")
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
+    with sources_served() as served:
+        yield served
 
 
 @pytest.fixture

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from playwright.sync_api import Playwright
 
+from tests.browser.bare_page import sources_served
 from tests.browser.conftest import launch
 from tests.relay import checker
-from tests.relay.stack import ROOT, Stack, fetch, stream_key, until
+from tests.relay.stack import Stack, fetch, stream_key, until
 
 pytestmark = pytest.mark.browser
 
@@ -44,30 +42,10 @@ _SENDS = """async () => {
 }"""
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def do_GET(self) -> None:
-        # A page of the server's own, since Chromium lets no page of unknown origin ask loopback.
-        if self.path != "/stage":
-            super().do_GET()
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><body>")
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
-
-
 @pytest.fixture
 def origin() -> Iterator[str]:
-    handler = functools.partial(_Quiet, directory=str(ROOT / "web"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join(5)
+    with sources_served() as served:
+        yield served
 
 
 def test_a_network_that_comes_back_goes_on_in_the_same_session(playwright: Playwright, origin: str) -> None:
