@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -66,7 +67,7 @@ def playlist_name(name: str) -> tuple[str, int] | None:
     return None if match is None else (match[1], WIDE_STEP if match[2] else 1)
 
 
-class Rendition:
+class Rendition(ABC):
     """One rendition's window.
 
     Parameters
@@ -114,9 +115,9 @@ class Rendition:
         """A closed segment as viewers get it; None while it grows."""
         return segment.told()
 
+    @abstractmethod
     def init(self, number: int) -> bytes | None:
         """An init segment; None for one that is not there."""
-        raise NotImplementedError
 
     def awaits_init(self, number: int) -> bool:  # noqa: ARG002 (those that are made later say when)
         """Whether that init segment is named already and still to be made."""

@@ -55,10 +55,16 @@ def declared() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def stack(built_page: None, declared: dict[str, Any]) -> Iterator[Stack]:
+def options(declared: dict[str, Any]) -> Options:
+    """How the stack of a file is started; a file that needs another one has this fixture of its own."""
+    return Options(ports=ports.free(), template=declared)
+
+
+@pytest.fixture(scope="module")
+def stack(built_page: None, options: Options) -> Iterator[Stack]:
     """A whole stack: relay, demo accounts, demo broadcast. Each file has its own: what one leaves behind (a clock that
     was moved, a stream that is live) breaks no other."""
-    running = Stack(Options(ports=ports.free(), template=declared))
+    running = Stack(options)
     try:
         running.start()
         yield running

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +38,9 @@ _LISTEN = f"""() => {{
 
 
 @pytest.fixture(scope="module")
-def stack(built_page: None, declared: dict[str, Any]) -> Iterator[Stack]:
-    """A whole stack whose relay makes lower renditions."""
-    running = Stack(Options(ports=ports.free(), template=declared, ladder="480,240"))
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
+def options(declared: dict[str, Any]) -> Options:
+    """The relay makes lower renditions."""
+    return Options(ports=ports.free(), template=declared, ladder="480,240")
 
 
 def _picture(page: Page, name: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,15 +21,10 @@ ALONE = "Your relay has no processor to spare: viewers see you alone."
 
 
 @pytest.fixture(scope="module")
-def stack(built_page: None) -> Iterator[Stack]:
-    """A whole stack whose relay composes nothing."""
+def options() -> Options:
+    """The relay composes nothing."""
     declared = template.load({**template.LOCAL_CONTEXT, "relay_compose_max": "0"}).template
-    running = Stack(Options(ports=ports.free(), template=declared))
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
+    return Options(ports=ports.free(), template=declared)
 
 
 def _shot(page: Page, name: str) -> None:
